@@ -1,0 +1,1 @@
+"""The command line, the local stack, and the files that deploy the system."""

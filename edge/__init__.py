@@ -1,0 +1,1 @@
+"""The agent on the patient's side: links, time, framing, spool, delivery."""

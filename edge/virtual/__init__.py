@@ -1,0 +1,1 @@
+"""Sensors without a radio: recorded people behind a real Bluetooth LE host stack."""

@@ -1,0 +1,1 @@
+"""From Frames to vital signs, and from both to stores and screens."""

@@ -1,0 +1,1 @@
+"""Alarm events: pure rules over observations and gaps. Never a primary alarm."""

@@ -1,0 +1,1 @@
+"""Streaming signal processing: pure, causal, the same output however the input is cut."""

@@ -1,0 +1,1 @@
+"""Where Frames and Observations go: InfluxDB and files."""
