@@ -1,1 +1,1 @@
-"""The contract between the edge and the processors: records, topics, codecs, Kafka clients, recordings."""
+"""The contract between the edge and the processors: records, topics, codecs, clients."""

@@ -1,0 +1,230 @@
+"""The spool: Frames wait on disk until the broker has acknowledged them.
+
+SQLite in WAL mode: a commit is atomic under SIGKILL and, with ``synchronous=FULL``, under loss of
+power. The numbering of the streams is stored in the same transaction as the Frame that it belongs
+to, so a restarted agent goes on exactly behind the last Frame that survived.
+
+Calls block for a disk write: the agent makes them from one thread of its own.
+"""
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from edge.framer import Framer
+from edge.timeline import StreamState
+from ingest.codec import decode_frame, encode_frame
+from ingest.frame import Frame, Gap, GapCause, SamplePeriod
+
+FORMAT: Final = 1
+"""Version of the file; another one is refused, not guessed at."""
+
+_TABLES: Final = """
+CREATE TABLE IF NOT EXISTS frames (
+    sequence INTEGER PRIMARY KEY, n_samples INTEGER NOT NULL, payload BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS streams (key TEXT PRIMARY KEY, state TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
+"""
+
+
+class SpoolError(Exception):
+    """The spool cannot be used: full disk, broken file, another agent's lock."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpooledFrame:
+    """A Frame that waits."""
+
+    sequence: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpoolSize:
+    """What waits in the spool."""
+
+    n_frames: int
+    n_samples: int
+    n_bytes: int
+
+
+class Spool:
+    """Frames of one agent and subject, oldest first.
+
+    When ``n_bytes_max`` is reached the oldest Frames give way. Each sample that goes with them is
+    named in a gap with cause ``spool_full`` in the next Frame.
+    """
+
+    def __init__(self, path: Path, *, n_bytes_max: int) -> None:
+        self._n_bytes_max = n_bytes_max
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # isolation_level None: transactions are written where they are meant.
+            self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            path.chmod(0o600)
+            self._database.execute("PRAGMA locking_mode=EXCLUSIVE")
+            self._database.execute("PRAGMA journal_mode=WAL")
+            self._database.execute("PRAGMA synchronous=FULL")
+            self._database.executescript(_TABLES)
+            self._check_format(path)
+            self._n_bytes = self.size().n_bytes
+        except (OSError, sqlite3.Error) as error:
+            raise SpoolError(
+                f"spool {path}: {error}; is another agent using it, or the disk full?"
+            ) from error
+
+    def close(self) -> None:
+        """Close the file; nothing is lost."""
+        self._database.close()
+
+    def append(self, framer: Framer, streams: Mapping[str, StreamState]) -> Frame:
+        """Cut the framer's Frame and store it with the numbering of the streams, in one commit.
+
+        Parameters
+        ----------
+        streams
+            The timelines' states by stream key, those included whose samples are in the Frame.
+
+        Raises
+        ------
+        SpoolError
+            The Frame was not stored; the framer holds it again.
+        """
+        frame: Frame | None = None
+        try:
+            self._database.execute("BEGIN IMMEDIATE")
+            for gap in self._make_room():
+                framer.add_gap(gap)
+            sequence = self._fact("next_sequence")
+            frame = framer.cut(sequence)
+            payload = encode_frame(frame)
+            self._database.execute(
+                "INSERT INTO frames VALUES (?, ?, ?)", (sequence, frame.n_samples, payload)
+            )
+            self._set_fact("next_sequence", sequence + 1)
+            self._database.executemany(
+                "INSERT OR REPLACE INTO streams VALUES (?, ?)",
+                [(key, _state_text(state)) for key, state in streams.items()],
+            )
+            self._database.execute("COMMIT")
+        except sqlite3.Error as error:
+            if frame is not None:
+                framer.restore(frame)
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            self._n_bytes = self.size().n_bytes
+            raise SpoolError(f"a frame was not stored: {error}") from error
+        self._n_bytes += len(payload)
+        return frame
+
+    def oldest(self, n_frames_max: int) -> list[SpooledFrame]:
+        """Give the oldest waiting Frames, oldest first; they stay in the spool."""
+        rows = self._database.execute(
+            "SELECT sequence, payload FROM frames ORDER BY sequence LIMIT ?", (n_frames_max,)
+        )
+        return [SpooledFrame(sequence=sequence, payload=payload) for sequence, payload in rows]
+
+    def remove_to(self, sequence: int) -> None:
+        """Forget the Frames up to and with ``sequence``: the broker has them."""
+        (n_bytes,) = self._database.execute(
+            "SELECT coalesce(sum(length(payload)), 0) FROM frames WHERE sequence <= ?", (sequence,)
+        ).fetchone()
+        self._database.execute("DELETE FROM frames WHERE sequence <= ?", (sequence,))
+        self._n_bytes -= n_bytes
+
+    def streams(self) -> dict[str, StreamState]:
+        """Give the numbering of every stream as of the last stored Frame."""
+        rows = self._database.execute("SELECT key, state FROM streams")
+        return {key: _state(text) for key, text in rows}
+
+    def size(self) -> SpoolSize:
+        """Count what waits."""
+        n_frames, n_samples, n_bytes = self._database.execute(
+            "SELECT count(*), coalesce(sum(n_samples), 0), coalesce(sum(length(payload)), 0)"
+            " FROM frames"
+        ).fetchone()
+        return SpoolSize(n_frames=n_frames, n_samples=n_samples, n_bytes=n_bytes)
+
+    def _make_room(self) -> list[Gap]:
+        """Drop the oldest Frames while the spool is too large; name what went with them."""
+        gaps: list[Gap] = []
+        while self._n_bytes > self._n_bytes_max:
+            row = self._database.execute(
+                "SELECT sequence, payload FROM frames ORDER BY sequence LIMIT 1"
+            ).fetchone()
+            if row is None:
+                break
+            sequence, payload = row
+            self._database.execute("DELETE FROM frames WHERE sequence = ?", (sequence,))
+            self._n_bytes -= len(payload)
+            gaps += _gaps_of(decode_frame(payload))
+        return _merged(gaps)
+
+    def _check_format(self, path: Path) -> None:
+        found = self._fact("format", default=FORMAT)
+        if found != FORMAT:
+            raise SpoolError(f"spool {path} has format {found}, this program writes {FORMAT}")
+        self._set_fact("format", FORMAT)
+
+    def _fact(self, name: str, *, default: int = 0) -> int:
+        row = self._database.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        return default if row is None else int(row[0])
+
+    def _set_fact(self, name: str, value: int) -> None:
+        self._database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+
+
+def _gaps_of(frame: Frame) -> list[Gap]:
+    """Turn a dropped Frame's samples into gaps; the gaps that it carried itself live on."""
+    dropped = [
+        Gap(
+            device_id=block.device_id,
+            channel=block.channel,
+            cause=GapCause.SPOOL_FULL,
+            i_first=block.i_first,
+            n_samples=block.n_samples,
+            t0_ns=block.t0_ns,
+        )
+        for block in frame.waveforms
+    ]
+    return [*frame.gaps, *dropped]
+
+
+def _merged(gaps: list[Gap]) -> list[Gap]:
+    """Join gaps of one channel and cause that follow one another."""
+    merged: dict[tuple[str, str, GapCause, int], Gap] = {}
+    for gap in gaps:
+        before = merged.pop((gap.device_id, gap.channel, gap.cause, gap.i_first), None)
+        first = before or gap
+        joined = Gap(
+            device_id=gap.device_id,
+            channel=gap.channel,
+            cause=gap.cause,
+            i_first=first.i_first,
+            n_samples=gap.i_first + gap.n_samples - first.i_first,
+            t0_ns=first.t0_ns,
+        )
+        merged[gap.device_id, gap.channel, gap.cause, gap.i_first + gap.n_samples] = joined
+    return list(merged.values())
+
+
+def _state_text(state: StreamState) -> str:
+    return json.dumps(
+        {
+            "epoch_ns": state.epoch_ns,
+            "i_next": state.i_next,
+            "period": [state.period.ns_numerator, state.period.ns_denominator],
+            "device_last_ns": state.device_last_ns,
+            "received_last_ns": state.received_last_ns,
+        }
+    )
+
+
+def _state(text: str) -> StreamState:
+    fields = json.loads(text)
+    numerator, denominator = fields.pop("period")
+    period = SamplePeriod(ns_numerator=numerator, ns_denominator=denominator)
+    return StreamState(**fields, period=period)

@@ -1,0 +1,257 @@
+"""The Frame: all that one agent knows about one subject for one flush interval.
+
+A Frame is one Kafka record. Samples stay the integers that the sensor sent; a sample's place in
+its stream is an integer too, so that its time is exact and the same however the stream was cut.
+"""
+
+import math
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.errors import MalformedRecordError
+
+N_SAMPLES_MAX: Final = 1_000_000
+"""Samples in one block; a minute of 16 kHz. More is refused as hostile."""
+
+PERIOD_TERM_MAX: Final = 10**12
+"""Bound of a sample period's terms: products with ``N_SAMPLES_MAX`` stay within 64 bits."""
+
+INDEX_MAX: Final = 2**53
+TIME_NS_MAX: Final = 2**62
+
+NS_PER_S: Final = 1_000_000_000
+
+
+class GapCause(StrEnum):
+    """Why samples are missing. The closed set of causes in which every loss is counted."""
+
+    RADIO_LOSS = "radio_loss"
+    """Notifications were lost while the link was up."""
+    LINK_LOST = "link_lost"
+    """The link to the peripheral was down."""
+    AGENT_DOWN = "agent_down"
+    """No agent was running."""
+    UNDECODABLE = "undecodable"
+    """A payload could not be decoded."""
+    OVERFLOW = "overflow"
+    """A bounded queue was full."""
+    SPOOL_FULL = "spool_full"
+    """The spool was full and the oldest frames were dropped."""
+
+
+class DeviceEventKind(StrEnum):
+    """What happened to a device."""
+
+    CONNECTED = "connected"
+    LINK_LOST = "link_lost"
+    STREAM_STARTED = "stream_started"
+    STREAM_REFUSED = "stream_refused"
+    CLOCK_JUMPED = "clock_jumped"
+    CONTACT_LOST = "contact_lost"
+    CONTACT_FOUND = "contact_found"
+    BATTERY_LOW = "battery_low"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplePeriod:
+    """The exact time between two samples, ``ns_numerator / ns_denominator`` nanoseconds.
+
+    360 Hz is ``25_000_000 / 9``: no float could say it.
+    """
+
+    ns_numerator: int
+    ns_denominator: int
+
+    def __post_init__(self) -> None:
+        if not (
+            1 <= self.ns_numerator <= PERIOD_TERM_MAX
+            and 1 <= self.ns_denominator <= PERIOD_TERM_MAX
+        ):
+            raise MalformedRecordError(
+                f"sample period {self.ns_numerator}/{self.ns_denominator} ns: both terms "
+                f"must be within 1 to {PERIOD_TERM_MAX}"
+            )
+
+    @property
+    def rate_hz(self) -> float:
+        """Samples per second."""
+        return NS_PER_S * self.ns_denominator / self.ns_numerator
+
+    def offset_ns(self, i_sample: int) -> int:
+        """Nanoseconds from sample 0 to sample ``i_sample``, rounded down."""
+        return i_sample * self.ns_numerator // self.ns_denominator
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaveformBlock:
+    """Consecutive samples of one channel of one device.
+
+    ``i_first`` counts the samples of the stream since its first one, lost samples included: where
+    ``i_first`` is greater than the sum of what came before, samples are missing. The time of
+    sample ``i`` is ``epoch_ns + period.offset_ns(i)``, whichever block it travelled in.
+    """
+
+    device_id: str
+    channel: str
+    """Name of the channel within the device: ``ecg``, ``acc/x``, ``ecg/MLII``."""
+    mdc_code: int
+    """IEEE 11073-10101 code of the quantity."""
+    unit: str
+    """UCUM unit of ``counts * scale + offset``."""
+    scale: float
+    offset: float
+    i_first: int
+    t0_ns: int
+    """UTC of the first sample, nanoseconds since 1970."""
+    period: SamplePeriod
+    counts: NDArray[np.int32]
+    """Raw integers as the sensor sent them, shape ``(n_samples,)``."""
+    received_ns: int | None = None
+    """UTC of the arrival of the block's first payload at the agent; None where nothing was received
+    by radio (a replayed recording). Never used for processing: it measures latency only."""
+
+    def __post_init__(self) -> None:
+        if self.counts.dtype != np.int32 or self.counts.ndim != 1:
+            raise MalformedRecordError(
+                f"{self.channel}: counts must be one row of int32, not {self.counts.dtype} "
+                f"of shape {self.counts.shape}"
+            )
+        if not 1 <= self.counts.size <= N_SAMPLES_MAX:
+            raise MalformedRecordError(
+                f"{self.channel}: {self.counts.size} samples; 1 to {N_SAMPLES_MAX} are allowed"
+            )
+        if not 0 <= self.i_first <= INDEX_MAX or not 0 <= self.t0_ns <= TIME_NS_MAX:
+            raise MalformedRecordError(
+                f"{self.channel}: i_first {self.i_first} or t0_ns {self.t0_ns} is out of range"
+            )
+        if not math.isfinite(self.scale) or not math.isfinite(self.offset) or self.scale == 0.0:
+            raise MalformedRecordError(
+                f"{self.channel}: scale {self.scale} and offset {self.offset} give no values"
+            )
+
+    @property
+    def n_samples(self) -> int:
+        """Samples in the block."""
+        return int(self.counts.size)
+
+    @property
+    def i_end(self) -> int:
+        """Index of the sample after the last."""
+        return self.i_first + self.n_samples
+
+    @property
+    def epoch_ns(self) -> int:
+        """UTC of the stream's sample 0."""
+        return self.t0_ns - self.period.offset_ns(self.i_first)
+
+    def time_ns(self, i_sample: int) -> int:
+        """UTC of sample ``i_sample`` of the stream, nanoseconds since 1970."""
+        return self.epoch_ns + self.period.offset_ns(i_sample)
+
+    def times_ns(self) -> NDArray[np.int64]:
+        """UTC of every sample of the block, shape ``(n_samples,)``, strictly rising."""
+        # Whole periods first, so that the products stay within 64 bits for any index.
+        numerator, denominator = self.period.ns_numerator, self.period.ns_denominator
+        remainder = self.i_first * numerator % denominator
+        steps = np.arange(self.n_samples, dtype=np.int64) * numerator + remainder
+        return self.t0_ns + steps // denominator
+
+    def physical(self) -> NDArray[np.float64]:
+        """Convert to values in ``unit``, shape ``(n_samples,)``."""
+        return self.counts.astype(np.float64) * self.scale + self.offset
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One decoded scalar of a device, with its time."""
+
+    device_id: str
+    mdc_code: int
+    unit: str
+    """UCUM."""
+    value: float | None
+    """None where the device said that it has no value; ``reason`` then says why."""
+    t_ns: int
+    """UTC, nanoseconds since 1970."""
+    reason: str | None = None
+    status_bits: int = 0
+    """The device's own status field, as sent."""
+    received_ns: int | None = None
+
+    def __post_init__(self) -> None:
+        if (self.value is None) == (self.reason is None):
+            raise MalformedRecordError(
+                f"reading {self.mdc_code}: exactly one of value and reason, not "
+                f"{self.value!r} and {self.reason!r}"
+            )
+        if self.value is not None and not math.isfinite(self.value):
+            raise MalformedRecordError(f"reading {self.mdc_code}: {self.value} is not finite")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockRelation:
+    """How a device's clock relates to UTC, as the agent knew it when it made the Frame."""
+
+    device_id: str
+    offset_ns: int
+    """UTC minus device time."""
+    drift_ppm: float
+    uncertainty_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """Samples of one channel that will never come, and why."""
+
+    device_id: str
+    channel: str
+    cause: GapCause
+    i_first: int
+    n_samples: int
+    t0_ns: int
+    """UTC of the first missing sample."""
+
+    def __post_init__(self) -> None:
+        if self.n_samples < 1:
+            raise MalformedRecordError(f"gap of {self.n_samples} samples in {self.channel}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceEvent:
+    """Something that happened to a device."""
+
+    device_id: str
+    kind: DeviceEventKind
+    t_ns: int
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """One subject, one agent, one flush interval, all channels."""
+
+    subject_id: str
+    """A keyed pseudonym; never a name."""
+    agent_id: str
+    sequence: int
+    """Counts the frames of this agent for this subject, from 0, without holes."""
+    waveforms: tuple[WaveformBlock, ...] = ()
+    readings: tuple[Reading, ...] = ()
+    clocks: tuple[ClockRelation, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    events: tuple[DeviceEvent, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        if not self.subject_id or not self.agent_id:
+            raise MalformedRecordError("a frame needs a subject_id and an agent_id")
+        if self.sequence < 0:
+            raise MalformedRecordError(f"sequence {self.sequence} is negative")
+
+    @property
+    def n_samples(self) -> int:
+        """Samples in all blocks."""
+        return sum(block.n_samples for block in self.waveforms)

@@ -1,0 +1,31 @@
+"""The time of a sample, in whole nanoseconds and without rounding drift."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleClock:
+    """A straight line from sample index to UTC: ``epoch_ns + i * num // den``, in integers."""
+
+    epoch_ns: int
+    period_num_ns: int
+    period_den: int = 1
+
+    def __post_init__(self) -> None:
+        if self.period_num_ns <= 0 or self.period_den <= 0:
+            raise ValueError(f"period {self.period_num_ns}/{self.period_den} ns is not positive")
+
+    @property
+    def fs_hz(self) -> float:
+        """Sampling rate that the period says."""
+        return 1e9 * self.period_den / self.period_num_ns
+
+    def time_ns(self, i_sample: int) -> int:
+        """UTC of sample ``i_sample``."""
+        return self.epoch_ns + (i_sample * self.period_num_ns) // self.period_den
+
+    def index_at_or_after(self, t_ns: int) -> int:
+        """First sample whose time is not before ``t_ns``."""
+        return -(-(t_ns - self.epoch_ns) * self.period_den // self.period_num_ns)

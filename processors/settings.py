@@ -1,0 +1,48 @@
+"""Settings of the worker, the sink and the live page."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from ingest.settings import ProcessSettings
+
+
+class WorkerSettings(ProcessSettings):
+    """The Faust worker."""
+
+    group: str = "chevet-worker"
+    """Faust's application id and consumer group."""
+    data_dir: Path = Path("var/worker")
+
+
+class InfluxSettings(BaseModel):
+    """How to reach InfluxDB."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str
+    bucket: str = "chevet"
+    """On 1.x: database, or database/retention policy."""
+    org: str = "chevet"
+    token: SecretStr = SecretStr("")
+    timeout_s: Annotated[float, Field(gt=0, le=300)] = 10.0
+
+
+class SinkSettings(ProcessSettings):
+    """The sink: Frames, Observations and alarms into a store."""
+
+    group: str = "chevet-sink"
+    influx: InfluxSettings | None = None
+    """None: line-protocol files in ``folder``."""
+    folder: Path = Path("var/store")
+    n_records_max: Annotated[int, Field(ge=1, le=10_000)] = 500
+    """Records in one write."""
+
+
+class LiveSettings(ProcessSettings):
+    """The live page."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    """0: any free port; the address is printed."""

@@ -1,0 +1,132 @@
+"""Frames and Observations as InfluxDB line protocol: pure.
+
+One point per sample, the raw integer count, at the sample's exact time: the cheapest form on disk,
+and a point that is written twice is the same point. Scale and unit are in ``waveform_meta``.
+
+=================  ===========================  ==========================================
+measurement        tags                         fields
+=================  ===========================  ==========================================
+waveform           subject, device, channel     v (integer count)
+waveform_meta      subject, device, channel     scale, offset, unit, rate_hz, mdc
+reading            subject, device, name        value or reason, status
+observation        subject, name, algorithm     value or reason, quality, age_s, version
+gap                subject, device, channel,    n_samples, i_first
+                   cause
+device_event       subject, device, kind        detail
+alarm              subject, name                active, priority, detail
+=================  ===========================  ==========================================
+
+Source: InfluxDB line protocol reference (2.x); the 1.x server reads the same.
+"""
+
+from collections.abc import Iterator
+
+from devices.codes import by_mdc
+from ingest.frame import DeviceEvent, Frame, Gap, Reading, WaveformBlock
+from ingest.observation import AlarmEvent, Observation
+
+_TAG_ESCAPES = str.maketrans(
+    {",": r"\,", "=": r"\=", " ": r"\ ", "\\": "/", "\n": r"\ ", "\r": r"\ "}
+)
+# A backslash at the end of a tag value would escape the delimiter: it is written as a slash.
+_STRING_ESCAPES = str.maketrans({'"': r"\"", "\\": r"\\", "\n": " ", "\r": " "})
+
+
+def tag(value: str) -> str:
+    """Write a tag value; an empty one, which the protocol cannot say, becomes ``-``."""
+    return value.translate(_TAG_ESCAPES) or "-"
+
+
+def string(value: str) -> str:
+    """Write a string field with its quotes."""
+    return f'"{value.translate(_STRING_ESCAPES)}"'
+
+
+def quantity_name(mdc_code: int) -> str:
+    """Name a quantity by its code; ``mdc_NNN`` where the table does not have it."""
+    try:
+        return by_mdc(mdc_code).name
+    except KeyError:
+        return f"mdc_{mdc_code}"
+
+
+class LineEncoder:
+    """Turns records into lines; remembers which ``waveform_meta`` it has already said."""
+
+    def __init__(self) -> None:
+        self._metas: dict[str, str] = {}
+
+    def frame(self, frame: Frame) -> list[bytes]:
+        """Write a Frame, one line per sample, reading, gap and event."""
+        subject = tag(frame.subject_id)
+        lines: list[bytes] = []
+        for block in frame.waveforms:
+            series = f"channel={tag(block.channel)},device={tag(block.device_id)},subject={subject}"
+            lines += self._meta(series, block)
+            lines += _samples(series, block)
+        lines += [_reading(subject, reading) for reading in frame.readings]
+        lines += [_gap(subject, gap) for gap in frame.gaps]
+        lines += [_event(subject, event) for event in frame.events]
+        return lines
+
+    def observation(self, observation: Observation) -> list[bytes]:
+        """Write an Observation as one line."""
+        result = _value_or_reason(observation.value, observation.reason)
+        return [
+            f"observation,algorithm={tag(observation.algorithm)},name={tag(observation.name)},"
+            f"subject={tag(observation.subject_id)} {result},quality={observation.quality!r},"
+            f"age_s={observation.age_s!r},version={observation.algorithm_version}i "
+            f"{observation.t_ns}".encode()
+        ]
+
+    def alarm(self, alarm: AlarmEvent) -> list[bytes]:
+        """Write an AlarmEvent as one line."""
+        return [
+            f"alarm,name={tag(alarm.name)},subject={tag(alarm.subject_id)} "
+            f"active={str(alarm.active).lower()},priority={string(alarm.priority)},"
+            f"detail={string(alarm.detail)} {alarm.t_ns}".encode()
+        ]
+
+    def _meta(self, series: str, block: WaveformBlock) -> Iterator[bytes]:
+        fields = (
+            f"scale={block.scale!r},offset={block.offset!r},unit={string(block.unit)},"
+            f"rate_hz={block.period.rate_hz!r},mdc={block.mdc_code}i"
+        )
+        if self._metas.get(series) != fields:
+            self._metas[series] = fields
+            yield f"waveform_meta,{series} {fields} {block.t0_ns}".encode()
+
+
+def _samples(series: str, block: WaveformBlock) -> list[bytes]:
+    prefix = f"waveform,{series} v=".encode()
+    return [
+        b"%b%di %d" % (prefix, count, t_ns)
+        for count, t_ns in zip(block.counts.tolist(), block.times_ns().tolist(), strict=True)
+    ]
+
+
+def _value_or_reason(value: float | None, reason: str | None) -> str:
+    # Adding 0.0 makes an integer value a float: a field's type must never change.
+    return f"reason={string(reason or '')}" if value is None else f"value={value + 0.0!r}"
+
+
+def _reading(subject: str, reading: Reading) -> bytes:
+    return (
+        f"reading,device={tag(reading.device_id)},name={quantity_name(reading.mdc_code)},"
+        f"subject={subject} {_value_or_reason(reading.value, reading.reason)},"
+        f"status={reading.status_bits}i {reading.t_ns}"
+    ).encode()
+
+
+def _gap(subject: str, gap: Gap) -> bytes:
+    return (
+        f"gap,cause={gap.cause},channel={tag(gap.channel)},device={tag(gap.device_id)},"
+        f"subject={subject} n_samples={gap.n_samples}i,i_first={gap.i_first}i {gap.t0_ns}"
+    ).encode()
+
+
+def _event(subject: str, event: DeviceEvent) -> bytes:
+    return (
+        f"device_event,device={tag(event.device_id)},kind={event.kind},subject={subject} "
+        f"detail={string(event.detail)} {event.t_ns}"
+    ).encode()
