@@ -10,6 +10,7 @@ from ingest.frame import (
     DeviceEvent,
     Frame,
     Gap,
+    GapCause,
     Reading,
     SamplePeriod,
     WaveformBlock,
@@ -102,6 +103,14 @@ class Framer:
         self._events = [*frame.events, *self._events]
         self._clocks = {clock.device_id: clock for clock in frame.clocks} | self._clocks
 
+    def give_up(self, n_samples_max: int, cause: GapCause) -> None:
+        """Turn the oldest blocks into gaps until at most ``n_samples_max`` samples are held."""
+        n_samples = sum(block.n_samples for block in self._closed)
+        while self._closed and n_samples > n_samples_max:
+            block = self._closed.pop(0)
+            n_samples -= block.n_samples
+            self._gaps.append(gap_of(block, cause))
+
     def cut(self, sequence: int) -> Frame:
         """Close everything and give it as one Frame; the framer is empty afterwards."""
         blocks = [*self._closed, *(_close(*item) for item in self._open.items())]
@@ -119,6 +128,18 @@ class Framer:
         self._closed, self._readings, self._gaps, self._events = [], [], [], []
         self._clocks = {}
         return frame
+
+
+def gap_of(block: WaveformBlock, cause: GapCause) -> Gap:
+    """Give the gap that is left when a block is dropped."""
+    return Gap(
+        device_id=block.device_id,
+        channel=block.channel,
+        cause=cause,
+        i_first=block.i_first,
+        n_samples=block.n_samples,
+        t0_ns=block.t0_ns,
+    )
 
 
 def _follows(block: _OpenBlock, period: SamplePeriod, i_first: int, t0_ns: int) -> bool:

@@ -4,17 +4,18 @@ SQLite in WAL mode: a commit is atomic under SIGKILL and, with ``synchronous=FUL
 power. The numbering of the streams is stored in the same transaction as the Frame that it belongs
 to, so a restarted agent goes on exactly behind the last Frame that survived.
 
-Calls block for a disk write: the agent makes them from one thread of its own.
+Calls block for a disk write, so the agent makes them from threads; a lock keeps them apart.
 """
 
 import json
 import sqlite3
+import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from edge.framer import Framer
+from edge.framer import gap_of
 from edge.timeline import StreamState
 from ingest.codec import decode_frame, encode_frame
 from ingest.frame import Frame, Gap, GapCause, SamplePeriod
@@ -50,6 +51,20 @@ class SpoolSize:
     n_samples: int
     n_bytes: int
 
+    def __add__(self, other: "SpoolSize") -> "SpoolSize":
+        return SpoolSize(
+            n_frames=self.n_frames + other.n_frames,
+            n_samples=self.n_samples + other.n_samples,
+            n_bytes=self.n_bytes + other.n_bytes,
+        )
+
+    def __sub__(self, other: "SpoolSize") -> "SpoolSize":
+        return SpoolSize(
+            n_frames=self.n_frames - other.n_frames,
+            n_samples=self.n_samples - other.n_samples,
+            n_bytes=self.n_bytes - other.n_bytes,
+        )
+
 
 class Spool:
     """Frames of one agent and subject, oldest first.
@@ -60,6 +75,7 @@ class Spool:
 
     def __init__(self, path: Path, *, n_bytes_max: int) -> None:
         self._n_bytes_max = n_bytes_max
+        self._lock = threading.Lock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             # isolation_level None: transactions are written where they are meant.
@@ -70,7 +86,8 @@ class Spool:
             self._database.execute("PRAGMA synchronous=FULL")
             self._database.executescript(_TABLES)
             self._check_format(path)
-            self._n_bytes = self.size().n_bytes
+            self._size = self._measure("SELECT {} FROM frames")
+            self._next_sequence = self._fact("next_sequence")
         except (OSError, sqlite3.Error) as error:
             raise SpoolError(
                 f"spool {path}: {error}; is another agent using it, or the disk full?"
@@ -80,86 +97,93 @@ class Spool:
         """Close the file; nothing is lost."""
         self._database.close()
 
-    def append(self, framer: Framer, streams: Mapping[str, StreamState]) -> Frame:
-        """Cut the framer's Frame and store it with the numbering of the streams, in one commit.
+    @property
+    def next_sequence(self) -> int:
+        """The sequence that the next Frame must carry."""
+        return self._next_sequence
+
+    def append(self, frame: Frame, streams: Mapping[str, StreamState]) -> None:
+        """Store a Frame with the numbering of its streams, in one commit.
 
         Parameters
         ----------
+        frame
+            With ``next_sequence`` as its sequence.
         streams
             The timelines' states by stream key, those included whose samples are in the Frame.
 
         Raises
         ------
         SpoolError
-            The Frame was not stored; the framer holds it again.
+            The Frame was not stored, and ``next_sequence`` is the same as before.
         """
-        frame: Frame | None = None
-        try:
-            self._database.execute("BEGIN IMMEDIATE")
-            for gap in self._make_room():
-                framer.add_gap(gap)
-            sequence = self._fact("next_sequence")
-            frame = framer.cut(sequence)
-            payload = encode_frame(frame)
-            self._database.execute(
-                "INSERT INTO frames VALUES (?, ?, ?)", (sequence, frame.n_samples, payload)
-            )
-            self._set_fact("next_sequence", sequence + 1)
-            self._database.executemany(
-                "INSERT OR REPLACE INTO streams VALUES (?, ?)",
-                [(key, _state_text(state)) for key, state in streams.items()],
-            )
-            self._database.execute("COMMIT")
-        except sqlite3.Error as error:
-            if frame is not None:
-                framer.restore(frame)
-            if self._database.in_transaction:
-                self._database.execute("ROLLBACK")
-            self._n_bytes = self.size().n_bytes
-            raise SpoolError(f"a frame was not stored: {error}") from error
-        self._n_bytes += len(payload)
-        return frame
+        with self._lock:
+            size_before = self._size
+            try:
+                self._database.execute("BEGIN IMMEDIATE")
+                gaps = self._make_room()
+                self._insert(replace(frame, gaps=(*frame.gaps, *gaps)), streams)
+                self._database.execute("COMMIT")
+            except sqlite3.Error as error:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+                self._size = size_before
+                raise SpoolError(f"a frame was not stored: {error}") from error
+            self._next_sequence = frame.sequence + 1
+
+    def _insert(self, frame: Frame, streams: Mapping[str, StreamState]) -> None:
+        payload = encode_frame(frame)
+        self._database.execute(
+            "INSERT INTO frames VALUES (?, ?, ?)", (frame.sequence, frame.n_samples, payload)
+        )
+        self._set_fact("next_sequence", frame.sequence + 1)
+        self._database.executemany(
+            "INSERT OR REPLACE INTO streams VALUES (?, ?)",
+            [(key, _state_text(state)) for key, state in streams.items()],
+        )
+        self._size += SpoolSize(n_frames=1, n_samples=frame.n_samples, n_bytes=len(payload))
 
     def oldest(self, n_frames_max: int) -> list[SpooledFrame]:
         """Give the oldest waiting Frames, oldest first; they stay in the spool."""
-        rows = self._database.execute(
-            "SELECT sequence, payload FROM frames ORDER BY sequence LIMIT ?", (n_frames_max,)
-        )
+        with self._lock:
+            rows = self._database.execute(
+                "SELECT sequence, payload FROM frames ORDER BY sequence LIMIT ?", (n_frames_max,)
+            ).fetchall()
         return [SpooledFrame(sequence=sequence, payload=payload) for sequence, payload in rows]
 
     def remove_to(self, sequence: int) -> None:
         """Forget the Frames up to and with ``sequence``: the broker has them."""
-        (n_bytes,) = self._database.execute(
-            "SELECT coalesce(sum(length(payload)), 0) FROM frames WHERE sequence <= ?", (sequence,)
-        ).fetchone()
-        self._database.execute("DELETE FROM frames WHERE sequence <= ?", (sequence,))
-        self._n_bytes -= n_bytes
+        with self._lock:
+            removed = self._measure("SELECT {} FROM frames WHERE sequence <= ?", sequence)
+            self._database.execute("DELETE FROM frames WHERE sequence <= ?", (sequence,))
+            self._size -= removed
 
     def streams(self) -> dict[str, StreamState]:
         """Give the numbering of every stream as of the last stored Frame."""
-        rows = self._database.execute("SELECT key, state FROM streams")
+        with self._lock:
+            rows = self._database.execute("SELECT key, state FROM streams").fetchall()
         return {key: _state(text) for key, text in rows}
 
     def size(self) -> SpoolSize:
-        """Count what waits."""
+        """Count what waits; kept up to date, so it costs nothing."""
+        return self._size
+
+    def _measure(self, query: str, *arguments: int) -> SpoolSize:
+        columns = "count(*), coalesce(sum(n_samples), 0), coalesce(sum(length(payload)), 0)"
         n_frames, n_samples, n_bytes = self._database.execute(
-            "SELECT count(*), coalesce(sum(n_samples), 0), coalesce(sum(length(payload)), 0)"
-            " FROM frames"
+            query.format(columns), arguments
         ).fetchone()
         return SpoolSize(n_frames=n_frames, n_samples=n_samples, n_bytes=n_bytes)
 
     def _make_room(self) -> list[Gap]:
         """Drop the oldest Frames while the spool is too large; name what went with them."""
         gaps: list[Gap] = []
-        while self._n_bytes > self._n_bytes_max:
-            row = self._database.execute(
-                "SELECT sequence, payload FROM frames ORDER BY sequence LIMIT 1"
+        while self._size.n_bytes > self._n_bytes_max:
+            sequence, n_samples, payload = self._database.execute(
+                "SELECT sequence, n_samples, payload FROM frames ORDER BY sequence LIMIT 1"
             ).fetchone()
-            if row is None:
-                break
-            sequence, payload = row
             self._database.execute("DELETE FROM frames WHERE sequence = ?", (sequence,))
-            self._n_bytes -= len(payload)
+            self._size -= SpoolSize(n_frames=1, n_samples=n_samples, n_bytes=len(payload))
             gaps += _gaps_of(decode_frame(payload))
         return _merged(gaps)
 
@@ -179,17 +203,7 @@ class Spool:
 
 def _gaps_of(frame: Frame) -> list[Gap]:
     """Turn a dropped Frame's samples into gaps; the gaps that it carried itself live on."""
-    dropped = [
-        Gap(
-            device_id=block.device_id,
-            channel=block.channel,
-            cause=GapCause.SPOOL_FULL,
-            i_first=block.i_first,
-            n_samples=block.n_samples,
-            t0_ns=block.t0_ns,
-        )
-        for block in frame.waveforms
-    ]
+    dropped = [gap_of(block, GapCause.SPOOL_FULL) for block in frame.waveforms]
     return [*frame.gaps, *dropped]
 
 

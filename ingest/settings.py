@@ -147,7 +147,7 @@ def load_settings(
     if file is not None and not file.is_file():
         raise SettingsError(f"no settings file at {file}")
 
-    class FromFile(settings):  # type: ignore[valid-type, misc, unused-ignore]
+    class FromFile(settings):  # type: ignore[misc, valid-type]
         model_config = SettingsConfigDict(toml_file=file)
 
     given = {name: value for name, value in arguments.items() if value is not None}

@@ -176,6 +176,10 @@ def build_app(settings: WorkerSettings) -> faust.App:
     async def forget(_app: Any, revoked: Any, **_: Any) -> None:  # noqa: ANN401
         worker.forget(place.partition for place in revoked if place.topic == FRAMES.name)
 
+    @app.on_partitions_assigned.connect  # type: ignore[arg-type]
+    async def ready(_app: Any, assigned: Any, **_: Any) -> None:  # noqa: ANN401
+        metrics.READY.labels(ROLE).set(bool(assigned))
+
     @app.on_before_shutdown.connect  # type: ignore[arg-type]
     async def close(_app: Any, **_: Any) -> None:  # noqa: ANN401
         await worker.close()

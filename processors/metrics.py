@@ -48,4 +48,9 @@ RADIO_TO_STORED: Final = Histogram(
     "From the arrival of a block's first payload at the agent to its samples stored.",
     buckets=_LATENCY_BUCKETS_S,
 )
+READY: Final = Gauge(
+    "chevet_processors_ready",
+    "1 while the role has its partitions and reads. 0 for long: broker away, or a rebalance hangs.",
+    ["role"],
+)
 SUBJECTS: Final = Gauge("chevet_processors_subjects", "Subjects in memory.", ["role"])

@@ -185,7 +185,11 @@ def _is_usable_ecg(block: WaveformBlock) -> bool:
 
 
 def _microvolts(block: WaveformBlock) -> NDArray[np.float64]:
-    return block.physical() * MICROVOLTS[block.unit]
+    # Scale and factor first, rounded to what a gain can mean: counts that a strap sends in µV and
+    # the same counts of a file in steps of 5 µV must give the same numbers to the last bit.
+    factor = MICROVOLTS[block.unit]
+    scale, offset = (float(f"{term * factor:.12g}") for term in (block.scale, block.offset))
+    return block.counts.astype(np.float64) * scale + offset
 
 
 def _chain(block: WaveformBlock) -> EcgChain:

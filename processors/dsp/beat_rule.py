@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable
 from typing import Final
@@ -9,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from processors.dsp.envelope import Peak
-from processors.dsp.state import State
+from processors.dsp.state import Array, State
 
 _KIND = "beat_rule"
 _VERSION = 1
@@ -21,22 +22,25 @@ _SHARE_OF_FIRST_MAX: Final = 0.7
 """Of the highest peak while learning: the first guess of a beat's height."""
 _NOISE_OF_FIRST: Final = 0.2
 _BEAT_RANK: Final = 2 / 8
-_NOISE_RANK: Final = 1 / 8
-"""Low ranks of the recent heights: a small ectopic must not be taken for noise and raise the bar."""
+_NOISE_RANK: Final = 3 / 8
+"""Low ranks of the recent heights: small ectopic beats count, and must not raise the threshold."""
 _NOISE_MIN: Final = 0.03
 _NOISE_MAX: Final = 0.8
 _EXPONENT: Final = 0.5
-"""Threshold = noise * (beat / noise) ** exponent."""
+"""Threshold = noise * math.pow(beat / noise, exponent)."""
 _EXPONENT_MIN: Final = 0.2
-_EARLY: Final = 0.6
+_EARLY: Final = 0.75
 _EARLY_SLOPE: Final = 0.6
 _OVERDUE: Final = 1.1
 _OVERDUE_SLOPE: Final = 0.5
 _THRESHOLD_OF_BEAT_MIN: Final = 0.12
 _HEIGHT_CAP: Final = 2.0
 """An artefact counts as no more than twice a beat."""
-_ROOM_FOR_A_BEAT: Final = 1.3
-"""In an interval longer than this many, the peak passed over may have been a beat: not noise."""
+_ROOM_FOR_A_BEAT_S: Final = 0.35
+"""A peak this far from both beats around it may be a beat that was missed: no proof of noise.
+
+Without this, small ectopic beats that were missed raise the threshold and go on being missed."""
+_N_PASSED_MAX: Final = 8
 _SILENCE_S: Final = 3.0
 _FORGET_PER_PEAK: Final = 0.9
 _RR_S_UNKNOWN: Final = 1.0
@@ -66,7 +70,7 @@ class BeatRule:
     def rearm(self) -> None:
         """Go on behind a gap, with the levels as they are."""
         self._i_last: int | None = None
-        self._highest_passed = 0.0
+        self._passed: deque[Peak] = deque(maxlen=_N_PASSED_MAX)
         self._waiting: list[Peak] = []
 
     @property
@@ -107,7 +111,7 @@ class BeatRule:
         if since_s < _REFRACTORY_S:
             return False
         if peak.height >= self._threshold(since_s / rr_s):
-            self._accept(peak, since_s, rr_s)
+            self._accept(peak, since_s)
             return True
         self._pass_over(peak, since_s)
         return False
@@ -129,21 +133,25 @@ class BeatRule:
             exponent += _EARLY_SLOPE * (_EARLY - interval)
         elif interval > _OVERDUE:
             exponent = max(_EXPONENT_MIN, exponent - _OVERDUE_SLOPE * (interval - _OVERDUE))
-        return max(noise * (beat / noise) ** exponent, _THRESHOLD_OF_BEAT_MIN * beat)
+        return max(noise * math.pow(beat / noise, exponent), _THRESHOLD_OF_BEAT_MIN * beat)
 
-    def _accept(self, peak: Peak, since_s: float, rr_s: float) -> None:
-        known = self._i_last is not None
-        room = known and since_s >= _ROOM_FOR_A_BEAT * rr_s and len(self._rrs_s) >= _N_RR_MIN
-        if self._highest_passed > 0 and not room:
-            self._noises.append(self._highest_passed)
+    def _accept(self, peak: Peak, since_s: float) -> None:
+        noise = max((p.height for p in self._passed if not self._has_room(p, peak)), default=0.0)
+        if noise > 0:
+            self._noises.append(noise)
         self._beats.append(min(peak.height, _HEIGHT_CAP * self._beat_height()))
-        if known and since_s < _SILENCE_S:
+        if self._i_last is not None and since_s < _SILENCE_S:
             self._rrs_s.append(since_s)
-        self._highest_passed = 0.0
+        self._passed.clear()
         self._i_last = peak.i_sample
 
+    def _has_room(self, passed: Peak, beat: Peak) -> bool:
+        n_room = _ROOM_FOR_A_BEAT_S * self._fs_hz
+        after_last = self._i_last is None or passed.i_sample - self._i_last >= n_room
+        return after_last and beat.i_sample - passed.i_sample >= n_room
+
     def _pass_over(self, peak: Peak, since_s: float) -> None:
-        self._highest_passed = max(self._highest_passed, peak.height)
+        self._passed.append(peak)
         if since_s > _SILENCE_S:
             for i, height in enumerate(self._beats):
                 self._beats[i] = height * _FORGET_PER_PEAK
@@ -156,14 +164,13 @@ class BeatRule:
             scalars={
                 "fs_hz": self._fs_hz,
                 "i_last": self._i_last,
-                "highest_passed": self._highest_passed,
             },
             arrays={
                 "beats": np.array(self._beats, dtype=np.float64),
                 "noises": np.array(self._noises, dtype=np.float64),
                 "rrs_s": np.array(self._rrs_s, dtype=np.float64),
-                "waiting_i": np.array([peak.i_sample for peak in self._waiting], dtype=np.int64),
-                "waiting_height": np.array([peak.height for peak in self._waiting], dtype=np.float64),
+                **_peak_arrays("passed", self._passed),
+                **_peak_arrays("waiting", self._waiting),
             },
         ).to_bytes()
 
@@ -173,14 +180,26 @@ class BeatRule:
         kept = State.from_bytes(state, kind=_KIND, version=_VERSION)
         restored = cls(kept.number("fs_hz"))
         restored._i_last = kept.optional_integer("i_last")
-        restored._highest_passed = kept.number("highest_passed")
         restored._beats.extend(kept.float_array("beats", (None,)).tolist())
         restored._noises.extend(kept.float_array("noises", (None,)).tolist())
         restored._rrs_s.extend(kept.float_array("rrs_s", (None,)).tolist())
-        indices = kept.int_array("waiting_i").tolist()
-        heights = kept.float_array("waiting_height", (len(indices),)).tolist()
-        restored._waiting = [Peak(i, height) for i, height in zip(indices, heights, strict=True)]
+        restored._passed.extend(_peaks(kept, "passed"))
+        restored._waiting = _peaks(kept, "waiting")
         return restored
+
+
+def _peak_arrays(name: str, peaks: Iterable[Peak]) -> dict[str, Array]:
+    known = list(peaks)
+    return {
+        f"{name}_i": np.array([peak.i_sample for peak in known], dtype=np.int64),
+        f"{name}_height": np.array([peak.height for peak in known], dtype=np.float64),
+    }
+
+
+def _peaks(kept: State, name: str) -> list[Peak]:
+    indices = kept.int_array(f"{name}_i").tolist()
+    heights = kept.float_array(f"{name}_height", (len(indices),)).tolist()
+    return [Peak(i, height) for i, height in zip(indices, heights, strict=True)]
 
 
 def _ranked(heights: deque[float], rank: float) -> float:

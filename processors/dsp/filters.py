@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
 
-from processors.dsp.state import State
+from processors.dsp.state import State, translated_errors
 
 _KIND = "sos_filter"
 _VERSION = 1
@@ -67,7 +67,8 @@ class SosFilter:
     def from_bytes(cls, state: bytes) -> SosFilter:
         """Continue where ``to_bytes`` stood; raises StateError."""
         kept = State.from_bytes(state, kind=_KIND, version=_VERSION)
-        restored = cls(kept.float_array("sos", (None, 6)), kept.number("fs_hz"))
+        with translated_errors(_KIND):
+            restored = cls(kept.float_array("sos", (None, 6)), kept.number("fs_hz"))
         memory = kept.float_array("state", (None, 2))
         restored._state = memory if memory.size else None
         return restored

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from processors.dsp.beat_rule import LEARNING_S, BeatRule
 from processors.dsp.envelope import Envelope, PeakFinder, sliding_sum
 from processors.dsp.filters import bandpass
-from processors.dsp.state import MalformedStateError, State
+from processors.dsp.state import State, translated_errors
 
 _KIND = "qrs_detector"
 _VERSION = 1
@@ -184,10 +184,8 @@ class QrsDetector:
     def from_bytes(cls, state: bytes) -> QrsDetector:
         """Continue where ``to_bytes`` stood; raises StateError."""
         kept = State.from_bytes(state, kind=_KIND, version=_VERSION)
-        try:
+        with translated_errors(_KIND):
             restored = cls(kept.number("fs_hz"))
-        except ValueError as error:
-            raise MalformedStateError(str(error)) from error
         restored._i_start = kept.integer("i_start")
         restored._i_next = kept.integer("i_next")
         restored._i_last_r = kept.optional_integer("i_last_r")

@@ -1,6 +1,7 @@
 """How a stream step is written down, so that another process continues where it stood.
 
-A state is ``magic, header length, header as JSON, arrays``: numbers survive bit for bit.
+A state is ``magic, CRC-32, header length, header as JSON, arrays, parts``: numbers survive bit for
+bit, and damage is noticed.
 
     StateError              start afresh: what was kept cannot be used
     ├── StateVersionError   written by another step or another version of it
@@ -11,7 +12,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,8 +24,11 @@ Scalar = int | float | str | bool | None
 Array = NDArray[np.float64] | NDArray[np.int64]
 
 _MAGIC = b"CVS1"
-_HEADER_AT = len(_MAGIC) + 4
-_DTYPES = {"<f8": np.dtype("<f8"), "<i8": np.dtype("<i8")}
+_LENGTH_AT = len(_MAGIC) + 4
+_HEADER_AT = _LENGTH_AT + 4
+_FLOAT = "<f8"
+_INT = "<i8"
+_ITEM_BYTES = 8
 
 
 class StateError(ValueError):
@@ -63,55 +69,58 @@ class State:
             "children": {name: len(child) for name, child in self.children.items()},
         }
         text = json.dumps(header, separators=(",", ":"), allow_nan=False).encode()
-        parts = [_MAGIC, len(text).to_bytes(4, "little"), text, *blobs, *self.children.values()]
-        return b"".join(parts)
+        length = len(text).to_bytes(4, "little")
+        content = b"".join((length, text, *blobs, *self.children.values()))
+        return _MAGIC + zlib.crc32(content).to_bytes(4, "little") + content
 
     @classmethod
     def from_bytes(cls, state: bytes, *, kind: str, version: int) -> State:
         """Read it back; another kind or version raises StateVersionError."""
-        try:
+        with translated_errors(kind):
             return _decode(state, kind=kind, version=version)
-        except (KeyError, TypeError, AttributeError, UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise MalformedStateError(f"{kind}: {error}") from error
 
     def integer(self, name: str) -> int:
-        """A whole number."""
+        """Return a whole number."""
         value = self._scalar(name)
         if isinstance(value, bool) or not isinstance(value, int):
             raise MalformedStateError(f"{self.kind}: {name} is {value!r}, not a whole number")
         return value
 
     def optional_integer(self, name: str) -> int | None:
-        """A whole number, or None."""
+        """Return a whole number or None."""
         return None if self._scalar(name) is None else self.integer(name)
 
     def number(self, name: str) -> float:
-        """A finite number."""
+        """Return a finite number."""
         value = self._scalar(name)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not math.isfinite(value)
+        ):
             raise MalformedStateError(f"{self.kind}: {name} is {value!r}, not a finite number")
         return float(value)
 
     def flag(self, name: str) -> bool:
-        """True or False."""
+        """Return True or False."""
         value = self._scalar(name)
         if not isinstance(value, bool):
             raise MalformedStateError(f"{self.kind}: {name} is {value!r}, not true or false")
         return value
 
     def float_array(self, name: str, shape: Sequence[int | None]) -> NDArray[np.float64]:
-        """An array of finite floats; None in ``shape`` is any length."""
-        array = self._array(name, "<f8", shape)
+        """Return an array of finite floats; None in ``shape`` is any length."""
+        array = self._array(name, _FLOAT, shape)
         if not np.isfinite(array).all():
             raise MalformedStateError(f"{self.kind}: {name} is not finite")
         return array.astype(np.float64)
 
     def int_array(self, name: str) -> NDArray[np.int64]:
-        """A one-dimensional array of whole numbers."""
-        return self._array(name, "<i8", (None,)).astype(np.int64)
+        """Return a one-dimensional array of whole numbers."""
+        return self._array(name, _INT, (None,)).astype(np.int64)
 
     def child(self, name: str) -> bytes:
-        """The state of a part."""
+        """Return the state of a part."""
         if name not in self.children:
             raise MalformedStateError(f"{self.kind}: {name} is missing")
         return self.children[name]
@@ -128,6 +137,24 @@ class State:
         return array
 
 
+@contextmanager
+def translated_errors(kind: str) -> Generator[None, None, None]:
+    """Name whatever goes wrong while a state is read a MalformedStateError."""
+    try:
+        yield
+    except StateError:
+        raise
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as e:
+        raise MalformedStateError(f"{kind}: {e}") from e
+
+
 def _fits(shape: Sequence[int], wanted: Sequence[int | None]) -> bool:
     return len(shape) == len(wanted) and all(
         w is None or n == w for n, w in zip(shape, wanted, strict=True)
@@ -135,32 +162,35 @@ def _fits(shape: Sequence[int], wanted: Sequence[int | None]) -> bool:
 
 
 def _array_bytes(array: Array) -> bytes:
-    if array.dtype.str not in _DTYPES:
-        raise TypeError(f"{array.dtype} is not kept, only {', '.join(_DTYPES)}")
+    if array.dtype.str not in (_FLOAT, _INT):
+        raise TypeError(f"arrays of {array.dtype} are not kept")
     return array.tobytes()
 
 
 def _decode(state: bytes, *, kind: str, version: int) -> State:
-    if state[: len(_MAGIC)] != _MAGIC or len(state) < _HEADER_AT:
-        raise MalformedStateError(f"{kind}: not a state ({len(state)} bytes)")
-    at = _HEADER_AT + int.from_bytes(state[len(_MAGIC) : _HEADER_AT], "little")
+    crc = int.from_bytes(state[len(_MAGIC) : _LENGTH_AT], "little")
+    if state[: len(_MAGIC)] != _MAGIC or crc != zlib.crc32(state[_LENGTH_AT:]):
+        raise MalformedStateError(f"{kind}: no state, or a damaged one ({len(state)} bytes)")
+    at = _HEADER_AT + int.from_bytes(state[_LENGTH_AT:_HEADER_AT], "little")
     header = json.loads(state[_HEADER_AT:at].decode())
     found = f"{header['kind']} {header['version']}"
     if found != f"{kind} {version}":
         raise StateVersionError(expected=f"{kind} {version}", found=found)
     arrays: dict[str, Array] = {}
     for name, (dtype, *shape) in header["arrays"].items():
-        n_bytes = math.prod(shape) * _DTYPES[dtype].itemsize
+        n_bytes = math.prod(shape) * _ITEM_BYTES
         arrays[name] = _array(_piece(state, at, n_bytes), dtype, shape)
         at += n_bytes
     children: dict[str, bytes] = {}
     for name, n_bytes in header["children"].items():
         children[name] = _piece(state, at, n_bytes)
         at += n_bytes
-    if at != len(state):
-        raise MalformedStateError(f"{kind}: {len(state) - at} bytes too many")
     return State(
-        kind=kind, version=version, scalars=header["scalars"], arrays=arrays, children=children
+        kind=kind,
+        version=version,
+        scalars=dict(header["scalars"]),
+        arrays=arrays,
+        children=children,
     )
 
 
@@ -171,7 +201,8 @@ def _piece(state: bytes, at: int, n_bytes: int) -> bytes:
 
 
 def _array(piece: bytes, dtype: str, shape: list[int]) -> Array:
-    try:
-        return np.frombuffer(piece, dtype=_DTYPES[dtype]).reshape(shape)
-    except ValueError as error:
-        raise MalformedStateError(str(error)) from error
+    if dtype == _FLOAT:
+        return np.frombuffer(piece, dtype=np.float64).reshape(shape)
+    if dtype == _INT:
+        return np.frombuffer(piece, dtype=np.int64).reshape(shape)
+    raise MalformedStateError(f"arrays of {dtype} are not kept")

@@ -136,8 +136,10 @@ async def run_sink(
                 open_producer(kafka) as producer,
                 open_consumer(kafka, (FRAMES, OBSERVATIONS, ALARMS), group=group) as consumer,
             ):
+                metrics.READY.labels(f"sink-{store.name}").set(1)
                 await _run(sink, consumer, producer, n_records_max, stop)
         except BrokerError as error:
+            metrics.READY.labels(f"sink-{store.name}").set(0)
             log.warning("broker_unavailable", error=str(error))
             await asyncio.sleep(back_off_s(2))
 

@@ -1,1 +1,1 @@
-"""Vital signs from beats and readings: pure, event time only, no value without a reason to believe it."""
+"""Vital signs from beats and readings: pure, event time only, no value without its quality."""

@@ -62,7 +62,7 @@ class SubjectSummary:
     age_s: float | None
     """Age of the newest event time; of a replayed recording it says nothing."""
     heard_s: float | None
-    """Seconds since a frame last came."""
+    """Seconds since data last came."""
 
 
 class LiveHub:
@@ -138,7 +138,7 @@ class LiveHub:
             self._pages.remove(page)
 
     def heard_ms(self, subject_id: str) -> float | None:
-        """Tell when a frame of a subject last came."""
+        """Tell when data of a subject last came."""
         subject = self._subjects.get(subject_id)
         if subject is None or subject.heard_ns is None:
             return None

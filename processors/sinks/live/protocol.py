@@ -137,7 +137,7 @@ class Hello:
     subject: str
     server_ms: float
     heard_ms: float | None
-    """Server's clock when a frame of this subject last came; None: never."""
+    """Server's clock when data of this subject last came; None: never."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,7 +61,7 @@ class SubjectState:
         self.subject_id = subject_id
         self.counts = SubjectCounts()
         self.heard_ns: int | None = None
-        """Our clock when a frame last came."""
+        """Our clock when data last came: samples, or of a subject without waveforms readings."""
         self.newest_ns: int | None = None
         """Newest event time."""
         self._frames: OrderedDict[tuple[str, int, int], None] = OrderedDict()
@@ -84,7 +84,8 @@ class SubjectState:
             self.counts.n_frames_repeated += 1
             return []
         self.counts.n_frames += 1
-        self.heard_ns = now_ns
+        if frame.waveforms or (frame.readings and not self._channels):
+            self.heard_ns = now_ns
         messages: list[Message] = []
         for event in frame.events:
             messages += self._process_event(event)

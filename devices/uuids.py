@@ -1,0 +1,59 @@
+"""UUIDs of services and characteristics: 128 bits, lower case, as BLE libraries report them.
+
+Source: Bluetooth SIG, Assigned Numbers, sections 3.4 (services) and 3.8 (characteristics);
+Polar Electro, Polar Measurement Data Specification (PMD).
+"""
+
+from typing import Final
+
+from devices.errors import InvalidFieldError
+
+_SIG_BASE: Final = "0000{:04x}-0000-1000-8000-00805f9b34fb"
+_N_HEX_DIGITS_128: Final = 32
+
+
+def sig_uuid(assigned_number: int) -> str:
+    """Write a 16-bit assigned number as a 128-bit UUID."""
+    return _SIG_BASE.format(assigned_number)
+
+
+def normalise_uuid(text: str) -> str:
+    """Write any form of a UUID (``"180D"``, ``"0x180d"``, 128 bits) as this module does.
+
+    Raises
+    ------
+    InvalidFieldError
+    """
+    digits = text.lower().removeprefix("0x").replace("-", "")
+    if len(digits) not in (4, 8, _N_HEX_DIGITS_128) or set(digits) - set("0123456789abcdef"):
+        raise InvalidFieldError(field="uuid", value=text, why="is not a UUID")
+    if len(digits) < _N_HEX_DIGITS_128:
+        digits = digits.zfill(8) + sig_uuid(0).replace("-", "")[8:]
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+HEART_RATE_SERVICE: Final = sig_uuid(0x180D)
+HEALTH_THERMOMETER_SERVICE: Final = sig_uuid(0x1809)
+DEVICE_INFORMATION_SERVICE: Final = sig_uuid(0x180A)
+BATTERY_SERVICE: Final = sig_uuid(0x180F)
+PULSE_OXIMETER_SERVICE: Final = sig_uuid(0x1822)
+
+BATTERY_LEVEL: Final = sig_uuid(0x2A19)
+TEMPERATURE_MEASUREMENT: Final = sig_uuid(0x2A1C)
+SYSTEM_ID: Final = sig_uuid(0x2A23)
+MODEL_NUMBER: Final = sig_uuid(0x2A24)
+SERIAL_NUMBER: Final = sig_uuid(0x2A25)
+FIRMWARE_REVISION: Final = sig_uuid(0x2A26)
+HARDWARE_REVISION: Final = sig_uuid(0x2A27)
+SOFTWARE_REVISION: Final = sig_uuid(0x2A28)
+MANUFACTURER_NAME: Final = sig_uuid(0x2A29)
+HEART_RATE_MEASUREMENT: Final = sig_uuid(0x2A37)
+BODY_SENSOR_LOCATION: Final = sig_uuid(0x2A38)
+PNP_ID: Final = sig_uuid(0x2A50)
+PLX_SPOT_CHECK: Final = sig_uuid(0x2A5E)
+PLX_CONTINUOUS: Final = sig_uuid(0x2A5F)
+PLX_FEATURES: Final = sig_uuid(0x2A60)
+
+PMD_SERVICE: Final = "fb005c80-02e7-f387-1cad-8acd2d8df0c8"
+PMD_CONTROL_POINT: Final = "fb005c81-02e7-f387-1cad-8acd2d8df0c8"
+PMD_DATA: Final = "fb005c82-02e7-f387-1cad-8acd2d8df0c8"

@@ -1,0 +1,52 @@
+"""Settings of the edge agent."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from ingest.settings import ProcessSettings
+
+_Pseudonym = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
+
+
+class DeviceSettings(BaseModel):
+    """One device that belongs to this subject. A device not listed is left alone."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    """The name that it advertises, whole."""
+
+
+class EdgeSettings(ProcessSettings):
+    """The edge agent: one subject, one or several devices."""
+
+    subject_id: _Pseudonym
+    """The subject's pseudonym; never a name."""
+    agent_id: _Pseudonym = "agent-1"
+    devices: tuple[DeviceSettings, ...]
+    spool_path: Path = Path("var/edge/spool.sqlite")
+    spool_bytes_max: Annotated[int, Field(ge=100_000)] = 2_000_000_000
+    """When the spool holds more, the oldest Frames give way and are accounted for."""
+    flush_interval_s: Annotated[float, Field(ge=0.05, le=60)] = 0.25
+    drain_s: Annotated[float, Field(ge=0, le=600)] = 5.0
+    """How long a stopping agent goes on delivering; what is left stays in the spool."""
+    connect_timeout_s: Annotated[float, Field(ge=1, le=120)] = 20.0
+    reconnect_s_max: Annotated[float, Field(ge=0.1, le=3600)] = 30.0
+    """Longest pause between two attempts to connect."""
+    stream_silence_s: Annotated[float, Field(ge=2, le=3600)] = 20.0
+    """A link on which nothing has come for so long is taken as lost."""
+    radio_backend: str | None = None
+    """Dotted path of a bleak backend, ``module:function``; None: the system's Bluetooth."""
+    radio_transport: str = ""
+    """What the backend is opened with, such as ``tcp-client:127.0.0.1:9999``."""
+
+    @model_validator(mode="after")
+    def _distinct(self) -> "EdgeSettings":
+        names = [device.name for device in self.devices]
+        if not names:
+            raise ValueError("no devices: list at least one under [[devices]], with its name")
+        if len(set(names)) < len(names):
+            raise ValueError(f"a device is listed twice: {', '.join(sorted(names))}")
+        return self

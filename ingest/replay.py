@@ -1,0 +1,200 @@
+"""A recording as Frames, and Frames onto the topic at a chosen speed.
+
+The Frames are those that an agent would have made of the same signals: whole counts, exact times.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from types import MappingProxyType
+from typing import Final
+
+from devices import codes
+from ingest.codec import encode_frame
+from ingest.frame import NS_PER_S, Frame, Reading, SamplePeriod, WaveformBlock
+from ingest.kafka import Producer
+from ingest.recording import Numeric, Recording, Signal
+from ingest.topics import FRAMES
+
+BATCH_FRAMES: Final = 100
+"""Frames in flight at full speed."""
+
+_LEADS: Final = MappingProxyType(
+    {
+        "I": codes.ECG_I,
+        "II": codes.ECG_II,
+        "MLII": codes.ECG_II,
+        "III": codes.ECG_III,
+        "AVR": codes.ECG_AVR,
+        "AVL": codes.ECG_AVL,
+        "AVF": codes.ECG_AVF,
+        "V1": codes.ECG_V1,
+        "V2": codes.ECG_V2,
+        "V3": codes.ECG_V3,
+        "V4": codes.ECG_V4,
+        "V5": codes.ECG_V5,
+        "V6": codes.ECG_V6,
+    }
+)
+_KINDS: Final = MappingProxyType(
+    {"ecg": codes.ECG, "pleth": codes.PLETH, "resp": codes.RESPIRATION_IMPEDANCE}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayPlan:
+    """Who and when a recording becomes."""
+
+    subject_id: str
+    agent_id: str
+    start_ns: int
+    """UTC of the recording's first sample."""
+    frame_s: Fraction = Fraction(1, 4)
+    """Length of a Frame."""
+    seconds_max: float | None = None
+    """Stop here; None: play all."""
+
+
+def quantity_of(signal: Signal) -> codes.Quantity | None:
+    """Name what a recorded signal is; None where the table of codes does not know it."""
+    if signal.kind == "ecg":
+        return _LEADS.get(signal.name.upper(), codes.ECG)
+    return _KINDS.get(signal.kind)
+
+
+def frames_of(recording: Recording, plan: ReplayPlan) -> Iterator[Frame]:
+    """Cut a recording into Frames, in order of time.
+
+    Signals whose kind has no code are left out: name them with ``unknown_signals``.
+    """
+    device_id = f"recording-{recording.name}"
+    limit_s = min(recording.duration_s, plan.seconds_max or recording.duration_s)
+    known = [(signal, quantity_of(signal)) for signal in recording.signals]
+    for sequence in range(-(-Fraction(limit_s) // plan.frame_s)):
+        begin_s = sequence * plan.frame_s
+        end_s = min(begin_s + plan.frame_s, Fraction(limit_s))
+        blocks = [
+            _block(device_id, signal, quantity, plan, begin_s, end_s)
+            for signal, quantity in known
+            if quantity is not None
+        ]
+        yield Frame(
+            subject_id=plan.subject_id,
+            agent_id=plan.agent_id,
+            sequence=sequence,
+            waveforms=tuple(block for block in blocks if block is not None),
+            readings=tuple(_readings(device_id, recording, plan, begin_s, end_s)),
+        )
+
+
+def unknown_signals(recording: Recording) -> list[str]:
+    """Name the signals that ``frames_of`` leaves out."""
+    return [signal.name for signal in recording.signals if quantity_of(signal) is None]
+
+
+def _block(
+    device_id: str,
+    signal: Signal,
+    quantity: codes.Quantity,
+    plan: ReplayPlan,
+    begin_s: Fraction,
+    end_s: Fraction,
+) -> WaveformBlock | None:
+    # Sample i belongs to the Frame in whose half-open interval its time lies.
+    i_first = -(-begin_s * signal.sampling_rate // 1)
+    i_end = min(-(-end_s * signal.sampling_rate // 1), signal.counts.size)
+    if i_first >= i_end:
+        return None
+    period = Fraction(NS_PER_S) / signal.sampling_rate
+    exact = SamplePeriod(ns_numerator=period.numerator, ns_denominator=period.denominator)
+    return WaveformBlock(
+        device_id=device_id,
+        channel=signal.name if signal.kind != "ecg" else f"ecg/{signal.name}",
+        mdc_code=quantity.mdc,
+        unit=signal.unit,
+        scale=signal.scale,
+        offset=signal.offset,
+        i_first=int(i_first),
+        t0_ns=plan.start_ns + exact.offset_ns(int(i_first)),
+        period=exact,
+        counts=signal.counts[int(i_first) : int(i_end)],
+    )
+
+
+def _readings(
+    device_id: str, recording: Recording, plan: ReplayPlan, begin_s: Fraction, end_s: Fraction
+) -> Iterator[Reading]:
+    for name, numeric in recording.numerics.items():
+        quantity = codes.QUANTITIES.get(name)
+        if quantity is None:
+            continue
+        for t_s, value in _between(numeric, float(begin_s), float(end_s)):
+            missing = value != value  # noqa: PLR0124  # NaN
+            yield Reading(
+                device_id=device_id,
+                mdc_code=quantity.mdc,
+                unit=quantity.ucum,
+                value=None if missing else value,
+                reason="not_recorded" if missing else None,
+                t_ns=plan.start_ns + round(t_s * NS_PER_S),
+            )
+
+
+def _between(numeric: Numeric, begin_s: float, end_s: float) -> Iterator[tuple[float, float]]:
+    inside = (numeric.times_s >= begin_s) & (numeric.times_s < end_s)
+    yield from zip(numeric.times_s[inside].tolist(), numeric.values[inside].tolist(), strict=True)
+
+
+async def replay(
+    producer: Producer,
+    frames: Iterable[Frame],
+    *,
+    speed: float | None,
+    frame_s: float,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> int:
+    """Send Frames, paced by their own time; give how many samples were sent.
+
+    Parameters
+    ----------
+    speed
+        1.0 plays in real time; None as fast as the broker takes them.
+    frame_s
+        Length of a Frame in seconds.
+    on_progress
+        Called with the Frames and samples sent so far.
+
+    Raises
+    ------
+    BrokerError, BrokerRefusedError
+    """
+    n_frames = n_samples = 0
+    async for batch in _paced(frames, speed, frame_s):
+        await producer.send(FRAMES, [(frame.subject_id, encode_frame(frame)) for frame in batch])
+        n_frames += len(batch)
+        n_samples += sum(frame.n_samples for frame in batch)
+        if on_progress is not None:
+            on_progress(n_frames, n_samples)
+    return n_samples
+
+
+async def _paced(
+    frames: Iterable[Frame], speed: float | None, frame_s: float
+) -> AsyncIterator[list[Frame]]:
+    """Give Frames when they are due: one at a time by the clock, or many at once without one."""
+    started_s = time.monotonic()
+    batch: list[Frame] = []
+    for n_due, frame in enumerate(frames, start=1):
+        if speed is not None:
+            # A Frame is complete, and due, when its last sample has been taken.
+            await asyncio.sleep(started_s + n_due * frame_s / speed - time.monotonic())
+            yield [frame]
+            continue
+        batch.append(frame)
+        if len(batch) == BATCH_FRAMES:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -1,0 +1,73 @@
+// A scale that stays: it grows at once when a trace would leave the picture, and shrinks only when
+// the trace has been small for a while. One artefact does not change it.
+
+const STEPS = [1, 1.5, 2, 3, 5, 7.5];
+const SECONDS_KEPT = 6;
+const SECONDS_SMALL = 8;
+const HEADROOM = 1.2;
+
+export class SteadyScale {
+  #bins = []; // {second, low, high}
+  #nSmall = 0;
+  #floor;
+  center = 0;
+  span = 0; // units from the bottom of the trace to its top; 0: nothing was seen yet
+
+  constructor(floor) {
+    this.#floor = floor;
+  }
+
+  // Take values of one event-time second; returns true when the scale has changed.
+  observe(second, low, high) {
+    const bin = this.#bins.at(-1);
+    if (bin !== undefined && bin.second === second) {
+      bin.low = Math.min(bin.low, low);
+      bin.high = Math.max(bin.high, high);
+      return this.span === 0 && this.#choose(bin.low, bin.high);
+    }
+    const changed = this.#bins.length > 0 && this.#judge();
+    this.#bins.push({ second, low, high });
+    if (this.#bins.length > SECONDS_KEPT) this.#bins.shift();
+    return changed;
+  }
+
+  #judge() {
+    const [low, high] = this.#range();
+    const top = this.center + this.span / 2;
+    const bottom = this.center - this.span / 2;
+    if (this.span === 0 || high > top || low < bottom) return this.#choose(low, high);
+    const fits = stepAbove(Math.max((high - low) * HEADROOM, this.#floor));
+    const offCenter = Math.abs((high + low) / 2 - this.center) > this.span * 0.2;
+    const isSmall = this.#bins.length >= SECONDS_KEPT && (fits < this.span * 0.55 || offCenter);
+    this.#nSmall = isSmall ? this.#nSmall + 1 : 0;
+    return this.#nSmall >= SECONDS_SMALL && this.#choose(low, high);
+  }
+
+  // The range without the one most extreme second on each side.
+  #range() {
+    const lows = this.#bins.map((bin) => bin.low).sort((a, b) => a - b);
+    const highs = this.#bins.map((bin) => bin.high).sort((a, b) => b - a);
+    const i = this.#bins.length >= 4 ? 1 : 0;
+    return [lows[i], highs[i]];
+  }
+
+  #choose(low, high) {
+    const span = stepAbove(Math.max((high - low) * HEADROOM, this.#floor));
+    const center = (high + low) / 2;
+    const changed = span !== this.span || Math.abs(center - this.center) > span * 0.02;
+    this.#nSmall = 0;
+    if (changed) Object.assign(this, { span, center });
+    return changed;
+  }
+}
+
+export function stepAbove(value) {
+  const decade = 10 ** Math.floor(Math.log10(value));
+  const step = STEPS.find((candidate) => candidate * decade >= value * 0.999999);
+  return step === undefined ? decade * 10 : step * decade;
+}
+
+export function stepBelow(value) {
+  const decade = 10 ** Math.floor(Math.log10(value));
+  return [5, 2, 1].find((candidate) => candidate * decade <= value * 1.000001) * decade;
+}

@@ -1,0 +1,101 @@
+"""Published and captured payloads decode to what their sources say."""
+
+import json
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from devices import (
+    battery,
+    device_information,
+    errors,
+    heart_rate,
+    polar_frames,
+    polar_pmd,
+    pulse_oximeter,
+    thermometer,
+)
+from devices.polar_delta import decompress
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+MODULES = (
+    battery,
+    device_information,
+    heart_rate,
+    polar_frames,
+    polar_pmd,
+    pulse_oximeter,
+    thermometer,
+)
+
+
+def _rows(family: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = json.loads((GOLDEN / family / "vectors.json").read_text("utf-8"))
+    return rows
+
+
+def _cases() -> list[Any]:
+    families = [module.__name__.rpartition(".")[2] for module in MODULES]
+    return [
+        pytest.param(row, id=f"{family}: {row['source']}: {row['decoder']}")
+        for family in families
+        for row in _rows(family)
+    ]
+
+
+def _decoder(name: str) -> Callable[[bytes], object]:
+    decoder: Callable[[bytes], object] = next(
+        getattr(module, name) for module in MODULES if hasattr(module, name)
+    )
+    return decoder
+
+
+def _plain(value: object, expected: object = None) -> object:
+    """Write a decoded value as the tables do, with the fields that the table names."""
+    named = expected if isinstance(expected, dict) else {}
+    if isinstance(value, np.ndarray):
+        return {i_row: value[int(i_row)].tolist() for i_row in named}
+    if is_dataclass(value):
+        names = {field.name for field in fields(value)} & set(named)
+        return {name: _plain(getattr(value, name), named[name]) for name in names}
+    if isinstance(value, IntEnum):
+        return value.name
+    if isinstance(value, frozenset):
+        return [member.name for member in sorted(value)]
+    if isinstance(value, tuple):
+        return [_plain(member) for member in value]
+    return value.hex() if isinstance(value, bytes) else value
+
+
+@pytest.mark.parametrize("row", _cases())
+def test_a_published_payload_decodes_to_what_its_source_says(row: dict[str, Any]) -> None:
+    decode = _decoder(row["decoder"])
+    payload = bytes.fromhex(row["payload"])
+
+    if "error" in row:
+        with pytest.raises(getattr(errors, row["error"])):
+            decode(payload)
+        return
+    decoded = decode(payload)
+
+    expected = row["decoded"]
+    if isinstance(decoded, polar_frames.PmdFrame):
+        assert len(decoded.samples) == expected.pop("n_samples")
+    assert _plain(decoded, expected) == expected
+
+
+@pytest.mark.parametrize("row", _rows("polar_delta"), ids=lambda row: str(row["source"]))
+def test_published_delta_content_decompresses(row: dict[str, Any]) -> None:
+    samples = decompress(
+        bytes.fromhex(row["content"]),
+        n_channels=row["n_channels"],
+        resolution_bits=row["resolution_bits"],
+    )
+
+    assert len(samples) == row["n_samples"]
+    assert _plain(samples, row["samples"]) == row["samples"]

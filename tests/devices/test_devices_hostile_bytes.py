@@ -1,0 +1,135 @@
+"""Any bytes give a value or a DecodeError, for every decoder there is."""
+
+import contextlib
+import inspect
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from devices import (
+    battery,
+    device_information,
+    heart_rate,
+    polar_frames,
+    polar_pmd,
+    pulse_oximeter,
+    readings,
+    thermometer,
+)
+from devices.errors import DecodeError, PayloadTooLongError
+from devices.polar_delta import decompress
+
+Decoder = Callable[[bytes], object]
+
+MODULES = (
+    battery,
+    device_information,
+    heart_rate,
+    polar_frames,
+    polar_pmd,
+    pulse_oximeter,
+    thermometer,
+)
+GOLDEN = Path(__file__).parents[1] / "golden"
+
+
+def _all_decoders() -> dict[str, Decoder]:
+    """Every public decode function, so that a new one cannot be forgotten."""
+    payloads: dict[str, Decoder] = {
+        name: function
+        for module in MODULES
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if name.startswith("decode_") and function.__module__ == module.__name__
+    }
+    notifications: dict[str, Decoder] = {
+        f"notification {uuid[4:8]}": partial(readings.decode_notification, uuid)
+        for uuid in sorted(readings.DECODABLE)
+    }
+    contents: dict[str, Decoder] = {
+        f"decompress {n_channels} x {bits}": partial(
+            decompress, n_channels=n_channels, resolution_bits=bits
+        )
+        for n_channels, bits in ((1, 8), (25, 24))
+    }
+    return payloads | notifications | contents
+
+
+DECODERS = _all_decoders()
+VALID_PAYLOADS = sorted(
+    {
+        bytes.fromhex(row["payload"])
+        for table in GOLDEN.glob("*/vectors.json")
+        for row in json.loads(table.read_text("utf-8"))
+        if "decoded" in row
+    }
+)
+
+
+@st.composite
+def mutated_payloads(draw: st.DrawFn) -> bytes:
+    payload = bytearray(draw(st.sampled_from(VALID_PAYLOADS)))
+    for _ in range(draw(st.integers(1, 4))):
+        i_byte = draw(st.integers(0, len(payload)))
+        match draw(st.sampled_from(["replace", "insert", "cut", "double"])):
+            case "replace":
+                payload[i_byte : i_byte + 1] = draw(st.binary(min_size=1, max_size=1))
+            case "insert":
+                payload[i_byte:i_byte] = draw(st.binary(min_size=1, max_size=4))
+            case "cut":
+                del payload[i_byte:]
+            case _:
+                payload += bytes(payload)
+    return bytes(payload)
+
+
+def test_every_decoder_is_here() -> None:
+    assert len(DECODERS) == 22
+
+
+@pytest.mark.parametrize("name", DECODERS)
+@given(payload=st.binary(max_size=64) | mutated_payloads())
+def test_any_bytes_give_a_value_or_a_decode_error(name: str, payload: bytes) -> None:
+    with contextlib.suppress(DecodeError):
+        DECODERS[name](payload)
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_a_payload_longer_than_an_attribute_is_refused(name: str) -> None:
+    with pytest.raises(PayloadTooLongError) as caught:
+        DECODERS[name](bytes(513))
+
+    assert caught.value.n_bytes == 513
+    assert caught.value.n_bytes_max == 512
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_every_truncation_gives_a_value_or_a_decode_error(name: str) -> None:
+    for payload in VALID_PAYLOADS:
+        for n_bytes in range(min(len(payload), 64)):
+            with contextlib.suppress(DecodeError):
+                DECODERS[name](payload[:n_bytes])
+
+
+@given(content=st.binary(max_size=512), n_channels=st.integers(1, 25))
+def test_decompressed_samples_are_bounded_by_the_bits_of_the_content(
+    content: bytes, n_channels: int
+) -> None:
+    with contextlib.suppress(DecodeError):
+        samples = decompress(content, n_channels=n_channels, resolution_bits=24)
+        assert samples.size <= 8 * len(content)
+
+
+@given(payload=mutated_payloads())
+def test_a_frame_that_decodes_is_in_c_order_and_read_only(payload: bytes) -> None:
+    with contextlib.suppress(DecodeError):
+        samples = polar_frames.decode_frame(payload).samples
+        assert samples.dtype == np.int32
+        assert samples.flags.c_contiguous
+        assert not samples.flags.writeable
+        assert samples.shape[0] >= 1
