@@ -31,6 +31,6 @@ def device_pseudonym(model: str, identity: str, key: bytes) -> str:
     key
         Secret of this agent; the same device has another name with another agent's key.
     """
-    digest = hmac.new(key, f"device:{identity}".encode(), hashlib.sha256).hexdigest()
+    digest = hmac.new(key, f"device:{model}:{identity}".encode(), hashlib.sha256).hexdigest()
     slug = "-".join("".join(c if c.isalnum() else " " for c in model.lower()).split())
     return f"{slug}-{digest[:_ID_HEX_DIGITS]}"

@@ -1,1 +1,1 @@
-"""Real servers on this machine for tests and the demo: brokers and InfluxDB, started and stopped from Python."""
+"""Real servers on this machine for tests and the demo, started and stopped from Python."""
