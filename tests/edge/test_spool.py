@@ -1,0 +1,221 @@
+"""The spool: nothing that it has taken is lost, whatever happens to the process."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge.framer import ChannelFormat, Framer
+from edge.spool import Spool, SpoolError
+from edge.timeline import StreamState
+from ingest.codec import decode_frame
+from ingest.frame import Frame, Gap, GapCause, Reading, SamplePeriod
+
+PERIOD = SamplePeriod(ns_numerator=1_000_000_000, ns_denominator=130)
+CHANNEL = ChannelFormat(
+    device_id="strap-1",
+    channel="ecg",
+    mdc_code=131328,
+    unit="mV",
+    scale=1e-3,
+    offset=0.0,
+    period=PERIOD,
+)
+LARGE = 1 << 40
+
+
+def frame(sequence: int, n_samples: int = 32) -> Frame:
+    framer = Framer("p-1", "a-1")
+    i_first = sequence * n_samples
+    framer.add_samples(
+        CHANNEL,
+        np.arange(i_first, i_first + n_samples, dtype=np.int32),
+        i_first=i_first,
+        t0_ns=10**18 + PERIOD.offset_ns(i_first),
+        received_ns=10**18,
+    )
+    return framer.cut(sequence)
+
+
+def state(i_next: int) -> dict[str, StreamState]:
+    return {
+        "strap-1/ecg": StreamState(
+            epoch_ns=10**18, i_next=i_next, period=PERIOD, device_last_ns=1, received_last_ns=2
+        )
+    }
+
+
+def test_frames_come_back_in_order_and_go_when_acknowledged(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool.sqlite", n_bytes_max=LARGE)
+    for n in range(5):
+        spool.append(frame(spool.next_sequence), state((n + 1) * 32))
+
+    assert [one.sequence for one in spool.oldest(3)] == [0, 1, 2]
+    spool.remove_to(2)
+
+    assert [one.sequence for one in spool.oldest(10)] == [3, 4]
+    assert spool.size().n_samples == 64
+    assert decode_frame(spool.oldest(1)[0].payload).sequence == 3
+
+
+def test_a_new_process_goes_on_where_the_old_one_stood(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool.sqlite", n_bytes_max=LARGE)
+    spool.append(frame(0), state(32))
+    spool.append(frame(1), state(64))
+    spool.remove_to(0)
+    size = spool.size()
+    spool.close()
+
+    spool = Spool(tmp_path / "spool.sqlite", n_bytes_max=LARGE)
+
+    assert spool.next_sequence == 2
+    assert spool.size() == size
+    assert spool.streams() == state(64)
+
+
+KILLED = """
+import os, sys
+sys.path.insert(0, {here!r})
+from test_spool import LARGE, Spool, frame, state
+from pathlib import Path
+spool = Spool(Path({path!r}), n_bytes_max=LARGE)
+for n in range(1_000_000):
+    spool.append(frame(n), state((n + 1) * 32))
+    print(n, flush=True)
+"""
+
+
+def test_sigkill_in_the_middle_of_writing_loses_no_stored_frame(tmp_path: Path) -> None:
+    path = tmp_path / "spool.sqlite"
+    script = KILLED.format(here=str(Path(__file__).parent), path=str(path))
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True
+    ) as writer:
+        assert writer.stdout is not None
+        told = [int(writer.stdout.readline()) for _ in range(50)]
+        os.kill(writer.pid, signal.SIGKILL)
+        told += [int(line) for line in writer.stdout if line.endswith("\n")]
+
+    spool = Spool(path, n_bytes_max=LARGE)
+
+    stored = [one.sequence for one in spool.oldest(1_000_000)]
+    assert stored == list(range(len(stored)))
+    assert len(stored) >= len(told)
+    assert spool.next_sequence == len(stored)
+    # The numbering is that of the last stored Frame, neither older nor newer.
+    assert spool.streams() == state(len(stored) * 32)
+
+
+def test_a_second_agent_on_the_same_spool_is_refused(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool.sqlite", n_bytes_max=LARGE)
+    spool.append(frame(0), {})
+
+    with pytest.raises(SpoolError, match="another agent"):
+        Spool(tmp_path / "spool.sqlite", n_bytes_max=LARGE)
+
+
+def test_a_file_that_is_no_spool_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "spool.sqlite"
+    path.write_bytes(b"something else entirely" * 100)
+
+    with pytest.raises(SpoolError, match=str(path)):
+        Spool(path, n_bytes_max=LARGE)
+
+    assert path.read_bytes() == b"something else entirely" * 100
+
+
+def test_a_full_spool_drops_the_oldest_and_names_every_sample_of_it(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool.sqlite", n_bytes_max=2_000)
+    carried = Gap(
+        device_id="strap-1",
+        channel="ecg",
+        cause=GapCause.LINK_LOST,
+        i_first=0,
+        n_samples=7,
+        t0_ns=1,
+    )
+    first = frame(0)
+    spool.append(
+        Frame(
+            subject_id="p-1", agent_id="a-1", sequence=0, waveforms=first.waveforms, gaps=(carried,)
+        ),
+        {},
+    )
+    for n in range(1, 40):
+        spool.append(frame(n), state((n + 1) * 32))
+
+    kept = [decode_frame(one.payload) for one in spool.oldest(100)]
+    gaps = [gap for one in kept for gap in one.gaps]
+    dropped = sum(gap.n_samples for gap in gaps if gap.cause is GapCause.SPOOL_FULL)
+
+    assert spool.size().n_bytes <= 2_000 + 400
+    # Gaps of dropped frames are themselves carried on by later frames, joined where they meet.
+    assert dropped + sum(one.n_samples for one in kept) == 40 * 32
+    assert sum(gap.n_samples for gap in gaps if gap.cause is GapCause.LINK_LOST) == 7
+
+
+def test_a_frame_that_could_not_be_stored_is_not_counted_as_stored(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool.sqlite", n_bytes_max=LARGE)
+    spool.append(frame(0), {})
+    size = spool.size()
+    # max_page_count is SQLite's own way of saying that the disk is full.
+    spool._database.execute("PRAGMA max_page_count = 1")
+
+    with pytest.raises(SpoolError, match="full"):
+        spool.append(frame(1, n_samples=100_000), {})
+
+    assert spool.size() == size
+    assert spool.next_sequence == 1
+    spool._database.execute("PRAGMA max_page_count = 1000000")
+    spool.append(frame(1), {})
+    assert [one.sequence for one in spool.oldest(5)] == [0, 1]
+
+
+def test_the_file_is_readable_by_its_owner_only(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "sub" / "spool.sqlite", n_bytes_max=LARGE)
+
+    assert (tmp_path / "sub" / "spool.sqlite").stat().st_mode & 0o077 == 0
+    assert (tmp_path / "sub").stat().st_mode & 0o077 == 0
+    spool.close()
+
+
+def test_the_framer_takes_a_frame_back_and_gives_it_again() -> None:
+    framer = Framer("p-1", "a-1")
+    framer.add_reading(
+        Reading(device_id="d", mdc_code=1, unit="%", value=1.0, t_ns=1, received_ns=1)
+    )
+    framer.add_samples(
+        CHANNEL, np.arange(4, dtype=np.int32), i_first=0, t0_ns=10**18, received_ns=1
+    )
+    cut = framer.cut(0)
+    framer.add_samples(
+        CHANNEL,
+        np.arange(4, 8, dtype=np.int32),
+        i_first=4,
+        t0_ns=10**18 + PERIOD.offset_ns(4),
+        received_ns=2,
+    )
+
+    framer.restore(cut)
+    again = framer.cut(0)
+
+    counts = np.concatenate([block.counts for block in again.waveforms])
+    assert counts.tolist() == list(range(8))
+    assert again.readings == cut.readings
+    assert framer.empty
+
+
+def test_what_does_not_fit_into_memory_becomes_a_gap() -> None:
+    framer = Framer("p-1", "a-1")
+    for n in range(4):
+        framer.restore(frame(3 - n))
+
+    framer.give_up(64, GapCause.SPOOL_FULL)
+    cut = framer.cut(0)
+
+    assert sum(block.n_samples for block in cut.waveforms) == 64
+    assert sum(gap.n_samples for gap in cut.gaps) == 64
