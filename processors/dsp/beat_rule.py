@@ -42,7 +42,9 @@ _ROOM_FOR_A_BEAT_S: Final = 0.35
 Without this, small ectopic beats that were missed raise the threshold and go on being missed."""
 _N_PASSED_MAX: Final = 8
 _SILENCE_S: Final = 3.0
-_FORGET_PER_PEAK: Final = 0.9
+_FORGETTING_S: Final = 4.5
+_KEEP_PER_S: Final = 0.6
+"""In silence the levels sink, after 3 s of it, for 4.5 s, to a tenth: lower lies noise."""
 _RR_S_UNKNOWN: Final = 1.0
 _N_RR_MIN: Final = 3
 
@@ -55,7 +57,7 @@ class BeatRule:
     """
 
     def __init__(self, fs_hz: float) -> None:
-        self._fs_hz = fs_hz
+        self._fs_hz = float(fs_hz)
         self._beats: deque[float] = deque(maxlen=_N_REMEMBERED)
         self._noises: deque[float] = deque(maxlen=_N_REMEMBERED)
         self._rrs_s: deque[float] = deque(maxlen=_N_REMEMBERED)
@@ -70,6 +72,8 @@ class BeatRule:
     def rearm(self) -> None:
         """Go on behind a gap, with the levels as they are."""
         self._i_last: int | None = None
+        self._i_silent: int | None = None  # silence since here: the last beat, or the first peak
+        self._i_forgotten = 0
         self._passed: deque[Peak] = deque(maxlen=_N_PASSED_MAX)
         self._waiting: list[Peak] = []
 
@@ -113,7 +117,7 @@ class BeatRule:
         if peak.height >= self._threshold(since_s / rr_s):
             self._accept(peak, since_s)
             return True
-        self._pass_over(peak, since_s)
+        self._pass_over(peak)
         return False
 
     def _typical_rr_s(self) -> float:
@@ -143,18 +147,27 @@ class BeatRule:
         if self._i_last is not None and since_s < _SILENCE_S:
             self._rrs_s.append(since_s)
         self._passed.clear()
-        self._i_last = peak.i_sample
+        self._i_last = self._i_silent = peak.i_sample
 
     def _has_room(self, passed: Peak, beat: Peak) -> bool:
         n_room = _ROOM_FOR_A_BEAT_S * self._fs_hz
         after_last = self._i_last is None or passed.i_sample - self._i_last >= n_room
         return after_last and beat.i_sample - passed.i_sample >= n_room
 
-    def _pass_over(self, peak: Peak, since_s: float) -> None:
+    def _pass_over(self, peak: Peak) -> None:
         self._passed.append(peak)
-        if since_s > _SILENCE_S:
-            for i, height in enumerate(self._beats):
-                self._beats[i] = height * _FORGET_PER_PEAK
+        if self._i_silent is None:
+            self._i_silent = peak.i_sample
+        first = self._i_silent + round(_SILENCE_S * self._fs_hz)
+        last = first + round(_FORGETTING_S * self._fs_hz)
+        n_forget = min(peak.i_sample, last) - max(self._i_forgotten, first)
+        if n_forget > 0:
+            self._i_forgotten = peak.i_sample
+            share = math.pow(_KEEP_PER_S, n_forget / self._fs_hz)
+            for levels in (self._beats, self._noises):
+                sunk = [share * height for height in levels]
+                levels.clear()
+                levels.extend(sunk)
 
     def to_bytes(self) -> bytes:
         """Everything the rule remembers."""
@@ -164,6 +177,8 @@ class BeatRule:
             scalars={
                 "fs_hz": self._fs_hz,
                 "i_last": self._i_last,
+                "i_silent": self._i_silent,
+                "i_forgotten": self._i_forgotten,
             },
             arrays={
                 "beats": np.array(self._beats, dtype=np.float64),
@@ -180,6 +195,8 @@ class BeatRule:
         kept = State.from_bytes(state, kind=_KIND, version=_VERSION)
         restored = cls(kept.number("fs_hz"))
         restored._i_last = kept.optional_integer("i_last")
+        restored._i_silent = kept.optional_integer("i_silent")
+        restored._i_forgotten = kept.integer("i_forgotten")
         restored._beats.extend(kept.float_array("beats", (None,)).tolist())
         restored._noises.extend(kept.float_array("noises", (None,)).tolist())
         restored._rrs_s.extend(kept.float_array("rrs_s", (None,)).tolist())

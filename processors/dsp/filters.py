@@ -26,8 +26,10 @@ class SosFilter:
     """
 
     def __init__(self, sos: NDArray[np.float64], fs_hz: float) -> None:
+        if sos.size == 0 or not (sos[:, 3] == 1.0).all():
+            raise ValueError("second-order sections have 1 as their fourth coefficient")
         self._sos = np.ascontiguousarray(sos, dtype=np.float64)
-        self._fs_hz = fs_hz
+        self._fs_hz = float(fs_hz)
         self._at_rest = signal.sosfilt_zi(self._sos)
         self._state: NDArray[np.float64] | None = None
 
@@ -80,10 +82,3 @@ def bandpass(low_hz: float, high_hz: float, fs_hz: float, order: int) -> SosFilt
         raise ValueError(f"{low_hz}..{high_hz} Hz is no band below half of {fs_hz} Hz")
     sos = signal.butter(order, [low_hz, high_hz], "bandpass", fs=fs_hz, output="sos")
     return SosFilter(sos, fs_hz)
-
-
-def highpass(low_hz: float, fs_hz: float, order: int) -> SosFilter:
-    """Butterworth high-pass."""
-    if not 0 < low_hz < fs_hz / 2:
-        raise ValueError(f"{low_hz} Hz is not below half of {fs_hz} Hz")
-    return SosFilter(signal.butter(order, low_hz, "highpass", fs=fs_hz, output="sos"), fs_hz)

@@ -56,7 +56,7 @@ class QrsDetector:
     def __init__(self, fs_hz: float) -> None:
         if not FS_HZ_MIN <= fs_hz <= FS_HZ_MAX:
             raise ValueError(f"{fs_hz} Hz is not within {FS_HZ_MIN} to {FS_HZ_MAX} Hz")
-        self._fs_hz = fs_hz
+        self._fs_hz = float(fs_hz)
         band = bandpass(*_BAND_HZ, fs_hz, order=2)
         n_window = self._n(_WINDOW_S)
         centre_hz = (_BAND_HZ[0] * _BAND_HZ[1]) ** 0.5

@@ -39,7 +39,7 @@ class EcgChain:
     """
 
     def __init__(self, fs_hz: float, clock: SampleClock) -> None:
-        self._fs_hz = fs_hz
+        self._fs_hz = float(fs_hz)
         self._clock = clock
         self._detector = QrsDetector(fs_hz)
         self._quality = EcgQuality(fs_hz)

@@ -25,6 +25,10 @@ SILENCE_NS: Final = 4_000_000_000
 """No beat for this long on a connected lead: asystole, or QRS complexes that are not seen."""
 N_INTERVALS_MIN: Final = 3
 
+_DISCONNECTED: Final = frozenset(
+    {NoValueReason.LEAD_OFF, NoValueReason.SATURATED, NoValueReason.NO_SAMPLES}
+)
+
 
 class HeartRateAverage:
     """The rule above; ``reset`` at a gap, so that no interval spans it."""
@@ -52,6 +56,8 @@ class HeartRateAverage:
 
     def at(self, t_ns: int, assessment: Assessment) -> HeartRate:
         """Give the rate at ``t_ns``, all beats up to it being known; ``t_ns`` ascends."""
+        if assessment.reason in _DISCONNECTED:
+            self.reset(t_ns)  # no interval spans it
         while self._ends_ns and self._ends_ns[0] <= t_ns - WINDOW_NS:
             del self._ends_ns[0], self._rrs_s[0]
         reason = self._reason(t_ns, assessment)
@@ -67,7 +73,7 @@ class HeartRateAverage:
         )
 
     def _reason(self, t_ns: int, assessment: Assessment) -> NoValueReason | None:
-        if assessment.reason in (NoValueReason.LEAD_OFF, NoValueReason.SATURATED):
+        if assessment.reason in _DISCONNECTED:
             return assessment.reason
         since_ns = t_ns - (self._start_ns if self._last_ns is None else self._last_ns)
         if since_ns > SILENCE_NS:

@@ -27,6 +27,8 @@ _VERSION = 1
 
 QUALITY_MIN: Final = 0.8
 """Below this a value is not shown."""
+N_GOOD_MIN: Final = 3
+"""After a poor second, so many good ones before a value is shown: in noise, one comes by chance."""
 WINDOW_S: Final = 10.0
 WARM_UP_S: Final = 3.0
 
@@ -70,7 +72,7 @@ class EcgQuality:
     """
 
     def __init__(self, fs_hz: float) -> None:
-        self._fs_hz = fs_hz
+        self._fs_hz = float(fs_hz)
         self._n_block = max(1, round(_BLOCK_S * fs_hz))
         self._n_half = round(_SHAPE_HALF_S * fs_hz)
         self._step = max(1, round(fs_hz / _SHAPE_FS_HZ))
@@ -78,6 +80,9 @@ class EcgQuality:
         self._shape_band = bandpass(*_SHAPE_BAND_HZ, fs_hz, order=1)
         self._beat_band = bandpass(*_BEAT_BAND_HZ, fs_hz, order=2)
         middle_hz = (_SHAPE_BAND_HZ[0] * _SHAPE_BAND_HZ[1]) ** 0.5
+        self._i_beats: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+        self._shapes: NDArray[np.float64] = np.zeros((0, self._n_shape))
+        self._heights: NDArray[np.float64] = np.zeros(0)
         self._n_late = round(self._shape_band.group_delay_s(middle_hz) * fs_hz)
         self.reset(0)
 
@@ -91,10 +96,9 @@ class EcgQuality:
         self._shape_signal = np.zeros(0)
         self._blocks = np.zeros((4, 0))
         self._i_blocks = i_start
-        self._i_beats = np.zeros(0, dtype=np.int64)
-        self._shapes = np.zeros((0, self._n_shape))
-        self._heights = np.zeros(0)
+        self._forget_beats()
         self._flat_at_rail = False
+        self._n_good = N_GOOD_MIN
 
     def process(self, chunk_uv: NDArray[np.float64]) -> None:
         """Take the next ``(n_samples,)`` in microvolt."""
@@ -150,10 +154,11 @@ class EcgQuality:
         self._i_blocks += n_old * self._n_block
 
     def assess(self, i_end: int) -> Assessment:
-        """Judge the ten seconds before sample ``i_end``; call with ``i_end`` ascending."""
+        """Judge the ten seconds before sample ``i_end``, once a second, all beats being known."""
         blocks, i_blocks = self._window(i_end)
         flat = self._flat(blocks)
         if flat is not None:
+            self._forget_beats()
             return Assessment(0.0, flat)
         if i_end - self._i_start < WARM_UP_S * self._fs_hz:
             return Assessment(0.0, NoValueReason.WARMING_UP)
@@ -163,7 +168,15 @@ class EcgQuality:
         if int(seen.sum()) < _N_BEATS_MIN:
             return Assessment(0.0, NoValueReason.TOO_FEW_BEATS)
         quality = self._likelihood(blocks, i_blocks, seen)
-        return Assessment(quality, None if quality >= QUALITY_MIN else NoValueReason.POOR_SIGNAL)
+        self._n_good = self._n_good + 1 if quality >= QUALITY_MIN else 0
+        return Assessment(
+            quality, None if self._n_good >= N_GOOD_MIN else NoValueReason.POOR_SIGNAL
+        )
+
+    def _forget_beats(self) -> None:
+        self._i_beats = np.zeros(0, dtype=np.int64)
+        self._shapes = np.zeros((0, self._n_shape))
+        self._heights = np.zeros(0)
 
     def _window(self, i_end: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Whole blocks of the window, shape (4, n_blocks), and the middle sample of each."""
@@ -222,6 +235,7 @@ class EcgQuality:
                 "i_next": self._i_next,
                 "i_blocks": self._i_blocks,
                 "flat_at_rail": self._flat_at_rail,
+                "n_good": self._n_good,
             },
             arrays={
                 "rest": self._rest,
@@ -247,6 +261,7 @@ class EcgQuality:
         restored._i_next = kept.integer("i_next")
         restored._i_blocks = kept.integer("i_blocks")
         restored._flat_at_rail = kept.flag("flat_at_rail")
+        restored._n_good = kept.integer("n_good")
         restored._rest = kept.float_array("rest", (3, None))
         restored._shape_signal = kept.float_array("shape_signal", (None,))
         restored._blocks = kept.float_array("blocks", (4, None))

