@@ -1,6 +1,5 @@
 """What a page must see of one subject: pure, synchronous, and bounded in every direction."""
 
-import math
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import Final
@@ -42,9 +41,11 @@ class SubjectCounts:
     n_frames_repeated: int = 0
     n_blocks_repeated: int = 0
     n_blocks_refused: int = 0
-    """Blocks whose scale is no number, or of a channel or device beyond the limit."""
+    """Blocks of a channel beyond the limit."""
     n_states_refused: int = 0
-    """Numerals, devices or alarms beyond the limit."""
+    """Devices, alarms or sources of beats beyond the limit."""
+    n_numerals_forgotten: int = 0
+    """Numerals that made room for newer ones."""
 
 
 @dataclass(slots=True)
@@ -105,7 +106,7 @@ class SubjectState:
         return self._keep_numeral(
             Numeral(
                 name=observation.name,
-                source=observation.algorithm,
+                source=" ".join((observation.algorithm, *observation.channels)),
                 value=observation.value,
                 unit=observation.unit,
                 reason=observation.reason,
@@ -161,7 +162,7 @@ class SubjectState:
         return False
 
     def _process_block(self, block: WaveformBlock, now_ns: int) -> list[Message]:
-        if not self._can_show(block):
+        if not self._has_room_for(block):
             self.counts.n_blocks_refused += 1
             return []
         key = (block.device_id, block.channel)
@@ -182,10 +183,9 @@ class SubjectState:
         messages.append(_samples(channel.message.id, fresh, history=False))
         return messages
 
-    def _can_show(self, block: WaveformBlock) -> bool:
+    def _has_room_for(self, block: WaveformBlock) -> bool:
         is_known = (block.device_id, block.channel) in self._channels
-        has_room = is_known or len(self._channels) < CHANNELS_MAX
-        return has_room and math.isfinite(block.scale) and math.isfinite(block.offset)
+        return is_known or len(self._channels) < CHANNELS_MAX
 
     def _describe(self, block: WaveformBlock) -> Channel:
         self._n_channel_ids += 1
@@ -250,8 +250,9 @@ class SubjectState:
         if kept is not None and _is_behind(numeral.t_ms, kept.t_ms):
             return []
         if kept is None and len(self._numerals) >= NUMERALS_MAX:
-            self.counts.n_states_refused += 1
-            return []
+            oldest = min(self._numerals, key=lambda name: self._numerals[name].t_ms)
+            del self._numerals[oldest]
+            self.counts.n_numerals_forgotten += 1
         self._numerals[key] = numeral
         return [numeral]
 

@@ -3,7 +3,7 @@
 
 import { durationWords, element, reasonWords, setText } from "./words.js";
 
-const QUALITY_MIN = 0.3;
+const QUALITY_MIN = 0.5; // a source that gives a value all the same is not believed
 const SEGMENTS = 5;
 const BATTERY_LOW_PERCENT = 20;
 

@@ -5,6 +5,7 @@ const STEPS = [1, 1.5, 2, 3, 5, 7.5];
 const SECONDS_KEPT = 6;
 const SECONDS_SMALL = 8;
 const HEADROOM = 1.2;
+const EDGE = 0.03; // of the span; nearer to the edge is as good as outside
 
 export class SteadyScale {
   #bins = []; // {second, low, high}
@@ -33,8 +34,9 @@ export class SteadyScale {
 
   #judge() {
     const [low, high] = this.#range();
-    const top = this.center + this.span / 2;
-    const bottom = this.center - this.span / 2;
+    const half = this.span * (0.5 - EDGE);
+    const top = this.center + half;
+    const bottom = this.center - half;
     if (this.span === 0 || high > top || low < bottom) return this.#choose(low, high);
     const fits = stepAbove(Math.max((high - low) * HEADROOM, this.#floor));
     const offCenter = Math.abs((high + low) / 2 - this.center) > this.span * 0.2;

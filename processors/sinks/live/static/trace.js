@@ -28,6 +28,7 @@ export class Trace {
   #gaps = [];
   #last = null; // last point drawn: {x, y, sweep}
   #wipedMs = 0;
+  #newestMs = 0; // drawn; a sample that is drawn again does not count again
   #positionMs = null;
   #width = 0;
   #height = 0;
@@ -80,6 +81,7 @@ export class Trace {
       values, joined: false,
     };
     block.endMs = block.t0Ms + values.length * this.periodMs;
+    if (samples.history) this.#dropFrom(block.t0Ms);
     this.#joinOrMark(block);
     this.#blocks.push(block);
     this.nSamples += values.length;
@@ -148,6 +150,14 @@ export class Trace {
     this.node.classList.toggle("is-silent", isSilent);
     this.#parts.note.hidden = !isSilent;
     if (isSilent) setText(this.#parts.note, `no data for ${durationWords(silentS)}`);
+  }
+
+  // After a reconnection the server tells again what the page may have already.
+  #dropFrom(t0Ms) {
+    const n = this.#blocks.findIndex((block) => block.endMs > t0Ms);
+    if (n < 0) return;
+    this.#blocks.splice(n);
+    if (this.#i > n) [this.#i, this.#j] = [n, 0];
   }
 
   #joinOrMark(block) {
@@ -321,7 +331,10 @@ export class Trace {
       }
       pen.lineTo(x, y);
       this.#last = { x, y, sweep };
-      this.nDrawn += 1;
+      if (tMs > this.#newestMs) {
+        this.#newestMs = tMs;
+        this.nDrawn += 1;
+      }
     }
     return j;
   }

@@ -7,6 +7,11 @@ const REASONS = {
   saturated: "signal overloaded",
   poor_signal: "signal too disturbed",
   too_few_beats: "counting beats",
+  no_contact: "no skin contact",
+  inadequate_signal: "signal too weak",
+  sensor_unavailable: "sensor unavailable",
+  invalid: "not valid, says the device",
+  not_a_number: "no value from the device",
   asystole_suspected: "no beats found – check the patient",
 };
 const CAUSES = {
