@@ -15,7 +15,7 @@ import urllib.error
 import urllib.request
 import webbrowser
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, Self
@@ -28,7 +28,6 @@ from deploy.local.process import ServerError, ServerProcess, free_ports
 from deploy.local.stack import LocalStack
 from deploy.page_probe import PageProbe
 from deploy.readback import InfluxReader, Stored, read_files
-from devices.catalogue import find_model
 from edge.spool import Spool, SpoolError
 from ingest.errors import IngestError, RecordingError
 from ingest.kafka import create_topics
@@ -167,7 +166,7 @@ class Demo:
         self._roles: dict[str, ServerProcess] = {}
         self._agents: list[str] = []
         self._restarts: Counter[str] = Counter()
-        self._ports = dict(zip(("worker", "sink"), free_ports(2), strict=True))
+        self._ports: dict[str, int] = dict(zip(("worker", "sink"), free_ports(2), strict=True))
         self.page = ""
 
     def __enter__(self) -> Self:
@@ -303,7 +302,12 @@ class Demo:
         sensors = self._roles.pop("sensors")
         sensors.stop()  # it writes its statistics once more at its end
         statistics = json.loads((self._folder / "sensors.json").read_text())
-        produced = {device["name"]: waveform_samples(device) for device in statistics["devices"]}
+        produced = {
+            device["name"]: {
+                channel: counters["produced"] for channel, counters in device["channels"].items()
+            }
+            for device in statistics["devices"]
+        }
         spooled = sum(self._spooled(name) for name in self._agents)
         stored = self._drained(sum(sum(c.values()) for c in produced.values()) - spooled)
         return DemoReport(
@@ -386,31 +390,6 @@ class Demo:
             if sample.name == "chevet_processors_radio_to_stored_seconds_bucket"
         ]
         return {f"p{p}": histogram_percentile_ms(buckets, p) for p in _PERCENTILES}
-
-
-def waveform_samples(device: Mapping[str, Any]) -> dict[str, int]:
-    """Count what a virtual sensor has taken, by the channels that the agent makes of its streams.
-
-    Parameters
-    ----------
-    device
-        A row of the sensors' statistics, which counts a sample of three axes once.
-    """
-    model = find_model(
-        local_name=device["name"], manufacturer=None, model_number=None, service_uuids=()
-    )
-    wired = [
-        channel.name
-        for stream in (model.pmd_streams if model is not None else ())
-        for channel in stream.channels
-        if channel is not None
-    ]
-    counters = device["channels"]
-    return {
-        name: counters[name.split("/", maxsplit=1)[0]]["produced"]
-        for name in wired
-        if name.split("/", maxsplit=1)[0] in counters
-    }
 
 
 def histogram_percentile_ms(buckets: list[tuple[float, float]], percent: float) -> float | None:

@@ -128,12 +128,11 @@ class InfluxReader:
             key = ("waveform", tags["subject"], tags["device"], tags["channel"])
             points[key] = dict(row["values"])
         for measurement in ("observation", "reading"):
-            query = f'SELECT "value", "quality" FROM "{measurement}" GROUP BY "subject", "name"'  # noqa: S608
+            query = f'SELECT "value", "quality" FROM "{measurement}" GROUP BY "subject", "name"'
             if measurement == "reading":
                 query = query.replace('"quality"', '"status"')
             for row in self.query(query):
-                key = (measurement, row["tags"]["subject"], row["tags"]["name"])
-                points[key] = {
+                points[measurement, row["tags"]["subject"], row["tags"]["name"]] = {
                     t: float("nan") if value is None else value for t, value, _ in row["values"]
                 }
         gaps = [

@@ -253,6 +253,8 @@ class Agent:
         with contextlib.suppress(LinkLostError, DeviceRefusedError, TimeoutError):
             async with asyncio.timeout(STOP_S_MAX):
                 await link.stop_streams()
+                self._decode()
+                intake.stop_streams(time.time_ns())
 
     def _end(self, link: Link, intake: DeviceIntake) -> None:
         """Decode what the link has delivered, then note that it is over."""
@@ -283,13 +285,10 @@ class Agent:
         if self._framer.empty:
             return
         frame = self._framer.cut(self._spool.next_sequence)
-        states = {
-            key: state
-            for intake in self._intakes.values()
-            for key, state in intake.states().items()
-        }
+        for intake in self._intakes.values():
+            intake.note_states()
         try:
-            await asyncio.to_thread(self._spool.append, frame, states)
+            await asyncio.to_thread(self._spool.append, frame, dict(self._states))
         except SpoolError as error:
             log.error("frame_not_spooled", error=str(error))
             metrics.SPOOL_FAILURES.inc()

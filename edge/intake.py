@@ -3,7 +3,6 @@
 Whatever the radio brings gives samples, readings, or a count of what could not be used.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -52,7 +51,8 @@ class DeviceIntake:
     device_id
         The pseudonym that goes into the Frames.
     states
-        Numbering of its streams before the agent was started, by stream key.
+        Numbering of all streams by stream key, as the spool keeps it; those of this device are
+        brought up to date in place.
     """
 
     def __init__(
@@ -60,24 +60,23 @@ class DeviceIntake:
         device_id: str,
         model: DeviceModel,
         framer: Framer,
-        states: Mapping[str, StreamState],
+        states: dict[str, StreamState],
     ) -> None:
         self.device_id = device_id
         self.model = model
         self.n_payloads = 0
         self._framer = framer
-        self._states = dict(states)
+        self._states = states
         self._streams: dict[int, _Stream] = {}
         self._last_reading_ns: dict[int, int] = {}
         # Until the first link of this run, what is missing was missed because no agent ran.
         self._absence = GapCause.AGENT_DOWN
 
-    def states(self) -> dict[str, StreamState]:
-        """Give the numbering of every stream, to be stored with the next Frame."""
+    def note_states(self) -> None:
+        """Bring the numbering of every stream up to date, to be stored with the next Frame."""
         for stream in self._streams.values():
             if stream.timeline.state is not None:
                 self._states[stream.key] = stream.timeline.state
-        return self._states
 
     def begin_stream(self, row: PmdStream, *, rate_hz: int, factor: float, now_ns: int) -> None:
         """Expect the frames of a stream that is being started.
@@ -96,7 +95,7 @@ class DeviceIntake:
             row=row,
             period=period,
             factor=factor,
-            timeline=Timeline(period, self.states().get(key)),
+            timeline=Timeline(period, self._states.get(key)),
             gap_cause=self._absence,
         )
         self.event(DeviceEventKind.STREAM_STARTED, now_ns, f"{row.measurement.name} {rate_hz} Hz")
@@ -105,9 +104,19 @@ class DeviceIntake:
         """Note the unit per count that the answer to the start gave."""
         self._streams[row.measurement].factor = factor
 
+    def stop_streams(self, now_ns: int) -> None:
+        """Note that the agent has stopped the streams: a later start begins a new numbering.
+
+        Nothing is on the air between a stop and a start, so nothing is missing.
+        """
+        for stream in self._streams.values():
+            self._states.pop(stream.key, None)
+            self.event(DeviceEventKind.STREAM_STOPPED, now_ns, stream.row.measurement.name)
+        self._streams.clear()
+
     def end_link(self, now_ns: int, *, lost: bool) -> None:
         """Note that the link has ended; what is missing from now on is missing for that."""
-        self.states()
+        self.note_states()
         self._streams.clear()
         self._absence = GapCause.LINK_LOST
         if lost:

@@ -110,7 +110,8 @@ class Spool:
         frame
             With ``next_sequence`` as its sequence.
         streams
-            The timelines' states by stream key, those included whose samples are in the Frame.
+            The numbering of all streams by stream key, with the Frame's samples. It replaces what
+            was stored: a stream that is not named is forgotten.
 
         Raises
         ------
@@ -137,6 +138,7 @@ class Spool:
             "INSERT INTO frames VALUES (?, ?, ?)", (frame.sequence, frame.n_samples, payload)
         )
         self._set_fact("next_sequence", frame.sequence + 1)
+        self._database.execute("DELETE FROM streams")
         self._database.executemany(
             "INSERT OR REPLACE INTO streams VALUES (?, ?)",
             [(key, _state_text(state)) for key, state in streams.items()],

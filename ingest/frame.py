@@ -49,6 +49,8 @@ class DeviceEventKind(StrEnum):
     CONNECTED = "connected"
     LINK_LOST = "link_lost"
     STREAM_STARTED = "stream_started"
+    STREAM_STOPPED = "stream_stopped"
+    """The agent stopped it on purpose: what comes later is a new stream, without a gap between."""
     STREAM_REFUSED = "stream_refused"
     CLOCK_JUMPED = "clock_jumped"
     CONTACT_LOST = "contact_lost"

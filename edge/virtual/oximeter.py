@@ -36,7 +36,6 @@ from ingest.recording import Signal
 
 MODEL: Final = "Virtual Oximeter"
 PLX_PERIOD_S: Final = 1.0
-SPO2_PERCENT_SIMULATED: Final = 97.0
 
 _PPG_RESOLUTION_BITS: Final = 22
 _N_COLUMNS: Final = 4
@@ -47,8 +46,8 @@ _S24_MAX: Final = (1 << 23) - 1
 class Oximeter(Peripheral):
     """Oxygen saturation and pulse rate each second, and the photoplethysmogram.
 
-    Where the recording has no saturation, one of 97 % is SIMULATED and marked as data for
-    demonstration. The waveform is column 0 of a PMD PPG frame; columns 1 and 2 and the ambient
+    Where the recording has no saturation, it is sent as not available: nothing is made up. The
+    waveform is column 0 of a PMD PPG frame; columns 1 and 2 and the ambient
     light are not wired, and zero.
 
     Parameters
@@ -99,9 +98,7 @@ class Oximeter(Peripheral):
         """Give the Pulse Oximeter service and PMD."""
         features = PlxFeatures(
             features=PlxFeature(0),
-            measurement_status=MeasurementStatus.ONGOING
-            | MeasurementStatus.DEMONSTRATION
-            | MeasurementStatus.UNAVAILABLE,
+            measurement_status=MeasurementStatus.ONGOING | MeasurementStatus.UNAVAILABLE,
         )
         return (
             Service(
@@ -123,11 +120,8 @@ class Oximeter(Peripheral):
     def plx_at(self, t_ns: int) -> PlxContinuous:
         """Return what the oximeter measures at an instant."""
         status = MeasurementStatus.ONGOING
-        if "spo2" in self._body.recording.numerics:
-            spo2_percent = self._body.numeric("spo2", t_ns)
-        else:
-            spo2_percent = SPO2_PERCENT_SIMULATED
-            status |= MeasurementStatus.DEMONSTRATION
+        has_spo2 = "spo2" in self._body.recording.numerics
+        spo2_percent = self._body.numeric("spo2", t_ns) if has_spo2 else None
         pulse_rate_bpm = self._pulse_rate_bpm(t_ns)
         if spo2_percent is None and pulse_rate_bpm is None:
             status |= MeasurementStatus.UNAVAILABLE

@@ -218,11 +218,9 @@ class BeatTrain:
         rr_ticks = (self._ticks(i) - self._ticks(i - 1) for i in range(max(first, 1), end))
         return tuple(rr / RR_TICKS_PER_S for rr in rr_ticks if 0 < rr <= _RR_TICKS_MAX)
 
-    def rate_bpm(
-        self, until_s: float, window_s: float = 10.0, n_beats_max: int = 5
-    ) -> float | None:
-        """Return the mean rate of the last beats, None if they are too few or too old."""
-        recent_s = self.rr_intervals_s(until_s - window_s, until_s)[-n_beats_max:]
+    def rate_bpm(self, until_s: float, window_s: float = 10.0) -> float | None:
+        """Return the rate of the last ten seconds' mean interval, None where there is none."""
+        recent_s = self.rr_intervals_s(until_s - window_s, until_s)
         return 60 * len(recent_s) / sum(recent_s) if recent_s else None
 
     def _n_until(self, t_s: float) -> int:
