@@ -223,7 +223,14 @@ def sink(
 @_kafka_option
 @click.option("--host", help="Address to listen on; 127.0.0.1 unless told.")
 @click.option("--port", type=click.IntRange(0, 65535), help="0: any free port.")
-def live(config: Path | None, kafka: str | None, host: str | None, port: int | None) -> None:
+@click.option("--name", "names", multiple=True, help="Host name by which browsers call it.")
+def live(
+    config: Path | None,
+    kafka: str | None,
+    host: str | None,
+    port: int | None,
+    names: tuple[str, ...],
+) -> None:
     """Serve the page with the sweeping traces and the numerals of every subject.
 
     The page has no sign-in yet: keep it on 127.0.0.1, or behind a proxy that asks who is there.
@@ -232,7 +239,9 @@ def live(config: Path | None, kafka: str | None, host: str | None, port: int | N
     from ingest.errors import BrokerRefusedError
     from processors.settings import LiveSettings
 
-    settings = _with_kafka(_settings(LiveSettings, config, host=host, port=port), kafka)
+    settings = _with_kafka(
+        _settings(LiveSettings, config, host=host, port=port, names=names or None), kafka
+    )
     try:
         run_until_signal(lambda stop: run_live_role(settings, stop))
     except (BrokerRefusedError, OSError) as error:
@@ -395,13 +404,65 @@ def demo(
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor(kafka: str | None, influx_url: str | None, as_json: bool) -> None:  # noqa: FBT001
     """Say what is here, what is missing, and how to get it."""
-    from dataclasses import asdict
-
-    from deploy.doctor import render, run_checks
+    from deploy.doctor import as_records, render, run_checks
 
     findings = run_checks(bootstrap_servers=kafka, influx_url=influx_url)
-    click.echo(json.dumps([asdict(f) for f in findings], indent=2) if as_json else render(findings))
+    click.echo(json.dumps(as_records(findings), indent=2) if as_json else render(findings))
     sys.exit(EXIT_FAILED if any(finding.ok is False for finding in findings) else EXIT_DONE)
+
+
+@main.group()
+def services() -> None:
+    """Start, stop and show real servers on this machine, in the background.
+
+    What they need is installed by ``make services`` on Debian; ``chevet doctor`` says what is
+    missing elsewhere. They listen on 127.0.0.1 only, on the usual ports where these are free.
+    """
+
+
+@services.command("start")
+@click.argument("kind", type=click.Choice(["embedded", "real"]), default="real")
+def services_start(kind: str) -> None:
+    """Start Apache Kafka and InfluxDB ("real"), or the embedded broker."""
+    from typing import cast
+
+    from deploy.local.process import ServerError
+    from deploy.local.stack import Services, start_services
+
+    try:
+        click.echo(_describe(start_services(cast(Services, kind))))
+    except ServerError as error:
+        _fail(str(error))
+
+
+@services.command("stop")
+def services_stop() -> None:
+    """Stop what ``services start`` has started, and nothing else."""
+    from deploy.local.stack import stop_services
+
+    stopped = stop_services()
+    click.echo("nothing was running" if stopped is None else "stopped")
+
+
+@services.command("status")
+def services_status() -> None:
+    """Show what ``services start`` has started, and whether it runs."""
+    from deploy.local.stack import services_status as status
+
+    found = status()
+    click.echo("nothing was started" if found is None else _describe(found))
+    sys.exit(EXIT_DONE if found is not None and found.all_running else EXIT_FAILED)
+
+
+def _describe(running: Any) -> str:  # noqa: ANN401  # deploy.local is imported when it is needed
+    lines = [f"Kafka     {running.bootstrap_servers}"]
+    if running.influx_url is not None:
+        lines.append(f"InfluxDB  {running.influx_url}, database {running.influx_database}")
+    lines += [
+        f"  {program.name}: {'running' if program.is_running else 'ENDED'}"
+        for program in running.programs
+    ]
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

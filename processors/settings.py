@@ -46,3 +46,5 @@ class LiveSettings(ProcessSettings):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     """0: any free port; the address is printed."""
+    names: tuple[str, ...] = ()
+    """Host names by which browsers may call it, beside 127.0.0.1 and localhost."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 async def client(hub: LiveHub, person: Person) -> AsyncIterator[Client]:
     now_ns = person.t0_ns + 1_000_000_000
     hub.add_frame(person.frame(now_ns), now_ns)
-    app = build_app(hub, clock_ns=lambda: now_ns, hosts=frozenset({"127.0.0.1"}))
+    app = build_app(hub, clock_ns=lambda: now_ns, names=frozenset({"127.0.0.1"}))
     async with TestClient(TestServer(app)) as client:
         yield client
 

@@ -69,7 +69,7 @@ def build_app(
     hub: LiveHub,
     *,
     clock_ns: Callable[[], int] = time.time_ns,
-    hosts: frozenset[str] | None = None,
+    names: frozenset[str] = frozenset(),
 ) -> web.Application:
     """Build the application.
 
@@ -77,15 +77,18 @@ def build_app(
     ----------
     clock_ns
         UTC, nanoseconds since 1970.
-    hosts
-        Names by which it may be called; None: any. On the loopback interface this keeps other
-        sites from reading it through a name that they point there (DNS rebinding).
+    names
+        Names by which it may be called, beside those of the loopback interface. This keeps other
+        sites from reading it through a name that they point here (DNS rebinding).
     """
+    known = _LOOPBACK_NAMES | names
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if hosts is not None and request.url.host not in hosts:
-            raise web.HTTPMisdirectedRequest(text="this server has another name\n")
+        if request.url.host not in known:
+            raise web.HTTPMisdirectedRequest(
+                text="this server is not known by that name; see its setting `names`\n"
+            )
         return await handler(request)
 
     app = web.Application(middlewares=[guard])
@@ -105,19 +108,21 @@ async def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 0,
+    names: frozenset[str] = frozenset(),
     stop: asyncio.Event,
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
     """Serve the page until ``stop`` is set. ``on_ready`` gets its address; port 0 takes a free one.
+
+    Called by another name than one of the loopback interface or of ``names``, it refuses.
 
     Raises
     ------
     OSError
         The address cannot be listened on.
     """
-    hosts = _LOOPBACK_NAMES if host in _LOOPBACK_NAMES else None
     runner = web.AppRunner(
-        build_app(hub, hosts=hosts), access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S
+        build_app(hub, names=names), access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S
     )
     await runner.setup()
     try:
