@@ -350,7 +350,11 @@ def topics(config: Path | None, kafka: str | None) -> None:
 )
 @click.option("--browser/--no-browser", default=True, help="Open the page.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Of the page; 0: any.")
-@click.option("--folder", type=click.Path(path_type=Path), help="Keep spool, store and logs here.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    help="Keep spool, store, logs and servers' data here.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end.")
 @click.option(
     "--fault",

@@ -161,7 +161,9 @@ class Demo:
         self._folder = folder
         self._say = say
         self._persons = plan_persons(options.record)
-        self._stack = LocalStack(options.services)
+        # With a folder of one's own, the servers' data stay there too.
+        data_dir = folder / "services" if options.folder is not None else None
+        self._stack = LocalStack(options.services, data_dir=data_dir)
         self._undo = contextlib.ExitStack()
         self._roles: dict[str, ServerProcess] = {}
         self._agents: list[str] = []

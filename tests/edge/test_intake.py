@@ -1,0 +1,216 @@
+"""From payloads to Frames: what arrives, what is missing, and why."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from devices import codes, uuids
+from devices.catalogue import DeviceModel, find_model
+from devices.heart_rate import HeartRateMeasurement, encode_heart_rate
+from devices.polar_frames import PMD_EPOCH_UNIX_NS, encode_frame
+from devices.polar_pmd import PmdMeasurement
+from edge.framer import Framer
+from edge.intake import DeviceIntake
+from edge.timeline import StreamState
+from ingest.frame import DeviceEventKind, Frame, GapCause
+
+UTC_0_NS = 1_790_000_000 * 10**9
+RATE_HZ = 130
+
+
+def model(name: str = "Polar H10") -> DeviceModel:
+    found = find_model(local_name=name, manufacturer=None, model_number=None, service_uuids=())
+    assert found is not None
+    return found
+
+
+def device_ns(i_sample: int) -> int:
+    return UTC_0_NS - PMD_EPOCH_UNIX_NS + i_sample * 10**9 // RATE_HZ
+
+
+def ecg_payload(i_first: int, n_samples: int) -> bytes:
+    return encode_frame(
+        measurement=PmdMeasurement.ECG,
+        timestamp_ns=device_ns(i_first + n_samples - 1),
+        samples=np.arange(i_first, i_first + n_samples, dtype=np.int32).reshape(-1, 1),
+    )
+
+
+class Bench:
+    """A device, its framer and what survives a restart of the agent."""
+
+    def __init__(self, states: dict[str, StreamState] | None = None) -> None:
+        self.states = {} if states is None else states
+        self.framer = Framer("p-1", "a-1")
+        self.intake = DeviceIntake("strap-1", model(), self.framer, self.states)
+        self.sequence = 0
+
+    def start(self) -> "Bench":
+        row = model().pmd_stream(PmdMeasurement.ECG)
+        assert row is not None
+        self.intake.begin_stream(row, rate_hz=RATE_HZ, factor=1.0, now_ns=UTC_0_NS)
+        return self
+
+    def take(self, i_first: int, n_samples: int = 26) -> bool:
+        arrival_ns = UTC_0_NS + (i_first + n_samples - 1) * 10**9 // RATE_HZ + 4_000_000
+        return self.intake.take(uuids.PMD_DATA, ecg_payload(i_first, n_samples), arrival_ns)
+
+    def cut(self) -> Frame:
+        self.intake.note_states()
+        frame = self.framer.cut(self.sequence)
+        self.sequence += 1
+        return frame
+
+
+def test_samples_are_the_counts_that_were_sent_in_the_unit_of_the_catalogue() -> None:
+    bench = Bench().start()
+    for n in range(4):
+        bench.take(26 * n)
+
+    [block] = bench.cut().waveforms
+
+    assert (block.device_id, block.channel, block.unit) == ("strap-1", "ecg", "mV")
+    assert block.mdc_code == codes.ECG.mdc
+    np.testing.assert_array_equal(block.counts, np.arange(104))
+    np.testing.assert_allclose(block.physical(), np.arange(104) / 1000)
+    assert block.period.rate_hz == RATE_HZ
+
+
+def test_a_frame_of_the_next_interval_goes_on_with_the_numbers() -> None:
+    bench = Bench().start()
+    bench.take(0)
+    first = bench.cut().waveforms[0]
+    bench.take(26)
+    second = bench.cut().waveforms[0]
+
+    assert second.i_first == first.i_end
+    assert second.epoch_ns == first.epoch_ns
+
+
+def lost_on_the_air(bench: Bench) -> None:
+    bench.take(26 * 3)
+
+
+def undecodable(bench: Bench) -> None:
+    assert not bench.intake.take(uuids.PMD_DATA, b"\x00\x01\x02", UTC_0_NS)
+    bench.take(26 * 3)
+
+
+def overflown(bench: Bench) -> None:
+    bench.intake.overflowed(uuids.PMD_DATA)
+    bench.take(26 * 3)
+
+
+def link_lost(bench: Bench) -> None:
+    bench.intake.end_link(UTC_0_NS, lost=True)
+    bench.start()
+    bench.take(26 * 3)
+
+
+@pytest.mark.parametrize(
+    ("harm", "cause"),
+    [
+        (lost_on_the_air, GapCause.RADIO_LOSS),
+        (undecodable, GapCause.UNDECODABLE),
+        (overflown, GapCause.OVERFLOW),
+        (link_lost, GapCause.LINK_LOST),
+    ],
+)
+def test_what_is_missing_is_counted_with_its_cause(
+    harm: Callable[[Bench], None], cause: GapCause
+) -> None:
+    bench = Bench().start()
+    bench.take(0)
+
+    harm(bench)
+    bench.take(26 * 4)
+    frame = bench.cut()
+
+    [gap] = frame.gaps
+    assert (gap.cause, gap.channel, gap.i_first, gap.n_samples) == (cause, "ecg", 26, 52)
+    assert gap.t0_ns == frame.waveforms[0].time_ns(26)
+    assert [block.i_first for block in frame.waveforms] == [0, 78]
+
+
+def test_what_was_on_the_air_while_no_agent_ran_is_a_gap_of_that_cause() -> None:
+    before = Bench().start()
+    before.take(0)
+    before.cut()  # stored, with the numbering; then the agent is killed
+    before.take(26)
+
+    after = Bench(dict(before.states)).start()
+    after.take(26 * 10)
+    [gap] = after.cut().gaps
+
+    assert (gap.cause, gap.i_first, gap.n_samples) == (GapCause.AGENT_DOWN, 26, 26 * 9)
+
+
+def test_a_stream_that_was_stopped_on_purpose_leaves_no_gap() -> None:
+    bench = Bench().start()
+    bench.take(0)
+    bench.intake.stop_streams(UTC_0_NS)
+    bench.intake.end_link(UTC_0_NS, lost=False)
+    frame = bench.cut()
+    assert DeviceEventKind.STREAM_STOPPED in {event.kind for event in frame.events}
+    assert bench.states == {}
+
+    bench.start()
+    bench.take(26 * 1000)
+    again = bench.cut()
+
+    assert again.gaps == ()
+    assert again.waveforms[0].i_first == 0
+    assert again.waveforms[0].t0_ns > frame.waveforms[0].time_ns(26)
+
+
+def test_a_payload_that_comes_twice_is_stored_once() -> None:
+    bench = Bench().start()
+    bench.take(0)
+    bench.take(26)
+    bench.take(26)
+
+    frame = bench.cut()
+
+    assert frame.n_samples == 52
+    assert frame.gaps == ()
+
+
+def test_frames_of_a_stream_that_was_not_started_are_left_out() -> None:
+    bench = Bench()
+
+    assert bench.take(0)
+
+    assert bench.framer.empty
+
+
+def test_readings_of_one_quantity_never_share_a_time() -> None:
+    bench = Bench()
+    payload = encode_heart_rate(
+        HeartRateMeasurement(heart_rate_bpm=60, rr_intervals_s=(0.5, 0.5, 0.0, 0.25))
+    )
+    for n in range(3):
+        bench.intake.take(uuids.HEART_RATE_MEASUREMENT, payload, UTC_0_NS + n * 100_000_000)
+
+    readings = bench.cut().readings
+    times = [(one.mdc_code, one.t_ns) for one in readings]
+
+    assert len(set(times)) == len(times) == 15
+    assert {one.reason for one in readings} == {None, "out_of_range"}
+
+
+@given(st.lists(st.tuples(st.sampled_from(model().characteristics), st.binary(max_size=64))))
+def test_any_bytes_on_any_characteristic_leave_the_device_usable(
+    payloads: list[tuple[str, bytes]],
+) -> None:
+    bench = Bench().start()
+    for characteristic, payload in payloads:
+        bench.intake.take(characteristic, payload, UTC_0_NS)
+        bench.intake.take(uuids.PMD_DATA, payload, UTC_0_NS)
+
+    bench.cut()
+    bench.take(26 * 1000)
+
+    assert bench.cut().n_samples == 26
