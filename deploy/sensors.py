@@ -7,28 +7,30 @@ from edge.virtual.sensors import PersonSettings, SensorsSettings, run_sensors
 
 
 def parse_person(text: str) -> PersonSettings:
-    """Read ``strap=RECORD,oximeter=RECORD,thermometer``, each part where it is wanted.
+    """Read ``strap=RECORD,oximeter=RECORD,thermometer,from=SECOND``, each part where it is wanted.
 
     Raises
     ------
     ValueError
     """
-    recordings: dict[str, str] = {}
+    given: dict[str, str] = {}
     thermometer = False
     for part in text.split(","):
         kind, has_record, record = part.partition("=")
         if part == "thermometer":
             thermometer = True
-        elif kind in {"strap", "oximeter"} and has_record and record and kind not in recordings:
-            recordings[kind] = record
+        elif kind in {"strap", "oximeter", "from"} and has_record and record and kind not in given:
+            given[kind] = record
         else:
             raise ValueError(
-                f"{part!r} in {text!r}: say strap=RECORD, oximeter=RECORD or thermometer, each once"
+                f"{part!r} in {text!r}: say strap=RECORD, oximeter=RECORD, thermometer or "
+                "from=SECOND, each once"
             )
     return PersonSettings(
-        strap=recordings.get("strap"),
-        oximeter=recordings.get("oximeter"),
+        strap=given.get("strap"),
+        oximeter=given.get("oximeter"),
         thermometer=thermometer,
+        starts_at_s=float(given.get("from", "0")),
     )
 
 

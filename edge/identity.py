@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Final
 
 _KEY_BYTES: Final = 32
-_ID_HEX_DIGITS: Final = 8
+_ID_HEX_DIGITS: Final = 6
+"""Enough within one subject, where alone a device's name must be unique."""
 
 
 def load_key(path: Path) -> bytes:
@@ -33,4 +34,5 @@ def device_pseudonym(model: str, identity: str, key: bytes) -> str:
     """
     digest = hmac.new(key, f"device:{model}:{identity}".encode(), hashlib.sha256).hexdigest()
     slug = "-".join("".join(c if c.isalnum() else " " for c in model.lower()).split())
+    slug = slug.removeprefix("chevet-")
     return f"{slug}-{digest[:_ID_HEX_DIGITS]}"

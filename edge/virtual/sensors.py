@@ -21,6 +21,7 @@ from edge.virtual.strap import MODEL as STRAP_MODEL
 from edge.virtual.strap import Strap
 from edge.virtual.thermometer import MODEL as THERMOMETER_MODEL
 from edge.virtual.thermometer import PERIOD_S_DEFAULT, Thermometer
+from ingest.frame import NS_PER_S
 from ingest.recording import Recording, open_recording
 
 STATISTICS_PERIOD_S: Final = 0.5
@@ -39,6 +40,12 @@ class PersonSettings:
     oximeter: str | None = None
     """Recording that an oximeter plays; None: no oximeter."""
     thermometer: bool = False
+    starts_at_s: float = 0.0
+    """Where in the recordings the sensors begin, seconds."""
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.starts_at_s < float("inf"):
+            raise ValueError(f"recordings cannot begin at {self.starts_at_s} s")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,10 +141,12 @@ def build_sensors(settings: SensorsSettings, ether: Ether, clock: Clock) -> tupl
     opened: dict[str, Recording] = {}
     start_ns = clock.now_ns()
 
-    def body(spec: str) -> Body:
+    def body(spec: str, person: PersonSettings) -> Body:
         if spec not in opened:
             opened[spec] = open_recording(spec)
-        return Body(recording=opened[spec], start_ns=start_ns, loops=settings.loops)
+        # A recording that is joined in the middle began that much earlier.
+        began_ns = start_ns - round(person.starts_at_s * NS_PER_S)
+        return Body(recording=opened[spec], start_ns=began_ns, loops=settings.loops)
 
     def sensors_of(number: int, person: PersonSettings) -> Iterator[Peripheral]:
         interval_ms = settings.advertising_interval_ms
@@ -147,7 +156,7 @@ def build_sensors(settings: SensorsSettings, ether: Ether, clock: Clock) -> tupl
                 ether,
                 identity(STRAP_MODEL, number),
                 clock,
-                body(person.strap),
+                body(person.strap, person),
                 seed=seed,
                 advertising_interval_ms=interval_ms,
             )
@@ -156,7 +165,7 @@ def build_sensors(settings: SensorsSettings, ether: Ether, clock: Clock) -> tupl
                 ether,
                 identity(OXIMETER_MODEL, number),
                 clock,
-                body(person.oximeter),
+                body(person.oximeter, person),
                 advertising_interval_ms=interval_ms,
             )
         if person.thermometer:

