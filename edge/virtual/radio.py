@@ -89,6 +89,7 @@ class _HciSession(asyncio.Protocol):
         if not isinstance(transport, asyncio.Transport):
             raise TypeError(f"HCI needs a byte stream, not {type(transport).__name__}")
         self._transport = transport
+        transport.set_write_buffer_limits(high=HCI_BACKLOG_BYTES_MAX)
         self._controller = CentralController("agent", self._ether)
         self._controller.set_packet_sink(self)
         self._parser.set_packet_sink(self._controller)
@@ -103,13 +104,13 @@ class _HciSession(asyncio.Protocol):
 
     def on_packet(self, packet: bytes) -> None:
         """Pass a packet of the controller to the agent."""
-        if self._transport is None or self._transport.is_closing():
-            return
-        if self._transport.get_write_buffer_size() > HCI_BACKLOG_BYTES_MAX:
-            _logger.warning("agent does not read its HCI stream, cut off")
-            self.abort()
-            return
-        self._transport.write(packet)
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(packet)
+
+    def pause_writing(self) -> None:
+        """Cut off an agent that does not read: what waits for it has reached the limit."""
+        _logger.warning("agent does not read its HCI stream, cut off")
+        self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._sessions.discard(self)
