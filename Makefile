@@ -43,7 +43,7 @@ check: setup ## ruff, mypy, pyright, import-linter
 	$(BIN)/lint-imports
 
 bench: setup ## benchmarks: a table with medians, and ratios against a peer in the same run
-	$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-group-by=group -o addopts="--import-mode=importlib"
+	$(BIN)/python -m pytest tests/benchmarks/bench_*.py --benchmark-only --benchmark-group-by=group --benchmark-columns=median,iqr,ops,rounds --benchmark-sort=name
 
 format: setup ## put the code into the house's form
 	$(BIN)/ruff check --fix .

