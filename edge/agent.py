@@ -38,7 +38,7 @@ log = structlog.get_logger()
 INBOX_PAYLOADS_MAX: Final = 20_000
 """Payloads that wait for decoding: minutes of ten sensors. A newer one is dropped and counted."""
 
-FRAMER_SAMPLES_MAX: Final = 1_000_000
+FRAMER_SAMPLES_MAX: Final = 500_000
 """Samples kept in memory while the disk is full; then the oldest become a gap."""
 
 SCAN_RETRY_S: Final = 5.0

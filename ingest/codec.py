@@ -6,6 +6,7 @@ schema, so a reader knows the version of every record without a registry.
 Source: Apache Avro 1.12 specification, "Single-object encoding".
 """
 
+import dataclasses
 import functools
 import io
 import json
@@ -39,7 +40,13 @@ from ingest.frame import (
 from ingest.observation import AlarmEvent, AlarmPriority, Observation
 
 RECORD_BYTES_MAX: Final = 8_000_000
-"""Longest record on any topic; the topics' ``max.message.bytes`` says the same."""
+"""Longest record; what is longer is refused, here and there."""
+
+REASON_CHARS_MAX: Final = 2_000
+"""Longest reason of a dead letter; the rest is cut off."""
+
+DEAD_LETTER_BYTES_MAX: Final = RECORD_BYTES_MAX + 20_000
+"""A dead letter holds a whole refused record, and the reason."""
 
 MARKER: Final = b"\xc3\x01"
 HEADER_BYTES: Final = 10
@@ -63,24 +70,37 @@ def fingerprint(schema_name: str) -> bytes:
     return _schema(schema_name)[1]
 
 
-def _encode(schema_name: str, fields: _Json) -> bytes:
+def _encode(schema_name: str, fields: _Json, n_bytes_max: int = RECORD_BYTES_MAX) -> bytes:
     schema, crc = _schema(schema_name)
     buffer = io.BytesIO()
     buffer.write(MARKER)
     buffer.write(crc)
-    fastavro.schemaless_writer(buffer, schema, fields)
+    try:
+        fastavro.schemaless_writer(buffer, schema, fields)
+    except (OverflowError, UnicodeEncodeError) as error:
+        # A number beyond 64 bits, or half of a surrogate pair.
+        raise MalformedRecordError(f"no {schema_name} can say this: {_text(error)}") from error
     payload = buffer.getvalue()
-    if len(payload) > RECORD_BYTES_MAX:
+    if len(payload) > n_bytes_max:
         raise OversizedRecordError(
-            f"a {schema_name} of {len(payload)} bytes; at most {RECORD_BYTES_MAX} are allowed"
+            f"a {schema_name} of {len(payload)} bytes; at most {n_bytes_max} are allowed"
         )
     return payload
 
 
-def _decode(payload: bytes, versions: Iterable[tuple[str, Callable[[_Json], _Record]]]) -> _Record:
+def _text(error: Exception) -> str:
+    """Say what happened without the data: the repr of a UnicodeError holds the whole record."""
+    return f"{type(error).__name__}: {error}"
+
+
+def _decode(
+    payload: bytes,
+    versions: Iterable[tuple[str, Callable[[_Json], _Record]]],
+    n_bytes_max: int = RECORD_BYTES_MAX,
+) -> _Record:
     """Read a record of any of the given schema versions."""
-    if len(payload) > RECORD_BYTES_MAX:
-        raise OversizedRecordError(f"{len(payload)} bytes; at most {RECORD_BYTES_MAX} are allowed")
+    if len(payload) > n_bytes_max:
+        raise OversizedRecordError(f"{len(payload)} bytes; at most {n_bytes_max} are allowed")
     if len(payload) < HEADER_BYTES or payload[:2] != MARKER:
         raise MalformedRecordError(
             f"no Avro single-object header in {payload[:HEADER_BYTES].hex() or 'no bytes'}"
@@ -111,7 +131,7 @@ def _decode_body(schema_name: str, payload: bytes, build: Callable[[_Json], _Rec
         TypeError,
         ValueError,
     ) as error:
-        raise MalformedRecordError(f"not a {schema_name}: {error!r}") from error
+        raise MalformedRecordError(f"not a {schema_name}: {_text(error)}") from error
     if (n_left := len(payload) - buffer.tell()) > 0:
         raise MalformedRecordError(f"{n_left} bytes after the end of a {schema_name}")
     return record
@@ -257,8 +277,16 @@ def decode_alarm(payload: bytes) -> AlarmEvent:
 
 
 def encode_dead_letter(letter: DeadLetter) -> bytes:
-    """Write a DeadLetter in the newest schema."""
-    return _encode("dead_letter.1", _fields(letter))
+    """Write a DeadLetter in the newest schema; it always can be.
+
+    A reason or a payload that is too long is cut, and the reason says of how many bytes.
+    """
+    n_bytes = len(letter.payload)
+    reason = letter.reason.encode(errors="replace").decode()[:REASON_CHARS_MAX]
+    if n_bytes > RECORD_BYTES_MAX:
+        reason += f" (the first {RECORD_BYTES_MAX} of {n_bytes} bytes)"
+    cut = dataclasses.replace(letter, reason=reason, payload=letter.payload[:RECORD_BYTES_MAX])
+    return _encode("dead_letter.1", _fields(cut), DEAD_LETTER_BYTES_MAX)
 
 
 def decode_dead_letter(payload: bytes) -> DeadLetter:
@@ -268,4 +296,5 @@ def decode_dead_letter(payload: bytes) -> DeadLetter:
     ------
     RecordError
     """
-    return _decode(payload, (("dead_letter.1", lambda fields: DeadLetter(**fields)),))
+    versions = (("dead_letter.1", lambda fields: DeadLetter(**fields)),)
+    return _decode(payload, versions, DEAD_LETTER_BYTES_MAX)

@@ -5,7 +5,7 @@ its stream is an integer too, so that its time is exact and the same however the
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Final
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ingest.errors import MalformedRecordError
 
 N_SAMPLES_MAX: Final = 1_000_000
-"""Samples in one block; a minute of 16 kHz. More is refused as hostile."""
+"""Samples in one Frame; a minute of 16 kHz. More is refused as hostile."""
 
 PERIOD_TERM_MAX: Final = 10**12
 """Bound of a sample period's terms: products with ``N_SAMPLES_MAX`` stay within 64 bits."""
@@ -23,7 +23,54 @@ PERIOD_TERM_MAX: Final = 10**12
 INDEX_MAX: Final = 2**53
 TIME_NS_MAX: Final = 2**62
 
+NAME_CHARS_MAX: Final = 1_024
+"""Longest identifier, channel, unit or quantity: each stands once in every point of a store."""
+
+TEXT_CHARS_MAX: Final = 4_000
+"""Longest reason or detail."""
+
+_COUNT_MAX: Final = 2**31
+
 NS_PER_S: Final = 1_000_000_000
+
+
+def check_names(**names: str) -> None:
+    """Refuse a name that is longer than any real one.
+
+    Raises
+    ------
+    MalformedRecordError
+    """
+    _check_lengths(names, NAME_CHARS_MAX)
+
+
+def check_texts(**texts: str) -> None:
+    """Refuse a text that is longer than anybody writes.
+
+    Raises
+    ------
+    MalformedRecordError
+    """
+    _check_lengths(texts, TEXT_CHARS_MAX)
+
+
+def _check_lengths(texts: dict[str, str], n_chars_max: int) -> None:
+    for name, text in texts.items():
+        if len(text) > n_chars_max:
+            raise MalformedRecordError(
+                f"{name} of {len(text)} characters; at most {n_chars_max} are allowed"
+            )
+
+
+def check_time(name: str, t_ns: int) -> None:
+    """Refuse a time before 1970 or after 2116.
+
+    Raises
+    ------
+    MalformedRecordError
+    """
+    if not 0 <= t_ns <= TIME_NS_MAX:
+        raise MalformedRecordError(f"{name} {t_ns} is not within 0 to {TIME_NS_MAX}")
 
 
 class GapCause(StrEnum):
@@ -62,20 +109,18 @@ class DeviceEventKind(StrEnum):
 class SamplePeriod:
     """The exact time between two samples, ``ns_numerator / ns_denominator`` nanoseconds.
 
-    360 Hz is ``25_000_000 / 9``: no float could say it.
+    360 Hz is ``25_000_000 / 9``: no float could say it. A period is at least one nanosecond, so
+    that no two samples have the same time: one would overwrite the other in a store.
     """
 
     ns_numerator: int
     ns_denominator: int
 
     def __post_init__(self) -> None:
-        if not (
-            1 <= self.ns_numerator <= PERIOD_TERM_MAX
-            and 1 <= self.ns_denominator <= PERIOD_TERM_MAX
-        ):
+        if not 1 <= self.ns_denominator <= self.ns_numerator <= PERIOD_TERM_MAX:
             raise MalformedRecordError(
-                f"sample period {self.ns_numerator}/{self.ns_denominator} ns: both terms "
-                f"must be within 1 to {PERIOD_TERM_MAX}"
+                f"sample period {self.ns_numerator}/{self.ns_denominator} ns: it must be at least "
+                f"1 ns, and both terms within 1 to {PERIOD_TERM_MAX}"
             )
 
     @property
@@ -89,7 +134,7 @@ class SamplePeriod:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WaveformBlock:
+class WaveformBlock:  # noqa: PLW1641  # an array has no hash
     """Consecutive samples of one channel of one device.
 
     ``i_first`` counts the samples of the stream since its first one, lost samples included: where
@@ -117,6 +162,8 @@ class WaveformBlock:
     by radio (a replayed recording). Never used for processing: it measures latency only."""
 
     def __post_init__(self) -> None:
+        check_names(device_id=self.device_id, channel=self.channel, unit=self.unit)
+        check_time("t0_ns", self.t0_ns)
         if self.counts.dtype != np.int32 or self.counts.ndim != 1:
             raise MalformedRecordError(
                 f"{self.channel}: counts must be one row of int32, not {self.counts.dtype} "
@@ -126,14 +173,25 @@ class WaveformBlock:
             raise MalformedRecordError(
                 f"{self.channel}: {self.counts.size} samples; 1 to {N_SAMPLES_MAX} are allowed"
             )
-        if not 0 <= self.i_first <= INDEX_MAX or not 0 <= self.t0_ns <= TIME_NS_MAX:
+        if not 0 <= self.i_first <= INDEX_MAX:
             raise MalformedRecordError(
-                f"{self.channel}: i_first {self.i_first} or t0_ns {self.t0_ns} is out of range"
+                f"{self.channel}: i_first {self.i_first} is not within 0 to {INDEX_MAX}"
             )
-        if not math.isfinite(self.scale) or not math.isfinite(self.offset) or self.scale == 0.0:
+        largest = abs(self.scale) * _COUNT_MAX + abs(self.offset)
+        if self.scale == 0.0 or not math.isfinite(largest):
             raise MalformedRecordError(
                 f"{self.channel}: scale {self.scale} and offset {self.offset} give no values"
             )
+
+    def __eq__(self, other: object) -> bool:
+        # Without this, comparing two blocks would ask an array for its truth.
+        if not isinstance(other, WaveformBlock):
+            return NotImplemented
+        return np.array_equal(self.counts, other.counts) and all(
+            getattr(self, one.name) == getattr(other, one.name)
+            for one in fields(self)
+            if one.name != "counts"
+        )
 
     @property
     def n_samples(self) -> int:
@@ -185,6 +243,9 @@ class Reading:
     received_ns: int | None = None
 
     def __post_init__(self) -> None:
+        check_names(device_id=self.device_id, unit=self.unit)
+        check_texts(reason=self.reason or "")
+        check_time("t_ns", self.t_ns)
         if (self.value is None) == (self.reason is None):
             raise MalformedRecordError(
                 f"reading {self.mdc_code}: exactly one of value and reason, not "
@@ -204,6 +265,11 @@ class ClockRelation:
     drift_ppm: float
     uncertainty_ns: int
 
+    def __post_init__(self) -> None:
+        check_names(device_id=self.device_id)
+        if not math.isfinite(self.drift_ppm):
+            raise MalformedRecordError(f"{self.device_id}: drift {self.drift_ppm} is not finite")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
@@ -218,8 +284,13 @@ class Gap:
     """UTC of the first missing sample."""
 
     def __post_init__(self) -> None:
-        if self.n_samples < 1:
-            raise MalformedRecordError(f"gap of {self.n_samples} samples in {self.channel}")
+        check_names(device_id=self.device_id, channel=self.channel)
+        check_time("t0_ns", self.t0_ns)
+        if not 0 <= self.i_first <= INDEX_MAX or not 1 <= self.n_samples <= INDEX_MAX:
+            raise MalformedRecordError(
+                f"gap of {self.n_samples} samples at {self.i_first} in {self.channel}: "
+                f"0 to {INDEX_MAX} are allowed, and not of 0 samples"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,6 +301,11 @@ class DeviceEvent:
     kind: DeviceEventKind
     t_ns: int
     detail: str = ""
+
+    def __post_init__(self) -> None:
+        check_names(device_id=self.device_id)
+        check_texts(detail=self.detail)
+        check_time("t_ns", self.t_ns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,8 +326,13 @@ class Frame:
     def __post_init__(self) -> None:
         if not self.subject_id or not self.agent_id:
             raise MalformedRecordError("a frame needs a subject_id and an agent_id")
+        check_names(subject_id=self.subject_id, agent_id=self.agent_id)
         if self.sequence < 0:
             raise MalformedRecordError(f"sequence {self.sequence} is negative")
+        if self.n_samples > N_SAMPLES_MAX:
+            raise MalformedRecordError(
+                f"{self.n_samples} samples in one frame; at most {N_SAMPLES_MAX} are allowed"
+            )
 
     @property
     def n_samples(self) -> int:

@@ -12,21 +12,26 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.errors import (
     AuthenticationFailedError,
     ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
+    IllegalSaslStateError,
     KafkaConnectionError,
     KafkaError,
     KafkaTimeoutError,
     MessageSizeTooLargeError,
+    NodeNotReadyError,
+    ProducerClosed,
     RequestTimedOutError,
+    SaslAuthenticationFailed,
     TopicAlreadyExistsError,
     TopicAuthorizationFailedError,
+    UnsupportedSaslMechanismError,
     for_code,
 )
 
-from ingest.codec import RECORD_BYTES_MAX
 from ingest.errors import (
     BrokerError,
     BrokerRefusedError,
@@ -35,16 +40,27 @@ from ingest.errors import (
     ProduceTimeoutError,
 )
 from ingest.settings import KafkaSettings
-from ingest.topics import TOPICS, Topic
+from ingest.topics import MESSAGE_BYTES_MAX, TOPICS, Topic
 
 CLIENT_ID: Final = "chevet"
+
+JOIN_S_MAX: Final = 60.0
+"""A consumer that has no partitions by then gives up: the group's others hold up the rebalance."""
+
+CLOSE_S_MAX: Final = 2.0
+"""A client that is not closed in good order by then loses its connections."""
 
 _REFUSALS: Final = (
     AuthenticationFailedError,
     ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
+    IllegalSaslStateError,
+    SaslAuthenticationFailed,
     TopicAuthorizationFailedError,
+    UnsupportedSaslMechanismError,
 )
+_TLS_MAY_PASS: Final = (ssl.SSLEOFError, ssl.SSLSyscallError, ssl.SSLZeroReturnError)
+"""Connections that were cut; any other failure of TLS is one of certificates or settings."""
 
 
 @contextlib.contextmanager
@@ -67,7 +83,9 @@ def broker_errors(servers: str) -> Iterator[None]:
         raise BrokerRefusedError(f"{servers} refused this client: {error!r}") from error
     except MessageSizeTooLargeError as error:
         raise OversizedRecordError(str(error)) from error
-    except (KafkaConnectionError, OSError) as error:
+    except TimeoutError as error:
+        raise BrokerUnavailableError(f"{servers} did not answer in time") from error
+    except (KafkaConnectionError, NodeNotReadyError, OSError) as error:
         raise BrokerUnavailableError(f"no broker at {servers}: {error}") from error
     except KafkaError as error:
         # Without word that a retry helps, it still may: nothing is dropped for it.
@@ -115,6 +133,64 @@ def _connection(settings: KafkaSettings) -> dict[str, Any]:
     return arguments
 
 
+@contextlib.asynccontextmanager
+async def _starting(settings: KafkaSettings) -> AsyncIterator[None]:
+    """Translate the errors of a client's start.
+
+    aiokafka says of any failure that there is no broker, and keeps the reason to its log.
+    """
+    try:
+        with broker_errors(settings.bootstrap_servers):
+            yield
+    except BrokerUnavailableError as error:
+        if settings.security_protocol != "PLAINTEXT" and (refusal := await _refusal(settings)):
+            raise refusal from error
+        raise
+
+
+async def _refusal(settings: KafkaSettings) -> BrokerRefusedError | None:
+    """Ask each address why it does not take us; None where it only does not answer."""
+    arguments = _connection(settings)
+    for host, port, _family in collect_hosts(arguments.pop("bootstrap_servers")):
+        try:
+            connection = await create_conn(host, port, **arguments)
+        except (*_REFUSALS, ssl.SSLError) as error:
+            if not isinstance(error, _TLS_MAY_PASS):
+                how = f"{settings.security_protocol}, {settings.sasl_mechanism}"
+                return BrokerRefusedError(f"{host}:{port} refused this client ({how}): {error}")
+        except (KafkaError, OSError):
+            continue
+        else:
+            connection.close()
+    return None
+
+
+async def _close(client: Any, connections: Any) -> None:  # noqa: ANN401  # aiokafka has no types
+    """Close a client, whether or not its broker still answers.
+
+    While a broker is away aiokafka 0.14 waits for it, or ends with the CancelledError or KeyError
+    of one of its own tasks, and leaves the others running: a member whose heart beats on would
+    keep its partitions. Nothing of that may reach the caller.
+    """
+    closing = asyncio.create_task(client.stop(), name="kafka-close")
+    await asyncio.wait([closing], timeout=CLOSE_S_MAX)
+    left = [closing, *_tasks_of(client)]
+    for task in left:
+        task.cancel()
+    await connections.close()
+    await asyncio.wait(left, timeout=CLOSE_S_MAX)
+    if closing.done():
+        with contextlib.suppress(asyncio.CancelledError, KafkaError, KeyError, OSError):
+            closing.result()
+
+
+def _tasks_of(client: Any) -> list[asyncio.Task[Any]]:  # noqa: ANN401
+    """List what a client's parts run in the background."""
+    parts = {id(part) for part in vars(client).values() if part is not None}
+    frames = ((task, getattr(task.get_coro(), "cr_frame", None)) for task in asyncio.all_tasks())
+    return [task for task, frame in frames if frame and id(frame.f_locals.get("self")) in parts]
+
+
 class Producer:
     """Sends records and waits until all in-sync replicas have them."""
 
@@ -134,14 +210,14 @@ class Producer:
             **_connection(self._settings),
             acks="all",
             compression_type=None if compression == "none" else compression,
-            max_request_size=RECORD_BYTES_MAX,
+            max_request_size=MESSAGE_BYTES_MAX,
             linger_ms=0,
         )
         try:
-            with broker_errors(self._settings.bootstrap_servers):
+            async with _starting(self._settings):
                 await client.start()
         except BaseException:
-            await client.stop()
+            await _close(client, client.client)
             raise
         self._client = client
 
@@ -155,19 +231,26 @@ class Producer:
         """
         if self._client is None:
             raise BrokerUnavailableError("the producer has not been started")
-        with broker_errors(self._settings.bootstrap_servers):
-            pending = [
-                await self._client.send(topic.name, key=key.encode(), value=payload)
-                for key, payload in records
-            ]
-            await asyncio.gather(*pending)
+        pending: list[asyncio.Future[Any]] = []
+        try:
+            with broker_errors(self._settings.bootstrap_servers):
+                for key, payload in records:
+                    sent = await self._client.send(topic.name, key=key.encode(), value=payload)
+                    pending.append(sent)
+                await asyncio.gather(*pending)
+        except BaseException:
+            for sent in pending:
+                # Nobody will ask what became of it.
+                sent.cancel()
+            raise
 
     async def stop(self) -> None:
         """Close the connection; records not yet acknowledged are given up."""
         if self._client is not None:
             client, self._client = self._client, None
-            with contextlib.suppress(KafkaError, OSError):
-                await client.stop()
+            # Else it would wait until they are sent, or have become too old.
+            client._message_accumulator.fail_all(ProducerClosed())  # noqa: SLF001
+            await _close(client, client.client)
 
 
 @contextlib.asynccontextmanager
@@ -228,14 +311,15 @@ class Consumer:
             enable_auto_commit=False,
             auto_offset_reset="latest" if self._from_latest else "earliest",
             fetch_max_wait_ms=100,
-            max_partition_fetch_bytes=RECORD_BYTES_MAX,
-            session_timeout_ms=10_000,
+            max_partition_fetch_bytes=MESSAGE_BYTES_MAX,
+            session_timeout_ms=int(self._settings.session_timeout_s * 1000),
+            heartbeat_interval_ms=int(self._settings.session_timeout_s * 1000 / 4),
         )
         try:
-            with broker_errors(self._settings.bootstrap_servers):
+            async with _starting(self._settings), asyncio.timeout(JOIN_S_MAX):
                 await client.start()
         except BaseException:
-            await client.stop()
+            await _close(client, client._client)  # noqa: SLF001
             raise
         self._client = client
 
@@ -272,17 +356,18 @@ class Consumer:
         """
         assigned = self._started.assignment()
         offsets = {place: offset for place, offset in self._read.items() if place in assigned}
-        self._read.clear()
         if offsets and self._group is not None:
             with broker_errors(self._settings.bootstrap_servers):
-                await self._started.commit(offsets)
+                # aiokafka goes on asking for a coordinator that is away, for ever.
+                async with asyncio.timeout(self._settings.request_timeout_s):
+                    await self._started.commit(offsets)
+        self._read.clear()
 
     async def stop(self) -> None:
         """Leave the group and close the connection, without a commit."""
         if self._client is not None:
             client, self._client = self._client, None
-            with contextlib.suppress(KafkaError, OSError):
-                await client.stop()
+            await _close(client, client._client)  # noqa: SLF001
 
     @property
     def _started(self) -> AIOKafkaConsumer:
@@ -329,7 +414,7 @@ async def create_topics(settings: KafkaSettings, topics: Iterable[Topic] = TOPIC
     """
     admin = AIOKafkaAdminClient(**_connection(settings))
     try:
-        with broker_errors(settings.bootstrap_servers):
+        async with _starting(settings):
             await admin.start()
             there = set(await admin.list_topics())
             missing = [topic for topic in topics if topic.name not in there]
@@ -341,7 +426,7 @@ async def create_topics(settings: KafkaSettings, topics: Iterable[Topic] = TOPIC
 
 async def _create(admin: AIOKafkaAdminClient, settings: KafkaSettings, topic: Topic) -> bool:
     """Create one topic; False where another process was faster."""
-    response = await admin.create_topics(
+    response: Any = await admin.create_topics(
         [
             NewTopic(
                 topic.name,
@@ -356,7 +441,6 @@ async def _create(admin: AIOKafkaAdminClient, settings: KafkaSettings, topic: To
         if error is TopicAlreadyExistsError:
             return False
         if code != 0:
-            raise BrokerRefusedError(
-                f"topic {topic.name} was not created: {error.__name__} {message}"
-            )
+            kind = BrokerError if error.retriable else BrokerRefusedError
+            raise kind(f"topic {topic.name} was not created: {error.__name__} {message}")
     return True

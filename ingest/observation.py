@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ingest.errors import MalformedRecordError
+from ingest.frame import check_names, check_texts, check_time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,11 @@ class Observation:
     algorithm_version: int
 
     def __post_init__(self) -> None:
+        check_names(
+            subject_id=self.subject_id, name=self.name, unit=self.unit, algorithm=self.algorithm
+        )
+        check_texts(reason=self.reason or "")
+        check_time("t_ns", self.t_ns)
         if (self.value is None) == (self.reason is None):
             raise MalformedRecordError(
                 f"{self.name}: exactly one of value and reason, "
@@ -44,6 +50,8 @@ class Observation:
             raise MalformedRecordError(f"{self.name}: {self.value} is not finite")
         if not 0.0 <= self.quality <= 1.0:
             raise MalformedRecordError(f"{self.name}: quality {self.quality} is not within 0 to 1")
+        if not math.isfinite(self.age_s):
+            raise MalformedRecordError(f"{self.name}: age {self.age_s} s is not finite")
 
     @property
     def identity(self) -> tuple[str, str, str, int]:
@@ -70,6 +78,11 @@ class AlarmEvent:
     active: bool
     """True where the condition began, False where it ended."""
     detail: str
+
+    def __post_init__(self) -> None:
+        check_names(subject_id=self.subject_id, name=self.name)
+        check_texts(detail=self.detail)
+        check_time("t_ns", self.t_ns)
 
     @property
     def identity(self) -> tuple[str, str, bool, int]:

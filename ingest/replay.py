@@ -4,7 +4,9 @@ The Frames are those that an agent would have made of the same signals: whole co
 """
 
 import asyncio
+import math
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -67,18 +69,20 @@ def quantity_of(signal: Signal) -> codes.Quantity | None:
 def frames_of(recording: Recording, plan: ReplayPlan) -> Iterator[Frame]:
     """Cut a recording into Frames, in order of time.
 
-    Signals whose kind has no code are left out: name them with ``unknown_signals``.
+    Signals whose kind has no code are left out: name them with ``unknown_signals``. Numerics that
+    are later than the last sample are left out too.
     """
     device_id = f"recording-{recording.name}"
-    limit_s = min(recording.duration_s, plan.seconds_max or recording.duration_s)
-    known = [(signal, quantity_of(signal)) for signal in recording.signals]
-    for sequence in range(-(-Fraction(limit_s) // plan.frame_s)):
+    limit_s = max(signal.duration for signal in recording.signals)
+    if plan.seconds_max is not None:
+        limit_s = min(limit_s, Fraction(plan.seconds_max))
+    known = list(_known_channels(recording))
+    for sequence in range(-(-limit_s // plan.frame_s)):
         begin_s = sequence * plan.frame_s
-        end_s = min(begin_s + plan.frame_s, Fraction(limit_s))
+        end_s = min(begin_s + plan.frame_s, limit_s)
         blocks = [
-            _block(device_id, signal, quantity, plan, begin_s, end_s)
-            for signal, quantity in known
-            if quantity is not None
+            _block(device_id, channel, signal, quantity, plan, begin_s, end_s)
+            for channel, signal, quantity in known
         ]
         yield Frame(
             subject_id=plan.subject_id,
@@ -89,6 +93,18 @@ def frames_of(recording: Recording, plan: ReplayPlan) -> Iterator[Frame]:
         )
 
 
+def _known_channels(recording: Recording) -> Iterator[tuple[str, Signal, codes.Quantity]]:
+    """Name each channel once: in some recordings both leads are called ``ECG``."""
+    n_of_name: Counter[str] = Counter()
+    for signal in recording.signals:
+        quantity = quantity_of(signal)
+        if quantity is None:
+            continue
+        name = f"ecg/{signal.name}" if signal.kind == "ecg" else signal.name
+        n_of_name[name] += 1
+        yield (name if n_of_name[name] == 1 else f"{name}#{n_of_name[name]}"), signal, quantity
+
+
 def unknown_signals(recording: Recording) -> list[str]:
     """Name the signals that ``frames_of`` leaves out."""
     return [signal.name for signal in recording.signals if quantity_of(signal) is None]
@@ -96,6 +112,7 @@ def unknown_signals(recording: Recording) -> list[str]:
 
 def _block(
     device_id: str,
+    channel: str,
     signal: Signal,
     quantity: codes.Quantity,
     plan: ReplayPlan,
@@ -111,7 +128,7 @@ def _block(
     exact = SamplePeriod(ns_numerator=period.numerator, ns_denominator=period.denominator)
     return WaveformBlock(
         device_id=device_id,
-        channel=signal.name if signal.kind != "ecg" else f"ecg/{signal.name}",
+        channel=channel,
         mdc_code=quantity.mdc,
         unit=signal.unit,
         scale=signal.scale,
@@ -131,7 +148,7 @@ def _readings(
         if quantity is None:
             continue
         for t_s, value in _between(numeric, float(begin_s), float(end_s)):
-            missing = value != value  # noqa: PLR0124  # NaN
+            missing = not math.isfinite(value)
             yield Reading(
                 device_id=device_id,
                 mdc_code=quantity.mdc,

@@ -5,11 +5,19 @@ variable that nobody knows is an error: a misspelt setting must not be ignored.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar, cast, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -18,6 +26,8 @@ from pydantic_settings import (
 )
 
 ENV_PREFIX: Final = "CHEVET_"
+ENV_DELIMITER: Final = "__"
+PORT_MAX: Final = 65535
 
 OTHER_VARIABLES: Final = frozenset(
     {"CHEVET_DATA", "CHEVET_HOME", "CHEVET_REQUIRE_SERVICES", "CHEVET_CONFIG"}
@@ -29,7 +39,8 @@ def _no_blank_servers(servers: str) -> str:
     addresses = [address.strip() for address in servers.split(",")]
     for address in addresses:
         host, _, port = address.rpartition(":")
-        if not host or not port.isdigit():
+        is_port = port.isascii() and port.isdigit() and 1 <= int(port) <= PORT_MAX
+        if not host or not is_port:
             raise ValueError(f"{address!r} is not host:port")
     return ",".join(addresses)
 
@@ -37,7 +48,7 @@ def _no_blank_servers(servers: str) -> str:
 class KafkaSettings(BaseModel):
     """How to reach Kafka. The same fields for every role."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     bootstrap_servers: Annotated[str, AfterValidator(_no_blank_servers)] = "127.0.0.1:9092"
     """``host:port``, several with commas."""
@@ -52,6 +63,8 @@ class KafkaSettings(BaseModel):
     ssl_key_file: Path | None = None
     compression: Literal["none", "gzip", "lz4", "snappy", "zstd"] = "lz4"
     request_timeout_s: Annotated[float, Field(ge=1, le=300)] = 10.0
+    session_timeout_s: Annotated[float, Field(ge=1, le=300)] = 10.0
+    """After so long without a word from it, a consumer's partitions go to the others."""
     n_partitions: Annotated[int, Field(ge=1, le=1000)] = 12
     """Partitions of topics that are created by this program; existing topics are left alone."""
     replication_factor: Annotated[int, Field(ge=1, le=9)] = 1
@@ -66,6 +79,10 @@ class KafkaSettings(BaseModel):
             raise ValueError(f"{self.security_protocol} needs sasl_username and sasl_password")
         if (self.ssl_certificate_file is None) != (self.ssl_key_file is None):
             raise ValueError("ssl_certificate_file and ssl_key_file go together")
+        if self.sasl_password is not None and not self.security_protocol.startswith("SASL"):
+            raise ValueError(f"sasl_password is of no use with {self.security_protocol}")
+        if self.ssl_ca_file is not None and "SSL" not in self.security_protocol:
+            raise ValueError(f"ssl_ca_file is of no use with {self.security_protocol}")
         return self
 
 
@@ -74,9 +91,10 @@ class ProcessSettings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix=ENV_PREFIX,
-        env_nested_delimiter="__",
+        env_nested_delimiter=ENV_DELIMITER,
         frozen=True,
         extra="forbid",
+        hide_input_in_errors=True,
         toml_file=None,
     )
 
@@ -111,9 +129,36 @@ def unknown_variables(settings: type[BaseSettings], names: Iterable[str]) -> lis
 
     pydantic-settings ignores them, so a misspelt one would be silent.
     """
-    known = {f"{ENV_PREFIX}{name.upper()}" for name in settings.model_fields}
+    known = set(_variables(settings, ENV_PREFIX))
     ours = {name.upper() for name in names if name.upper().startswith(ENV_PREFIX)}
-    return sorted(name for name in ours - OTHER_VARIABLES if name.partition("__")[0] not in known)
+    return sorted(ours - OTHER_VARIABLES - known)
+
+
+def _variables(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    """Name the variable of every field, and of the fields within it."""
+    for name, field in model.model_fields.items():
+        variable = f"{prefix}{name.upper()}"
+        yield variable
+        for kind in (field.annotation, *get_args(field.annotation)):
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                yield from _variables(kind, f"{variable}{ENV_DELIMITER}")
+
+
+_SILENT_ERRORS: Final = frozenset({"extra_forbidden", "model_type", "string_type"})
+"""What an unknown key or a password holds is not repeated in messages."""
+
+
+def _explain(error: ValidationError) -> str:
+    """Name each field with what is allowed and what it holds, unless that may be a secret."""
+    return "; ".join(
+        f"{'.'.join(map(str, one['loc']))}: {one['msg']}"
+        + ("" if _may_be_secret(one["type"], one["input"]) else f", not {one['input']!r}")
+        for one in error.errors(include_url=False)
+    )
+
+
+def _may_be_secret(kind: str, held: object) -> bool:
+    return kind in _SILENT_ERRORS or not isinstance(held, str | int | float)
 
 
 def load_settings(
@@ -152,6 +197,8 @@ def load_settings(
 
     given = {name: value for name, value in arguments.items() if value is not None}
     try:
-        return FromFile(**given)  # type: ignore[no-any-return]
-    except ValueError as error:
-        raise SettingsError(f"settings of {settings.__name__}: {error}") from error
+        return cast(Settings, FromFile(**given))
+    except ValidationError as error:
+        raise SettingsError(f"settings of {settings.__name__}: {_explain(error)}") from error
+    except (ValueError, OSError) as error:
+        raise SettingsError(f"settings of {settings.__name__}, {file}: {error}") from error

@@ -3,9 +3,12 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from ingest.codec import RECORD_BYTES_MAX
+from ingest.codec import DEAD_LETTER_BYTES_MAX
 
 DAY_MS: Final = 24 * 3600 * 1000
+
+MESSAGE_BYTES_MAX: Final = DEAD_LETTER_BYTES_MAX + 10_000
+"""What a topic takes: the longest record with its key and Kafka's own header."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +28,7 @@ class Topic:
         return {
             "cleanup.policy": policy,
             "retention.ms": str(self.retention_ms),
-            "max.message.bytes": str(RECORD_BYTES_MAX),
+            "max.message.bytes": str(MESSAGE_BYTES_MAX),
             **self.settings,
         }
 

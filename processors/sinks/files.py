@@ -6,33 +6,52 @@ input had not been committed, so it comes again.
 """
 
 import asyncio
+import contextlib
+import fcntl
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from processors.sinks.store import RejectedLines, StoreUnavailableError
+from processors.sinks.store import RejectedLines, StoreRefusedError, StoreUnavailableError
 
 PART_BYTES_MAX: Final = 64_000_000
 """A part of this size opens in any editor and uploads in one request."""
 
 
 class LineFileStore:
-    """Line protocol in ``part-000001.lp``, ``part-000002.lp`` … of one folder."""
+    """Line protocol in ``part-000001.lp``, ``part-000002.lp`` … of one folder.
+
+    Raises
+    ------
+    StoreRefusedError
+        The folder cannot be used, or another store has it open.
+    """
 
     name = "files"
 
     def __init__(self, folder: Path, *, part_bytes_max: int = PART_BYTES_MAX) -> None:
         self._folder = folder
         self._part_bytes_max = part_bytes_max
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            parts = part_files(folder)
-            if parts:
-                _cut_torn_line(parts[-1])
-            self._file = self._open(len(parts) or 1)
-        except OSError as error:
-            raise StoreUnavailableError(f"store folder {folder}: {error}") from error
+        # A write that was cancelled goes on in its thread: the next one, and close, wait for it.
+        self._lock = threading.Lock()
+        with contextlib.ExitStack() as undo:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                self._folder_fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+                undo.callback(os.close, self._folder_fd)
+                fcntl.flock(self._folder_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                parts = part_files(folder)
+                if parts:
+                    _cut_torn_line(parts[-1])
+                self._n_part = _number(parts[-1]) if parts else 1
+                self._file: BinaryIO | None = self._open_part()
+            except BlockingIOError as error:
+                raise StoreRefusedError(f"store folder {folder}: in use by another") from error
+            except OSError as error:
+                raise StoreRefusedError(f"store folder {folder}: {error}") from error
+            undo.pop_all()
 
     async def write(self, lines: Sequence[bytes]) -> list[RejectedLines]:
         """Append the lines and wait until the disk has them.
@@ -46,42 +65,79 @@ class LineFileStore:
         return []
 
     async def close(self) -> None:
-        """Close the present part."""
-        self._file.close()
+        """Close the present part and let go of the folder; a second time does nothing."""
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        with self._lock:
+            if self._folder_fd >= 0:
+                os.close(self._folder_fd)
+                self._folder_fd = -1
+            if self._file is not None:
+                self._file.close()
+                self._file = None
 
     def _append(self, payload: bytes) -> None:
-        start = self._file.tell()
-        try:
-            if start >= self._part_bytes_max:
-                self._file.close()
-                self._file = self._open(len(part_files(self._folder)) + 1)
-                start = 0
-            self._file.write(payload)
-            self._file.flush()
-            os.fsync(self._file.fileno())
-        except OSError as error:
-            # Half a write must not stand in front of the next one.
-            self._file.truncate(start)
-            self._file.seek(start)
-            raise StoreUnavailableError(f"store folder {self._folder}: {error}") from error
+        with self._lock:
+            if self._folder_fd < 0:
+                raise StoreUnavailableError(f"store folder {self._folder}: the store is closed")
+            try:
+                _append_durably(self._part(), payload)
+            except OSError as error:
+                raise StoreUnavailableError(f"store folder {self._folder}: {error}") from error
 
-    def _open(self, n_part: int) -> BinaryIO:
-        file = (self._folder / f"part-{n_part:06d}.lp").open("ab")
+    def _part(self) -> BinaryIO:
+        """Give the present part, or a new one where that is full or could not be opened."""
+        if self._file is not None and self._file.tell() >= self._part_bytes_max:
+            self._file.close()
+            self._file = None
+            self._n_part += 1
+        if self._file is None:
+            self._file = self._open_part()
+        return self._file
+
+    def _open_part(self) -> BinaryIO:
+        # Without a buffer: what failed to be written must not be tried again behind our back.
+        file = (self._folder / f"part-{self._n_part:06d}.lp").open("ab", buffering=0)
         file.seek(0, os.SEEK_END)
+        os.fsync(self._folder_fd)
         return file
+
+
+def _append_durably(file: BinaryIO, payload: bytes) -> None:
+    """Append all or nothing, and wait for the disk."""
+    start = file.tell()
+    left = memoryview(payload)
+    try:
+        while left:
+            left = left[file.write(left) :]
+        os.fsync(file.fileno())
+    except OSError:
+        # Half a write must not stand in front of the next one.
+        file.truncate(start)
+        file.seek(start)
+        raise
 
 
 def part_files(folder: Path) -> list[Path]:
     """List the parts of a store in the order in which they were written."""
-    return sorted(folder.glob("part-*.lp"))
+    return sorted(folder.glob("part-[0-9]*.lp"), key=_number)
+
+
+def _number(part: Path) -> int:
+    return int(part.stem.removeprefix("part-"))
 
 
 def read_lines(folder: Path) -> Iterator[bytes]:
-    """Give every stored line, oldest part first; one that was delivered twice comes twice."""
+    """Give every stored line, oldest part first; one that was delivered twice comes twice.
+
+    A line that is still being written, or was torn by a crash, is not stored.
+    """
     for part in part_files(folder):
         with part.open("rb") as file:
             for line in file:
-                yield line.rstrip(b"\n")
+                if line.endswith(b"\n"):
+                    yield line.removesuffix(b"\n")
 
 
 def _cut_torn_line(part: Path) -> None:

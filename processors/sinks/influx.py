@@ -9,6 +9,7 @@ Source: InfluxDB v2 API, ``POST /api/v2/write``; "partial write" answers of Infl
 import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Final
+from urllib.parse import urlsplit
 
 from influxdb_client.client.influxdb_client import InfluxDBClient
 from influxdb_client.client.write_api import SYNCHRONOUS
@@ -27,17 +28,25 @@ _BAD_REQUEST: Final = 400
 _TOO_LARGE: Final = 413
 _UNPROCESSABLE: Final = 422
 _LINES_REFUSED: Final = frozenset({_BAD_REQUEST, _TOO_LARGE, _UNPROCESSABLE})
-_REFUSED: Final = frozenset({401, 403, 404, 405})
+_REFUSED: Final = frozenset({301, 302, 307, 308, 401, 403, 404, 405})
 
 
 class InfluxStore:
-    """One bucket of one InfluxDB."""
+    """One bucket of one InfluxDB.
+
+    Raises
+    ------
+    StoreRefusedError
+        The URL is none.
+    """
 
     name = "influx"
 
     def __init__(
         self, *, url: str, bucket: str, org: str, token: str, timeout_s: float = 10.0
     ) -> None:
+        if not _is_address(url):
+            raise StoreRefusedError(f"{url!r} is no address of an InfluxDB: http://host:port")
         self._client = InfluxDBClient(
             url=url, token=token, org=org, timeout=int(timeout_s * 1000), enable_gzip=False
         )
@@ -53,13 +62,15 @@ class InfluxStore:
         StoreUnavailableError
             429, 5xx or no connection; the caller keeps the input and comes again.
         StoreRefusedError
-            401, 403 or 404.
+            401, 403, 404, or sent on to another address.
         """
         rejected: list[RejectedLines] = []
         n_requests_left = N_HALVINGS_MAX
         waiting = [
             lines[start : start + N_LINES_MAX] for start in range(0, len(lines), N_LINES_MAX)
         ]
+        # In order: of two lines for the same point the later one holds.
+        waiting.reverse()
         while waiting:
             batch = waiting.pop()
             reason = await asyncio.to_thread(self._post, b"\n".join(batch))
@@ -82,7 +93,10 @@ class InfluxStore:
         """Send one request; give the reason where the lines themselves were refused."""
         try:
             self._api.write(
-                bucket=self._bucket, org=self._org, record=body, write_precision="ns"  # type: ignore[arg-type]
+                bucket=self._bucket,
+                org=self._org,
+                record=body,
+                write_precision="ns",  # type: ignore[arg-type]
             )
         except ApiException as error:
             if error.status in _LINES_REFUSED:
@@ -93,12 +107,20 @@ class InfluxStore:
         return None
 
 
+def _is_address(url: str) -> bool:
+    # Without this, the client would look for a server of no name, for ever.
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
 def _translated(error: ApiException, url: str) -> StoreUnavailableError | StoreRefusedError:
     message = f"InfluxDB at {url}: {error.status} {error.message or error.reason}"
     if error.status in _REFUSED:
         return StoreRefusedError(f"{message}; check url, org, bucket and token")
     headers: Mapping[str, str] = error.headers or {}
     retry_after = headers.get("Retry-After", "")
-    return StoreUnavailableError(
-        message, retry_after_s=float(retry_after) if retry_after.isdigit() else None
-    )
+    is_seconds = retry_after.isascii() and retry_after.isdigit()
+    return StoreUnavailableError(message, retry_after_s=float(retry_after) if is_seconds else None)

@@ -20,10 +20,17 @@ Source: InfluxDB line protocol reference (2.x); the 1.x server reads the same.
 """
 
 from collections.abc import Iterator
+from typing import Final
 
 from devices.codes import by_mdc
-from ingest.frame import DeviceEvent, Frame, Gap, Reading, WaveformBlock
+from ingest.frame import NS_PER_S, DeviceEvent, Frame, Gap, Reading, WaveformBlock
 from ingest.observation import AlarmEvent, Observation
+
+META_REPEAT_NS: Final = 3600 * NS_PER_S
+"""``waveform_meta`` is said again after so long: a store drops old points, these too."""
+
+METAS_MAX: Final = 100_000
+"""Series whose ``waveform_meta`` is remembered; beyond, all are forgotten and said once more."""
 
 _TAG_ESCAPES = str.maketrans(
     {",": r"\,", "=": r"\=", " ": r"\ ", "\\": "/", "\n": r"\ ", "\r": r"\ "}
@@ -51,32 +58,36 @@ def quantity_name(mdc_code: int) -> str:
 
 
 class LineEncoder:
-    """Turns records into lines; remembers which ``waveform_meta`` it has already said."""
+    """Turns records into lines; remembers which ``waveform_meta`` it has said, and when."""
 
     def __init__(self) -> None:
-        self._metas: dict[str, str] = {}
+        self._metas: dict[str, tuple[str, int]] = {}
 
-    def frame(self, frame: Frame) -> list[bytes]:
-        """Write a Frame, one line per sample, reading, gap and event."""
+    def frame(self, frame: Frame) -> Iterator[bytes]:
+        """Write a Frame, one line per sample, reading, gap and event.
+
+        One by one: all lines of a hostile Frame together are thousands of times its size.
+        """
         subject = tag(frame.subject_id)
-        lines: list[bytes] = []
         for block in frame.waveforms:
             series = f"channel={tag(block.channel)},device={tag(block.device_id)},subject={subject}"
-            lines += self._meta(series, block)
-            lines += _samples(series, block)
-        lines += [_reading(subject, reading) for reading in frame.readings]
-        lines += [_gap(subject, gap) for gap in frame.gaps]
-        lines += [_event(subject, event) for event in frame.events]
-        return lines
+            yield from self._meta(series, block)
+            yield from _samples(series, block)
+        for reading in frame.readings:
+            yield _reading(subject, reading)
+        for gap in frame.gaps:
+            yield _gap(subject, gap)
+        for event in frame.events:
+            yield _event(subject, event)
 
     def observation(self, observation: Observation) -> list[bytes]:
         """Write an Observation as one line."""
         result = _value_or_reason(observation.value, observation.reason)
         return [
             f"observation,algorithm={tag(observation.algorithm)},name={tag(observation.name)},"
-            f"subject={tag(observation.subject_id)} {result},quality={observation.quality!r},"
-            f"age_s={observation.age_s!r},version={observation.algorithm_version}i "
-            f"{observation.t_ns}".encode()
+            f"subject={tag(observation.subject_id)} {result},"
+            f"quality={_float(observation.quality)},age_s={_float(observation.age_s)},"
+            f"version={observation.algorithm_version}i {observation.t_ns}".encode()
         ]
 
     def alarm(self, alarm: AlarmEvent) -> list[bytes]:
@@ -89,25 +100,33 @@ class LineEncoder:
 
     def _meta(self, series: str, block: WaveformBlock) -> Iterator[bytes]:
         fields = (
-            f"scale={block.scale!r},offset={block.offset!r},unit={string(block.unit)},"
-            f"rate_hz={block.period.rate_hz!r},mdc={block.mdc_code}i"
+            f"scale={_float(block.scale)},offset={_float(block.offset)},"
+            f"unit={string(block.unit)},rate_hz={_float(block.period.rate_hz)},"
+            f"mdc={block.mdc_code}i"
         )
-        if self._metas.get(series) != fields:
-            self._metas[series] = fields
+        said, said_ns = self._metas.get(series, ("", 0))
+        if said != fields or abs(block.t0_ns - said_ns) >= META_REPEAT_NS:
+            if len(self._metas) >= METAS_MAX:
+                self._metas.clear()
+            self._metas[series] = (fields, block.t0_ns)
             yield f"waveform_meta,{series} {fields} {block.t0_ns}".encode()
 
 
-def _samples(series: str, block: WaveformBlock) -> list[bytes]:
+def _samples(series: str, block: WaveformBlock) -> Iterator[bytes]:
     prefix = f"waveform,{series} v=".encode()
-    return [
+    return (
         b"%b%di %d" % (prefix, count, t_ns)
         for count, t_ns in zip(block.counts.tolist(), block.times_ns().tolist(), strict=True)
-    ]
+    )
+
+
+def _float(value: float) -> str:
+    # A field's type must never change, whatever kind of number the value is.
+    return repr(float(value))
 
 
 def _value_or_reason(value: float | None, reason: str | None) -> str:
-    # Adding 0.0 makes an integer value a float: a field's type must never change.
-    return f"reason={string(reason or '')}" if value is None else f"value={value + 0.0!r}"
+    return f"reason={string(reason or '')}" if value is None else f"value={_float(value)}"
 
 
 def _reading(subject: str, reading: Reading) -> bytes:

@@ -76,7 +76,7 @@ def as_json(frame: Frame) -> bytes:
 def as_points(frame: Frame) -> list[str]:
     """The peer: the official client's Point objects."""
     return [
-        Point("waveform")
+        Point("waveform")  # type: ignore[no-untyped-call]
         .tag("subject", frame.subject_id)
         .tag("device", b.device_id)
         .tag("channel", b.channel)
@@ -151,4 +151,6 @@ def test_pipeline_of_a_frame(benchmark: BenchmarkFixture) -> None:
         frame = Frame(subject_id="p-1", agent_id="a-1", sequence=sequence, waveforms=moved)
         return (frame,), {}
 
-    benchmark.pedantic(pipeline.process, setup=setup, rounds=2000)
+    benchmark.pedantic(  # type: ignore[no-untyped-call]
+        pipeline.process, setup=setup, rounds=2000
+    )

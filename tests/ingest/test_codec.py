@@ -1,0 +1,522 @@
+import contextlib
+import dataclasses
+import json
+import random
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ingest import codec, topics
+from ingest.codec import (
+    DEAD_LETTER_BYTES_MAX,
+    HEADER_BYTES,
+    REASON_CHARS_MAX,
+    RECORD_BYTES_MAX,
+    decode_alarm,
+    decode_dead_letter,
+    decode_frame,
+    decode_observation,
+    encode_alarm,
+    encode_dead_letter,
+    encode_frame,
+    encode_observation,
+    fingerprint,
+)
+from ingest.dead_letter import DeadLetter
+from ingest.errors import (
+    MalformedRecordError,
+    OversizedRecordError,
+    RecordError,
+    UnknownSchemaError,
+)
+from ingest.frame import NAME_CHARS_MAX, TEXT_CHARS_MAX, Frame
+from ingest.observation import AlarmEvent, Observation
+from processors.sinks.lines import LineEncoder
+from tests.ingest import records
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "ingest"
+SCHEMAS = Path(codec.__file__).parent / "schemas"
+
+FINGERPRINTS = {
+    "alarm.1": "676a09531194ae68",
+    "dead_letter.1": "d5f55feb6aee3af8",
+    "frame.1": "f3885ad7fb6b75d8",
+    "observation.1": "c547e67b2af8e8ba",
+}
+"""A file that gives another fingerprint is another version: it needs a name of its own."""
+
+EXAMPLES: dict[str, Any] = {
+    "frame.1": records.FULL_FRAME,
+    "observation.1": records.observation(unit="ø", channels=("strap-1/ecg", "møbel-2/acc/x")),
+    "alarm.1": records.alarm(active=False, detail="ø 心"),
+    "dead_letter.1": records.dead_letter(payload=bytes(range(256))),
+}
+ENCODERS: dict[str, Callable[[Any], bytes]] = {
+    "frame.1": encode_frame,
+    "observation.1": encode_observation,
+    "alarm.1": encode_alarm,
+    "dead_letter.1": encode_dead_letter,
+}
+DECODERS: dict[str, Callable[[bytes], object]] = {
+    "frame.1": decode_frame,
+    "observation.1": decode_observation,
+    "alarm.1": decode_alarm,
+    "dead_letter.1": decode_dead_letter,
+}
+
+
+Json = str | list[Any] | dict[str, Any]
+
+
+# What the specification says, computed a second time
+
+
+def canonical(schema: Json) -> str:
+    """Avro specification, "Transforming into Parsing Canonical Form"."""
+    if isinstance(schema, str):
+        return json.dumps(schema)
+    if isinstance(schema, list):
+        return f"[{','.join(canonical(each) for each in schema)}]"
+    parts = []
+    for key in ("name", "type", "fields", "symbols", "items"):
+        if key not in schema:
+            continue
+        value = schema[key]
+        if key == "name" and schema.get("type") in ("record", "enum"):
+            value = f"chevet.{value}"
+        if key == "symbols":
+            text = f"[{','.join(json.dumps(symbol) for symbol in value)}]"
+        else:
+            text = canonical(value)
+        parts.append(f'"{key}":{text}')
+    return f"{{{','.join(parts)}}}"
+
+
+def crc_64_avro(text: bytes) -> int:
+    """Avro specification, "Schema Fingerprints"."""
+    empty = 0xC15D213AA4D7A795
+    table = []
+    for i in range(256):
+        entry = i
+        for _ in range(8):
+            entry = (entry >> 1) ^ (empty if entry & 1 else 0)
+        table.append(entry)
+    crc = empty
+    for byte in text:
+        crc = (crc >> 8) ^ table[(crc ^ byte) & 0xFF]
+    return crc
+
+
+def long(number: int) -> bytes:
+    """Avro specification, "Primitive Types": zigzag, seven bits to a byte."""
+    zigzag = ((number << 1) ^ (number >> 63)) & (2**64 - 1)
+    written = bytearray()
+    while zigzag > 0x7F:
+        written.append(zigzag & 0x7F | 0x80)
+        zigzag >>= 7
+    return bytes(written) + bytes([zigzag])
+
+
+def header(schema_name: str) -> bytes:
+    return b"\xc3\x01" + fingerprint(schema_name)
+
+
+@pytest.mark.parametrize("schema_name", FINGERPRINTS)
+def test_the_header_is_the_marker_and_the_little_endian_crc_64_avro(schema_name: str) -> None:
+    schema = json.loads((SCHEMAS / f"{schema_name}.avsc").read_text("utf-8"))
+    crc = crc_64_avro(canonical(schema).encode())
+
+    payload = ENCODERS[schema_name](EXAMPLES[schema_name])
+
+    assert payload[:2] == b"\xc3\x01"
+    assert payload[2:HEADER_BYTES] == crc.to_bytes(8, "little") == fingerprint(schema_name)
+
+
+def test_the_second_computation_agrees_with_the_vector_of_the_specification() -> None:
+    assert crc_64_avro(b'"int"') == 0x7275D51A3F395C8F
+
+
+def test_a_schema_file_that_changes_needs_a_new_version() -> None:
+    shipped = {path.stem: fingerprint(path.stem).hex() for path in SCHEMAS.glob("*.avsc")}
+
+    assert shipped == FINGERPRINTS
+
+
+# Golden bytes
+
+
+def plain(value: object) -> object:
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, tuple):
+        return [plain(each) for each in value]
+    if dataclasses.is_dataclass(value):
+        return {one.name: plain(getattr(value, one.name)) for one in dataclasses.fields(value)}
+    return value
+
+
+@pytest.mark.parametrize("schema_name", FINGERPRINTS)
+def test_bytes_of_every_version_ever_shipped_stay_readable(schema_name: str) -> None:
+    payload = bytes.fromhex((GOLDEN / f"{schema_name}.hex").read_text("ascii"))
+    expected = json.loads((GOLDEN / f"{schema_name}.json").read_text("utf-8"))
+
+    assert plain(DECODERS[schema_name](payload)) == expected
+
+
+@pytest.mark.parametrize("schema_name", FINGERPRINTS)
+def test_the_same_record_gives_the_same_bytes(schema_name: str) -> None:
+    payload = bytes.fromhex((GOLDEN / f"{schema_name}.hex").read_text("ascii"))
+
+    assert ENCODERS[schema_name](EXAMPLES[schema_name]) == payload
+
+
+def test_the_golden_frame_has_every_kind_of_content() -> None:
+    golden = json.loads((GOLDEN / "frame.1.json").read_text("utf-8"))
+
+    assert all(golden[part] for part in ("waveforms", "readings", "clocks", "gaps", "events"))
+    sizes = [max(map(abs, block["counts"])) for block in golden["waveforms"]]
+    assert min(sizes) < 2**15 <= max(sizes)
+
+
+# Round trips
+
+
+@given(records.frames)
+def test_a_frame_survives_the_round_trip(frame: Frame) -> None:
+    assert decode_frame(encode_frame(frame)) == frame
+
+
+@given(records.observations)
+def test_an_observation_survives_the_round_trip(observation: Observation) -> None:
+    assert decode_observation(encode_observation(observation)) == observation
+
+
+@given(records.alarms)
+def test_an_alarm_survives_the_round_trip(alarm: AlarmEvent) -> None:
+    assert decode_alarm(encode_alarm(alarm)) == alarm
+
+
+@given(records.dead_letters)
+def test_a_dead_letter_survives_the_round_trip(letter: DeadLetter) -> None:
+    assert decode_dead_letter(encode_dead_letter(letter)) == letter
+
+
+@pytest.mark.parametrize(
+    ("count", "n_bytes"), [(32_767, 2), (-32_768, 2), (32_768, 4), (-32_769, 4)]
+)
+def test_counts_take_two_bytes_where_they_fit(count: int, n_bytes: int) -> None:
+    small = encode_frame(records.frame(records.block([0] * 1_000)))
+
+    payload = encode_frame(records.frame(records.block([0] * 999 + [count])))
+
+    assert len(payload) - len(small) == (n_bytes - 2) * 1_000
+    assert decode_frame(payload).waveforms[0].counts[-1] == count
+
+
+# Hostile bytes
+
+
+def use(frame: Frame) -> None:
+    """Do all that is done with a Frame; it must be safe."""
+    for block in frame.waveforms:
+        times_ns = block.times_ns()
+        assert (np.diff(times_ns) > 0).all()
+        assert times_ns[0] == block.t0_ns
+        assert np.isfinite(block.physical()).all()
+    for line in LineEncoder().frame(frame):
+        assert b"\n" not in line
+
+
+@pytest.mark.parametrize("schema_name", FINGERPRINTS)
+@given(data=st.data())
+def test_any_bytes_are_a_record_or_a_record_error(schema_name: str, data: st.DataObject) -> None:
+    body = data.draw(st.binary(max_size=200))
+
+    for payload in (body, header(schema_name) + body):
+        with contextlib.suppress(RecordError):
+            DECODERS[schema_name](payload)
+
+
+def mutated(payload: bytes, rng: random.Random) -> bytes:
+    """Change, cut, insert or double a few bytes, mostly behind the header."""
+    hurt = bytearray(payload)
+    for _ in range(rng.randint(1, 3)):
+        at = rng.randrange(HEADER_BYTES, max(HEADER_BYTES + 1, len(hurt)))
+        match rng.randrange(5):
+            case 0:
+                hurt[at : at + 1] = rng.randbytes(1)
+            case 1:
+                del hurt[at : at + rng.randint(1, 8)]
+            case 2:
+                hurt[at:at] = rng.choice((b"\xff" * 9 + b"\x01", b"\xfe" * 9 + b"\x01", b"\x00"))
+            case 3:
+                hurt[at:at] = hurt[at : at + rng.randint(1, 30)]
+            case _:
+                hurt[at % len(hurt)] ^= 1 << rng.randrange(8)
+    return bytes(hurt)
+
+
+@pytest.mark.parametrize("schema_name", FINGERPRINTS)
+def test_a_damaged_record_is_a_safe_record_or_a_record_error(schema_name: str) -> None:
+    rng = random.Random(schema_name)
+    payload = ENCODERS[schema_name](EXAMPLES[schema_name])
+    n_read = 0
+
+    for _ in range(10_000):
+        try:
+            record = DECODERS[schema_name](mutated(payload, rng))
+        except RecordError:
+            continue
+        n_read += 1
+        if isinstance(record, Frame):
+            use(record)
+
+    assert n_read > 50
+
+
+@given(records.frames)
+def test_every_frame_is_safe_to_use(frame: Frame) -> None:
+    use(decode_frame(encode_frame(frame)))
+
+
+@pytest.mark.parametrize("schema_name", FINGERPRINTS)
+def test_a_record_cut_anywhere_is_malformed(schema_name: str) -> None:
+    payload = ENCODERS[schema_name](EXAMPLES[schema_name])
+
+    for n_bytes in range(len(payload)):
+        with pytest.raises(MalformedRecordError):
+            DECODERS[schema_name](payload[:n_bytes])
+
+
+@pytest.mark.parametrize("schema_name", FINGERPRINTS)
+def test_bytes_after_the_end_are_malformed(schema_name: str) -> None:
+    payload = ENCODERS[schema_name](EXAMPLES[schema_name])
+
+    with pytest.raises(MalformedRecordError, match=f"3 bytes after the end of a {schema_name}"):
+        DECODERS[schema_name](payload + b"\0\0\0")
+
+
+def test_an_unknown_fingerprint_is_named() -> None:
+    stranger = bytes(range(8))
+
+    with pytest.raises(UnknownSchemaError, match="0001020304050607") as caught:
+        decode_frame(b"\xc3\x01" + stranger + b"\0")
+
+    assert caught.value.fingerprint == stranger
+
+
+def test_a_record_of_another_kind_is_an_unknown_schema() -> None:
+    with pytest.raises(UnknownSchemaError):
+        decode_frame(encode_alarm(records.alarm()))
+
+
+@pytest.mark.parametrize("payload", [b"", b"\xc3", b"\xc3\x01\0", b"\x01\xc3" + b"\0" * 20])
+def test_without_the_header_a_record_is_malformed(payload: bytes) -> None:
+    with pytest.raises(MalformedRecordError, match="no Avro single-object header"):
+        decode_frame(payload)
+
+
+def test_a_record_that_is_too_long_is_refused_on_both_sides() -> None:
+    counts = np.full(1_000_000, 2**20, dtype=np.int32)
+    readings = tuple(records.reading(value=None, reason="x" * 4_000) for _ in range(1_100))
+    just_right = records.frame(records.block(counts))
+
+    assert decode_frame(encode_frame(just_right)) == just_right
+    with pytest.raises(OversizedRecordError, match=str(RECORD_BYTES_MAX)):
+        encode_frame(records.frame(records.block(counts), readings=readings))
+    with pytest.raises(OversizedRecordError, match=str(RECORD_BYTES_MAX + 1)):
+        decode_frame(header("frame.1") + bytes(RECORD_BYTES_MAX + 1 - HEADER_BYTES))
+
+
+def test_a_channel_whose_count_of_samples_lies_is_malformed() -> None:
+    payload = encode_frame(records.frame(records.block([1, 2, 3])))
+    told = long(3) + long(0) + long(6)
+    assert payload.count(told) == 1
+
+    with pytest.raises(MalformedRecordError, match="n_samples says 4, counts hold 3"):
+        decode_frame(payload.replace(told, long(4) + long(0) + long(6)))
+    with pytest.raises(MalformedRecordError):
+        decode_frame(payload.replace(told, long(3) + long(1) + long(6)))
+
+
+HUGE = long(2**60)
+BOMBS = {
+    "a string of 2^60 bytes": header("frame.1") + HUGE,
+    "a string of -5 bytes": header("frame.1") + long(-5) + b"abcdefg",
+    "an array of 2^60 items": header("frame.1") + long(1) + b"p" + long(1) + b"a" + b"\0" + HUGE,
+    "an array of -2^63 items": header("frame.1")
+    + (long(1) + b"p" + long(1) + b"a" + long(0) + long(-(2**63)) + long(4)),
+    "a number that never ends": header("frame.1") + b"\xff" * 5_000,
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS)
+def test_a_length_that_lies_is_malformed(bomb: bytes) -> None:
+    with pytest.raises(MalformedRecordError):
+        decode_frame(bomb)
+
+
+BOMB_PROGRAM = """
+import resource, sys
+from ingest.codec import decode_dead_letter, decode_frame, decode_observation
+from ingest.errors import MalformedRecordError
+before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for payload in map(bytes.fromhex, sys.stdin.read().split()):
+    for decode in (decode_frame, decode_observation, decode_dead_letter):
+        try:
+            decode(payload)
+        except Exception as error:
+            assert type(error).__name__ in {"MalformedRecordError", "UnknownSchemaError"}, error
+after_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+assert after_kb - before_kb < 20_000, after_kb - before_kb
+"""
+
+
+def test_a_length_that_lies_takes_no_memory() -> None:
+    letter = header("dead_letter.1") + long(0) * 5 + HUGE + b"xx"
+    program = subprocess.run(
+        [sys.executable, "-c", BOMB_PROGRAM],
+        input="\n".join(bomb.hex() for bomb in (*BOMBS.values(), letter)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert program.returncode == 0, program.stderr
+
+
+def test_a_message_about_a_bad_record_does_not_repeat_it() -> None:
+    secret = b"\xff" + b"Jane Doe" * 10_000
+    payload = header("frame.1") + long(len(secret)) + secret
+
+    with pytest.raises(MalformedRecordError) as caught:
+        decode_frame(payload)
+
+    assert "Jane" not in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+# What cannot be said
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        records.frame(subject_id="half \ud800"),
+        records.frame(sequence=2**63),
+        records.frame(readings=(records.reading(status_bits=2**70),)),
+    ],
+)
+def test_what_avro_cannot_say_is_a_malformed_record(frame: Frame) -> None:
+    with pytest.raises(MalformedRecordError, match=r"no frame\.1 can say this"):
+        encode_frame(frame)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda name: records.frame(subject_id=name),
+        lambda name: records.frame(agent_id=name),
+        lambda name: records.block(device_id=name),
+        lambda name: records.block(channel=name),
+        lambda name: records.block(unit=name),
+        lambda name: records.reading(device_id=name),
+        lambda name: records.gap(channel=name),
+        lambda name: records.event(device_id=name),
+        lambda name: records.clock(device_id=name),
+        lambda name: records.observation(algorithm=name),
+        lambda name: records.alarm(name=name),
+    ],
+)
+def test_a_name_that_is_longer_than_any_real_one_is_refused(
+    make: Callable[[str], object],
+) -> None:
+    make("x" * NAME_CHARS_MAX)
+
+    with pytest.raises(MalformedRecordError, match=f"at most {NAME_CHARS_MAX}"):
+        make("x" * (NAME_CHARS_MAX + 1))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda text: records.reading(value=None, reason=text),
+        lambda text: records.event(detail=text),
+        lambda text: records.observation(value=None, reason=text),
+        lambda text: records.alarm(detail=text),
+    ],
+)
+def test_a_text_that_is_longer_than_anybody_writes_is_refused(
+    make: Callable[[str], object],
+) -> None:
+    make("x" * TEXT_CHARS_MAX)
+
+    with pytest.raises(MalformedRecordError, match=f"at most {TEXT_CHARS_MAX}"):
+        make("x" * (TEXT_CHARS_MAX + 1))
+
+
+# Dead letters hold whatever was refused
+
+
+def test_a_dead_letter_holds_the_longest_record() -> None:
+    letter = records.dead_letter(payload=bytes(RECORD_BYTES_MAX))
+
+    assert decode_dead_letter(encode_dead_letter(letter)) == letter
+
+
+def test_a_dead_letter_of_something_longer_is_cut_and_says_so() -> None:
+    letter = records.dead_letter(reason="x" * 9_000, payload=bytes(RECORD_BYTES_MAX + 5))
+
+    payload = encode_dead_letter(letter)
+
+    cut = decode_dead_letter(payload)
+    assert len(payload) <= DEAD_LETTER_BYTES_MAX < topics.MESSAGE_BYTES_MAX
+    assert len(cut.payload) == RECORD_BYTES_MAX
+    assert re.fullmatch(
+        rf"x{{{REASON_CHARS_MAX}}} \(the first 8000000 of 8000005 bytes\)", cut.reason
+    )
+
+
+def test_a_dead_letter_can_be_written_whatever_its_reason() -> None:
+    letter = records.dead_letter(reason="half \ud800")
+
+    assert decode_dead_letter(encode_dead_letter(letter)).reason == "half ?"
+
+
+@settings(max_examples=20)
+@given(records.frames)
+def test_frames_are_equal_where_all_they_hold_is_equal(frame: Frame) -> None:
+    again = decode_frame(encode_frame(frame))
+
+    assert again == frame
+    assert again != dataclasses.replace(frame, agent_id=frame.agent_id + "x")
+    for block in frame.waveforms:
+        assert block != dataclasses.replace(block, counts=block.counts[::-1] + np.int32(1))
+        assert block != "a block"
+
+
+def update() -> None:
+    """Write the golden files anew: ``python -m tests.ingest.test_codec``; review the change."""
+    GOLDEN.mkdir(parents=True, exist_ok=True)
+    for schema_name, record in EXAMPLES.items():
+        payload = ENCODERS[schema_name](record)
+        (GOLDEN / f"{schema_name}.hex").write_text(payload.hex(" ", 32).replace(" ", "\n") + "\n")
+        text = json.dumps(plain(record), indent=1, ensure_ascii=False)
+        (GOLDEN / f"{schema_name}.json").write_text(text + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    update()

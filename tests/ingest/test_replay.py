@@ -1,0 +1,267 @@
+import time
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from devices import codes
+from ingest.codec import decode_frame
+from ingest.errors import BrokerUnavailableError, MalformedRecordError
+from ingest.frame import NS_PER_S, Frame, Reading
+from ingest.recording import Numeric, Recording, Signal, open_recording
+from ingest.replay import (
+    BATCH_FRAMES,
+    ReplayPlan,
+    frames_of,
+    quantity_of,
+    replay,
+    unknown_signals,
+)
+from ingest.topics import FRAMES, Topic
+from tests.ingest.records import T0_NS
+
+
+def signal(name: str = "MLII", n_samples: int = 1_000, **changes: object) -> Signal:
+    fields: dict[str, Any] = {
+        "kind": "ecg",
+        "unit": "uV",
+        "sampling_rate": Fraction(360),
+        "counts": (np.arange(n_samples) * 7 % 2_048 - 1_024).astype(np.int32),
+        "scale": 5.0,
+        **changes,
+    }
+    return Signal(name=name, **fields)
+
+
+def numeric(times_s: Iterable[float], values: Iterable[float]) -> Numeric:
+    return Numeric(
+        unit="/min",
+        times_s=np.array(list(times_s), dtype=np.float64),
+        values=np.array(list(values), dtype=np.float64),
+    )
+
+
+def recording(*signals: Signal, **changes: object) -> Recording:
+    fields: dict[str, Any] = changes
+    return Recording(name="made", signals=signals, source="made", **fields)
+
+
+def plan(**changes: object) -> ReplayPlan:
+    fields: dict[str, Any] = {"agent_id": "replay-1", "start_ns": T0_NS, **changes}
+    return ReplayPlan(subject_id="p-1", **fields)
+
+
+def joined(frames: Iterable[Frame]) -> dict[str, tuple[list[int], list[int]]]:
+    """Counts and times of each channel."""
+    channels: dict[str, tuple[list[int], list[int]]] = {}
+    for frame in frames:
+        for block in frame.waveforms:
+            counts, times_ns = channels.setdefault(block.channel, ([], []))
+            assert block.i_first == len(counts)
+            assert block.epoch_ns == T0_NS
+            counts += block.counts.tolist()
+            times_ns += block.times_ns().tolist()
+    return channels
+
+
+def readings(frames: Iterable[Frame]) -> list[Reading]:
+    return [reading for frame in frames for reading in frame.readings]
+
+
+rates = st.fractions(min_value=Fraction(1, 10), max_value=2_000, max_denominator=1_000)
+frame_lengths = st.fractions(min_value=Fraction(1, 20), max_value=10, max_denominator=100)
+
+
+@given(
+    rate_1=rates,
+    rate_2=rates,
+    frame_s=frame_lengths,
+    n_1=st.integers(1, 300),
+    n_2=st.integers(1, 99),
+)
+def test_every_sample_is_played_once_at_its_time_whatever_the_frames_length(
+    rate_1: Fraction, rate_2: Fraction, frame_s: Fraction, n_1: int, n_2: int
+) -> None:
+    first = signal("I", n_1, sampling_rate=rate_1)
+    second = signal("PPG", n_2, sampling_rate=rate_2, kind="pleth")
+    duration_s = max(first.duration, second.duration)
+    frame_s = max(frame_s, duration_s / 60)
+
+    frames = list(frames_of(recording(first, second), plan(frame_s=frame_s)))
+
+    channels = joined(frames)
+    for channel, source in (("ecg/I", first), ("PPG", second)):
+        counts, times_ns = channels[channel]
+        assert counts == source.counts.tolist()
+        assert times_ns == [
+            T0_NS + i * NS_PER_S // source.sampling_rate for i in range(source.n_samples)
+        ]
+    assert [frame.sequence for frame in frames] == list(range(len(frames)))
+    assert len(frames) == -(-duration_s // frame_s)
+
+
+def test_a_frame_holds_what_lies_within_it() -> None:
+    frames = list(frames_of(recording(signal(n_samples=450)), plan(frame_s=Fraction(1, 2))))
+
+    assert [frame.waveforms[0].n_samples for frame in frames] == [180, 180, 90]
+    assert frames[1].waveforms[0].t0_ns == T0_NS + NS_PER_S // 2
+    block = frames[0].waveforms[0]
+    assert (block.device_id, block.channel) == ("recording-made", "ecg/MLII")
+    assert (block.mdc_code, block.unit, block.scale) == (codes.ECG_II.mdc, "uV", 5.0)
+
+
+@pytest.mark.parametrize(
+    ("seconds_max", "n_samples"), [(0.5, 180), (1.001, 361), (3600.0, 1_000), (0.0, 0)]
+)
+def test_the_play_ends_where_it_is_told(seconds_max: float, n_samples: int) -> None:
+    frames = list(frames_of(recording(signal()), plan(seconds_max=seconds_max)))
+
+    assert sum(frame.n_samples for frame in frames) == n_samples
+
+
+def test_numerics_become_readings_each_once() -> None:
+    values = [60.0, float("nan"), 62.0, float("inf"), 64.0]
+    played = recording(
+        signal(n_samples=360 * 5),
+        numerics={
+            "heart_rate": numeric([0.0, 1.0, 2.0, 3.0, 1 / 3 + 4], values),
+            "never_heard_of": numeric([0.0], [1.0]),
+        },
+    )
+
+    for frame_s in (Fraction(1, 4), Fraction(1, 3), Fraction(7)):
+        given_readings = readings(frames_of(played, plan(frame_s=frame_s)))
+
+        assert [reading.value for reading in given_readings] == [60.0, None, 62.0, None, 64.0]
+        assert given_readings[1].reason == given_readings[3].reason == "not_recorded"
+        assert [reading.t_ns - T0_NS for reading in given_readings] == [
+            0,
+            NS_PER_S,
+            2 * NS_PER_S,
+            3 * NS_PER_S,
+            4_333_333_333,
+        ]
+        assert {(one.mdc_code, one.unit) for one in given_readings} == {
+            (codes.HEART_RATE.mdc, codes.HEART_RATE.ucum)
+        }
+
+
+def test_two_signals_of_one_name_are_two_channels() -> None:
+    same = recording(signal("ECG"), signal("ECG", 500), signal("PPG", kind="pleth"))
+
+    channels = joined(frames_of(same, plan()))
+
+    assert {name: len(counts) for name, (counts, _) in channels.items()} == {
+        "ecg/ECG": 1_000,
+        "ecg/ECG#2": 500,
+        "PPG": 1_000,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "quantity"),
+    [
+        ("MLII", "ecg", codes.ECG_II),
+        ("v5", "ecg", codes.ECG_V5),
+        ("ECG1", "ecg", codes.ECG),
+        ("PLETH", "pleth", codes.PLETH),
+        ("RESP", "resp", codes.RESPIRATION_IMPEDANCE),
+        ("ABP", "pressure", None),
+    ],
+)
+def test_a_signal_is_named_by_the_table_of_codes(
+    name: str, kind: str, quantity: codes.Quantity | None
+) -> None:
+    assert quantity_of(signal(name, kind=kind)) == quantity
+
+
+def test_a_signal_without_a_code_is_left_out_and_named() -> None:
+    mixed = recording(signal(), signal("ABP", kind="pressure"))
+
+    assert set(joined(frames_of(mixed, plan()))) == {"ecg/MLII"}
+    assert unknown_signals(mixed) == ["ABP"]
+
+
+def test_a_recording_that_comes_with_the_program_is_played_whole() -> None:
+    person = open_recording("heartpy")
+
+    channels = joined(frames_of(person, plan()))
+
+    (source,) = person.signals
+    assert channels[source.name][0] == source.counts.tolist()
+
+
+def test_a_rate_that_no_period_can_say_is_malformed() -> None:
+    with pytest.raises(MalformedRecordError, match="sample period"):
+        next(frames_of(recording(signal(sampling_rate=Fraction(10**13 + 1, 10**11))), plan()))
+
+
+class FakeProducer:
+    """Keeps what it is sent, and when; refuses everything after ``n_sends_max``."""
+
+    def __init__(self, n_sends_max: int = 10_000) -> None:
+        self.sends: list[list[tuple[str, bytes]]] = []
+        self.times_s: list[float] = []
+        self._n_sends_max = n_sends_max
+
+    async def send(self, topic: Topic, records: Iterable[tuple[str, bytes]]) -> None:
+        if len(self.sends) >= self._n_sends_max:
+            raise BrokerUnavailableError("no broker")
+        assert topic is FRAMES
+        self.sends.append(list(records))
+        self.times_s.append(time.monotonic())
+
+    @property
+    def frames(self) -> Iterator[Frame]:
+        return (decode_frame(payload) for batch in self.sends for _, payload in batch)
+
+
+async def test_without_a_speed_frames_go_many_at_once() -> None:
+    producer = FakeProducer()
+    progress: list[tuple[int, int]] = []
+    played = recording(signal(n_samples=360 * 60))
+
+    n_samples = await replay(
+        producer,  # type: ignore[arg-type]
+        frames_of(played, plan()),
+        speed=None,
+        frame_s=0.25,
+        on_progress=lambda frames, samples: progress.append((frames, samples)),
+    )
+
+    assert [len(batch) for batch in producer.sends] == [BATCH_FRAMES, BATCH_FRAMES, 40]
+    assert {key for batch in producer.sends for key, _ in batch} == {"p-1"}
+    assert n_samples == 360 * 60
+    assert progress == [(100, 9_000), (200, 18_000), (240, 21_600)]
+
+
+async def test_a_speed_changes_when_frames_are_sent_and_nothing_else() -> None:
+    played = recording(signal(n_samples=360 * 5))
+    at_once, paced = FakeProducer(), FakeProducer()
+    await replay(at_once, frames_of(played, plan()), speed=None, frame_s=0.25)  # type: ignore[arg-type]
+
+    started_s = time.monotonic()
+    await replay(paced, frames_of(played, plan()), speed=50.0, frame_s=0.25)  # type: ignore[arg-type]
+
+    assert list(paced.frames) == list(at_once.frames)
+    # No Frame is sent before its last sample has been taken; a slow machine may be later.
+    for n_due, sent_s in enumerate(paced.times_s, start=1):
+        assert sent_s - started_s >= n_due * 0.25 / 50 - 1e-3
+
+
+async def test_a_broker_that_goes_away_ends_the_replay() -> None:
+    producer = FakeProducer(n_sends_max=1)
+
+    with pytest.raises(BrokerUnavailableError):
+        await replay(
+            producer,  # type: ignore[arg-type]
+            frames_of(recording(signal(n_samples=360 * 60)), plan()),
+            speed=None,
+            frame_s=0.25,
+        )
+
+    assert len(producer.sends) == 1
