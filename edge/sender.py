@@ -2,13 +2,12 @@
 
 import asyncio
 import random
-import time
 
 import structlog
 
 from edge import metrics
 from edge.spool import Spool
-from ingest.errors import BrokerError
+from ingest.errors import BrokerError, IngestError, RecordError
 from ingest.kafka import Producer
 from ingest.settings import KafkaSettings
 from ingest.topics import FRAMES
@@ -44,23 +43,25 @@ class Sender:
         BrokerRefusedError
             Wrong credentials or rights; the Frames stay in the spool.
         """
+        work = asyncio.create_task(self._deliver_until(stop), name="deliver")
+        stopping = asyncio.create_task(stop.wait(), name="stop")
         try:
-            while not stop.is_set():
-                if not await self._deliver():
-                    await self._wait(stop)
-            deadline_s = time.monotonic() + drain_s
-            while time.monotonic() < deadline_s and await self._deliver_by(deadline_s):
-                pass
+            await asyncio.wait([work, stopping], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([work], timeout=drain_s)
+            if work.done():
+                work.result()
         finally:
+            for task in (work, stopping):
+                task.cancel()
+            await asyncio.gather(work, stopping, return_exceptions=True)
             if self._producer is not None:
                 await self._producer.stop()
 
-    async def _deliver_by(self, deadline_s: float) -> bool:
-        try:
-            async with asyncio.timeout(max(0.0, deadline_s - time.monotonic())):
-                return await self._deliver()
-        except TimeoutError:
-            return False
+    async def _deliver_until(self, stop: asyncio.Event) -> None:
+        """Deliver for ever, or once ``stop`` is set until the spool is empty."""
+        while await self._deliver() or not stop.is_set():
+            if self._spool.size().n_frames == 0:
+                await self._wait(stop)
 
     async def _deliver(self) -> bool:
         """Send the oldest Frames; False where there is nothing to send."""
@@ -71,7 +72,8 @@ class Sender:
         try:
             producer = await self._connected()
             await producer.send(FRAMES, [(self._subject_id, frame.payload) for frame in frames])
-        except BrokerError as error:
+        except (BrokerError, RecordError) as error:
+            # A broker that takes shorter records than we write must not cost the Frames either.
             await self._back_off(error)
             return True
         if self._n_failures:
@@ -89,7 +91,7 @@ class Sender:
             self._producer = producer
         return self._producer
 
-    async def _back_off(self, error: BrokerError) -> None:
+    async def _back_off(self, error: IngestError) -> None:
         self._n_failures += 1
         metrics.BROKER_FAILURES.inc()
         if self._n_failures == 1:
