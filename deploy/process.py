@@ -14,7 +14,9 @@ EXIT_DONE: Final = 0
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
 
-_ADDRESS: Final = re.compile(r"\b[0-9A-Fa-f]{2}(?:[:_-][0-9A-Fa-f]{2}){5}\b")
+_ADDRESS: Final = re.compile(
+    r"(?<![0-9A-Fa-f])[0-9A-Fa-f]{2}(?:[:_-][0-9A-Fa-f]{2}){5}(?![0-9A-Fa-f])"
+)
 _LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 

@@ -266,3 +266,9 @@ def by_mdc(mdc: int) -> Quantity:
     KeyError
     """
     return _BY_MDC[mdc]
+
+
+def quantity_name(mdc: int) -> str:
+    """Name a quantity by its MDC code; ``mdc_NNN`` where the table does not have it."""
+    row = _BY_MDC.get(mdc)
+    return f"mdc_{mdc}" if row is None else row.name

@@ -22,7 +22,7 @@ Source: InfluxDB line protocol reference (2.x); the 1.x server reads the same.
 from collections.abc import Iterator
 from typing import Final
 
-from devices.codes import by_mdc
+from devices.codes import quantity_name
 from ingest.frame import NS_PER_S, DeviceEvent, Frame, Gap, Reading, WaveformBlock
 from ingest.observation import AlarmEvent, Observation
 
@@ -47,14 +47,6 @@ def tag(value: str) -> str:
 def string(value: str) -> str:
     """Write a string field with its quotes."""
     return f'"{value.translate(_STRING_ESCAPES)}"'
-
-
-def quantity_name(mdc_code: int) -> str:
-    """Name a quantity by its code; ``mdc_NNN`` where the table does not have it."""
-    try:
-        return by_mdc(mdc_code).name
-    except KeyError:
-        return f"mdc_{mdc_code}"
 
 
 class LineEncoder:

@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from deploy.local.influx import InfluxServer
 from deploy.readback import InfluxReader
 from devices import codes
+from devices.codes import quantity_name
 from ingest.codec import decode_frame, encode_frame
 from ingest.errors import MalformedRecordError
 from ingest.frame import Frame, WaveformBlock
 from ingest.observation import AlarmEvent, Observation
 from processors.sinks import lines as lines_module
 from processors.sinks.influx import InfluxStore
-from processors.sinks.lines import META_REPEAT_NS, LineEncoder, quantity_name, string, tag
+from processors.sinks.lines import META_REPEAT_NS, LineEncoder, string, tag
 from tests.ingest import records
 from tests.ingest.records import T0_NS
 from tests.sinks.line_protocol import Field, Point, parse, points

@@ -30,25 +30,17 @@ _KINDS: Final = {
 """By the first word of the quantity's name, or else of the channel's."""
 
 
-def quantity_name(mdc_code: int) -> str:
-    """Name a quantity, or its code where it has no name."""
-    try:
-        return codes.by_mdc(mdc_code).name
-    except KeyError:
-        return f"mdc_{mdc_code}"
-
-
 def waveform_label(block: WaveformBlock) -> str:
     """Give the short label of a trace: ``ECG II``, ``Pleth``; else the channel's own name."""
     short = _SHORT_LABELS.get(block.mdc_code)
-    if short is None and quantity_name(block.mdc_code).startswith("ecg_"):
+    if short is None and codes.quantity_name(block.mdc_code).startswith("ecg_"):
         short = codes.by_mdc(block.mdc_code).label.replace("lead ", "")
     return short or block.channel
 
 
 def waveform_kind(block: WaveformBlock) -> str:
     """Tell which of the page's kinds a waveform is of."""
-    for name in (quantity_name(block.mdc_code), block.channel.lower().replace("/", "_")):
+    for name in (codes.quantity_name(block.mdc_code), block.channel.lower().replace("/", "_")):
         kind = _KINDS.get(name.split("_", maxsplit=1)[0])
         if kind is not None:
             return kind

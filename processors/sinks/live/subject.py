@@ -7,7 +7,7 @@ from typing import Final
 from devices import codes
 from ingest.frame import NS_PER_S, DeviceEvent, DeviceEventKind, Frame, Gap, Reading, WaveformBlock
 from ingest.observation import AlarmEvent, Observation
-from processors.sinks.live.labels import quantity_name, waveform_kind, waveform_label
+from processors.sinks.live.labels import waveform_kind, waveform_label
 from processors.sinks.live.protocol import (
     Alarm,
     Beat,
@@ -193,7 +193,7 @@ class SubjectState:
             id=self._n_channel_ids & 0xFFFF,
             device=block.device_id,
             channel=block.channel,
-            quantity=quantity_name(block.mdc_code),
+            quantity=codes.quantity_name(block.mdc_code),
             label=waveform_label(block),
             kind=waveform_kind(block),
             unit=block.unit,
@@ -338,7 +338,7 @@ def _describes(channel: Channel, block: WaveformBlock) -> bool:
         channel.scale == block.scale
         and channel.offset == block.offset
         and channel.unit == block.unit
-        and channel.quantity == quantity_name(block.mdc_code)
+        and channel.quantity == codes.quantity_name(block.mdc_code)
         and channel.period_ns == (block.period.ns_numerator, block.period.ns_denominator)
     )
 
