@@ -7,7 +7,9 @@ virtual sensors ──HCI over TCP──► agents ──► broker ──► wo
 import asyncio
 import contextlib
 import json
+import os
 import re
+import signal
 import sys
 import tempfile
 import time
@@ -399,6 +401,13 @@ class Demo:
         return {f"p{p}": histogram_percentile_ms(buckets, p) for p in _PERCENTILES}
 
 
+def has_display() -> bool:
+    """Tell whether a browser can open a window: one in the terminal would take Ctrl-C away."""
+    return sys.platform == "darwin" or bool(
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    )
+
+
 def histogram_percentile_ms(buckets: list[tuple[float, float]], percent: float) -> float | None:
     """Read a percentile from cumulative buckets, linear within one.
 
@@ -419,12 +428,14 @@ def histogram_percentile_ms(buckets: list[tuple[float, float]], percent: float) 
 
 
 def run_demo(options: DemoOptions, say: Callable[[str], None]) -> DemoReport:
-    """Run the demo to its end, or until Ctrl-C.
+    """Run the demo to its end, or until Ctrl-C or SIGTERM.
 
     Raises
     ------
     DemoError
     """
+    # Ended by a supervisor, it draws up its report too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.ExitStack() as stack:
         folder = options.folder
         if folder is None:
@@ -440,7 +451,7 @@ def run_demo(options: DemoOptions, say: Callable[[str], None]) -> DemoReport:
 def _run(options: DemoOptions, folder: Path, say: Callable[[str], None]) -> DemoReport:
     with Demo(options, folder, say) as demo:
         say(f"the live page: {demo.page}   (Ctrl-C ends the demo)")
-        if options.browser:
+        if options.browser and has_display():
             webbrowser.open(demo.page)
         with PageProbe(
             demo.page, [person.subject_id for person in plan_persons(options.record)]

@@ -6,9 +6,11 @@ The demos run side by side, since each is in real time; the first test waits for
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -297,6 +299,33 @@ async def observed_beats(servers: str, subject: str, until_ns: int) -> NDArray[n
                     newest_ns = max(newest_ns, one.t_ns)
                     beats += [one.t_ns] if one.name == "rr_interval" else []
     return np.array(sorted(beats), dtype=np.int64)
+
+
+def test_a_demo_that_is_interrupted_still_accounts_for_every_sample(tmp_path: Path) -> None:
+    demo = subprocess.Popen(
+        chevet("demo", "--json", "--folder", str(tmp_path)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    )
+    assert demo.stderr is not None
+    said = next(line for line in demo.stderr if "live page" in line)
+    page = said.split()[3]
+    with urllib.request.urlopen(f"{page}api/subjects", timeout=10) as answer:
+        assert answer.status == 200
+    store = tmp_path / "store"
+    deadline_s = time.monotonic() + 60
+    while sum(part.stat().st_size for part in store.glob("*.lp")) < 100_000:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.5)  # a file has no event
+
+    demo.send_signal(signal.SIGTERM)  # it is handled as Ctrl-C is
+    report = DemoRun(tmp_path, demo).report
+
+    assert_every_sample_is_accounted_for(report)
+    leftovers = subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, check=False)
+    assert leftovers.stdout == b""
 
 
 def test_the_reference_rate_is_the_mean_interval_of_ten_seconds() -> None:
