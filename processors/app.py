@@ -30,6 +30,9 @@ log = structlog.get_logger()
 ROLE = "worker"
 RETRY_S = 1.0
 
+SUBJECTS_MAX = 5_000
+"""Subjects of one partition in memory, some 50 kB each; more than a worker can keep up with."""
+
 
 class _Message(Protocol):
     topic: str
@@ -75,10 +78,16 @@ class Worker:
 
     def _pipeline(self, partition: int, subject_id: str) -> SubjectPipeline:
         subjects = self._pipelines.setdefault(partition, {})
-        if subject_id not in subjects:
-            subjects[subject_id] = SubjectPipeline(subject_id)
-            self._count_subjects()
-        return subjects[subject_id]
+        pipeline = subjects.pop(subject_id, None)
+        if pipeline is None:
+            pipeline = SubjectPipeline(subject_id)
+            if len(subjects) >= SUBJECTS_MAX:
+                # The one that was heard of least lately: it warms up again if it comes back.
+                del subjects[next(iter(subjects))]
+                metrics.EVICTED.inc()
+        subjects[subject_id] = pipeline
+        self._count_subjects()
+        return pipeline
 
     async def _send(self, outputs: list[Output]) -> None:
         observations = [

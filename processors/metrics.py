@@ -27,6 +27,10 @@ DUPLICATES: Final = Counter(
     "chevet_processors_duplicate_samples_total",
     "Samples delivered again and not processed twice. Rises after an outage.",
 )
+EVICTED: Final = Counter(
+    "chevet_processors_subjects_evicted_total",
+    "Subjects forgotten because a partition had too many. More partitions and workers are needed.",
+)
 LINES_OUT: Final = Counter(
     "chevet_processors_lines_stored_total", "Points that the store has accepted.", ["store"]
 )

@@ -51,6 +51,12 @@ ECG_SILENCE_NS: Final = 10 * NS_PER_S
 ECG_RATE_HZ_MIN: Final = 100.0
 ECG_RATE_HZ_MAX: Final = 2000.0
 
+ECG_MICROVOLTS_MAX: Final = 1e9
+"""A kilovolt at full scale: no electrode gives it, and sums of it are far from overflow."""
+
+READINGS_MAX: Final = 256
+"""Devices times quantities of one subject that are remembered; the oldest give way."""
+
 Output = Observation | AlarmEvent
 
 
@@ -110,7 +116,10 @@ class SubjectPipeline:
             key = (reading.device_id, reading.mdc_code)
             if quantity is None or reading.t_ns <= self._last_reading_ns.get(key, -1):
                 continue
+            self._last_reading_ns.pop(key, None)
             self._last_reading_ns[key] = reading.t_ns
+            if len(self._last_reading_ns) > READINGS_MAX:
+                del self._last_reading_ns[next(iter(self._last_reading_ns))]
             yield Observation(
                 subject_id=self._subject_id,
                 t_ns=reading.t_ns,
@@ -177,10 +186,12 @@ def _source(block: WaveformBlock) -> str:
 
 
 def _is_usable_ecg(block: WaveformBlock) -> bool:
+    if block.mdc_code not in ECG_CODES or block.unit not in MICROVOLTS:
+        return False
+    full_scale = (abs(block.scale) * 2**31 + abs(block.offset)) * MICROVOLTS[block.unit]
     return (
-        block.mdc_code in ECG_CODES
-        and block.unit in MICROVOLTS
-        and ECG_RATE_HZ_MIN <= block.period.rate_hz <= ECG_RATE_HZ_MAX
+        ECG_RATE_HZ_MIN <= block.period.rate_hz <= ECG_RATE_HZ_MAX
+        and full_scale <= ECG_MICROVOLTS_MAX * 2**31
     )
 
 

@@ -5,6 +5,7 @@ import signal
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -112,27 +113,29 @@ async def test_of_several_who_create_a_topic_at_once_one_does(
     assert sorted(created) == [[], [], [], [], [topic.name]]
 
 
-async def test_topics_are_as_they_are_declared(kafka_broker: KafkaBroker) -> None:
-    await create_topics(settings_of(kafka_broker))
+async def test_topics_are_as_they_are_declared(kafka_broker: KafkaBroker, unique_name: str) -> None:
+    # Names of their own: other tests have made the real ones, with other settings.
+    topics = [replace(topic, name=f"{unique_name}.{topic.name}") for topic in TOPICS]
+    names = [topic.name for topic in topics]
+    await create_topics(settings_of(kafka_broker), topics)
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka_broker.bootstrap_servers)
     await admin.start()
     try:
-        described = await admin.describe_topics([topic.name for topic in TOPICS])
-        resources = [ConfigResource(ConfigResourceType.TOPIC, topic.name) for topic in TOPICS]
+        described = await admin.describe_topics(names)
+        resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
         (answer,) = await admin.describe_configs(resources)
     finally:
         await admin.close()
 
-    assert {each["topic"]: len(each["partitions"]) for each in described} == {
-        topic.name: 3 for topic in TOPICS
-    }
+    assert {each["topic"]: len(each["partitions"]) for each in described} == dict.fromkeys(names, 3)
     kept = {name: {row[0]: row[1] for row in rows} for *_, name, rows in answer.resources}
-    for topic in TOPICS:
+    for topic in topics:
         assert topic.config().items() <= kept[topic.name].items()
-    assert kept["chevet.checkpoints"]["cleanup.policy"] == "compact"
-    assert kept["chevet.frames"]["cleanup.policy"] == "delete"
-    assert kept["chevet.frames"]["retention.ms"] == str(7 * DAY_MS)
-    assert kept["chevet.frames"]["max.message.bytes"] == str(MESSAGE_BYTES_MAX)
+    checkpoints, frames = kept[f"{unique_name}.chevet.checkpoints"], kept[names[0]]
+    assert checkpoints["cleanup.policy"] == "compact"
+    assert frames["cleanup.policy"] == "delete"
+    assert frames["retention.ms"] == str(7 * DAY_MS)
+    assert frames["max.message.bytes"] == str(MESSAGE_BYTES_MAX)
 
 
 async def test_a_topic_that_the_broker_cannot_make_is_refused(

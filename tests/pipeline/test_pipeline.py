@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devices import codes
-from ingest.frame import Frame, Reading
+from ingest.frame import Frame, Reading, SamplePeriod
 from ingest.observation import AlarmEvent, Observation
 from ingest.recording import open_recording
 from ingest.replay import ReplayPlan, frames_of
 from processors.pipeline import Output, SubjectPipeline
+from tests.ingest import records
 
 START_NS = 1_790_000_000 * 10**9 + 123_456_789
 SECONDS = 40.0
@@ -214,3 +215,36 @@ def test_an_ecg_without_a_rate_for_ten_seconds_is_a_technical_alarm_until_it_is_
     assert "lead_off" in alarms[0].detail
     assert alarms[0].t_ns - (START_NS + 10 * 10**9) >= 10 * 10**9
     assert not [one for one in EXPECTED if isinstance(one, AlarmEvent)]
+
+
+def as_ecg(frame: Frame) -> Frame:
+    """Make its waveforms such that the pipeline looks at them."""
+    period = SamplePeriod(ns_numerator=4_000_000, ns_denominator=1)
+    blocks = tuple(
+        replace(block, mdc_code=codes.ECG.mdc, unit="mV", period=period)
+        for block in frame.waveforms
+    )
+    return replace(frame, waveforms=blocks)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(records.frames | records.frames.map(as_ecg), max_size=4))
+def test_any_frame_that_the_contract_allows_leaves_the_pipeline_usable(
+    hostile: list[Frame],
+) -> None:
+    pipeline = SubjectPipeline("p-1")
+    for frame in hostile:
+        pipeline.process(frame)
+
+    pipeline.process(frames()[0])
+
+
+@pytest.mark.parametrize(("scale", "offset"), [(1e290, 0.0), (1.0, 1e298), (-1e-300, 0.0)])
+def test_a_scale_that_no_electrode_has_is_no_trouble(scale: float, offset: float) -> None:
+    for unit in ("uV", "mV", "V"):
+        pipeline = SubjectPipeline("p-1")
+        for frame in frames():
+            blocks = tuple(
+                replace(block, scale=scale, offset=offset, unit=unit) for block in frame.waveforms
+            )
+            pipeline.process(replace(frame, waveforms=blocks))
