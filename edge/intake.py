@@ -27,8 +27,9 @@ from ingest.frame import (
     SamplePeriod,
 )
 
-_READING_STEP_NS: Final = 1
-"""Two readings of one quantity never share a time: the later one would erase the earlier."""
+_TIME_STEP_NS: Final = 1
+"""Two readings of one quantity, and two events of one device, never share a time: in a store the
+later one would erase the earlier."""
 
 
 @dataclass(slots=True)
@@ -69,6 +70,7 @@ class DeviceIntake:
         self._states = states
         self._streams: dict[int, _Stream] = {}
         self._last_reading_ns: dict[int, int] = {}
+        self._last_event_ns = 0
         # Until the first link of this run, what is missing was missed because no agent ran.
         self._absence = GapCause.AGENT_DOWN
 
@@ -131,6 +133,8 @@ class DeviceIntake:
 
     def event(self, kind: DeviceEventKind, t_ns: int, detail: str = "") -> None:
         """Note something that happened to the device."""
+        t_ns = max(t_ns, self._last_event_ns + _TIME_STEP_NS)
+        self._last_event_ns = t_ns
         self._framer.add_event(
             DeviceEvent(device_id=self.device_id, kind=kind, t_ns=t_ns, detail=detail)
         )
@@ -156,7 +160,7 @@ class DeviceIntake:
         for one in measured:
             t_ns = max(
                 received_ns + one.offset_ns,
-                self._last_reading_ns.get(one.quantity.mdc, 0) + _READING_STEP_NS,
+                self._last_reading_ns.get(one.quantity.mdc, 0) + _TIME_STEP_NS,
             )
             self._last_reading_ns[one.quantity.mdc] = t_ns
             self._framer.add_reading(

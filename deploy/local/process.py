@@ -198,15 +198,17 @@ def stop_process(identity: ProcessIdentity, *, grace_s: float = STOP_S_MAX) -> N
     with identity.open() as pidfd:
         if pidfd is not None:
             _send(pidfd, signal.SIGTERM)
-            if not _wait_for_end(pidfd, grace_s):
-                _send(pidfd, signal.SIGKILL)
-                _wait_for_end(pidfd, KILL_S_MAX)
-    _reap(identity.pid)
+            _wait_for_end(pidfd, grace_s)
+    kill_process(identity)
 
 
 def kill_process(identity: ProcessIdentity) -> None:
-    """Kill the process (SIGKILL); return once it is gone."""
-    stop_process(identity, grace_s=-1.0)
+    """Kill the process with SIGKILL and nothing before it; return once it is gone."""
+    with identity.open() as pidfd:
+        if pidfd is not None:
+            _send(pidfd, signal.SIGKILL)
+            _wait_for_end(pidfd, KILL_S_MAX)
+    _reap(identity.pid)
 
 
 def _send(pidfd: int, number: signal.Signals) -> None:

@@ -66,6 +66,29 @@ def test_a_program_runs_until_it_is_stopped_and_leaves_no_process(make_program: 
         os.kill(identity.pid, 0)
 
 
+def test_a_kill_sends_nothing_before_sigkill(
+    make_program: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A SIGTERM in front would let a program tidy up, now and then: no crash is like that."""
+    sent: list[signal.Signals] = []
+    send = process_module._send
+
+    def spy(pidfd: int, number: signal.Signals) -> None:
+        sent.append(number)
+        send(pidfd, number)
+
+    monkeypatch.setattr(process_module, "_send", spy)
+    program = make_program(WAIT_FOR_SIGNALS)
+    program.start()
+    identity = program.identity
+    assert identity is not None
+
+    program.kill()
+
+    assert sent == [signal.SIGKILL]
+    assert not identity.is_running()
+
+
 def test_a_program_that_ignores_sigterm_is_killed_after_the_grace(make_program: Make) -> None:
     program = make_program(IGNORE_SIGTERM, stop_s_max=0.05)
     program.start()

@@ -186,6 +186,16 @@ def test_frames_of_a_stream_that_was_not_started_are_left_out() -> None:
     assert bench.framer.empty
 
 
+def test_events_of_one_device_never_share_a_time() -> None:
+    bench = Bench().start()
+    for _ in range(3):
+        bench.intake.event(DeviceEventKind.STREAM_STOPPED, UTC_0_NS)
+
+    times = [event.t_ns for event in bench.cut().events]
+
+    assert times == sorted(set(times))
+
+
 def test_readings_of_one_quantity_never_share_a_time() -> None:
     bench = Bench()
     payload = encode_heart_rate(
