@@ -257,6 +257,11 @@ class Demo:
         self._start_role(name, ["run", "--config", str(config)], ready=lambda: True)
         self._agents.append(name)
 
+    @property
+    def subjects(self) -> list[str]:
+        """The subjects that are played."""
+        return [person.subject_id for person in self._persons]
+
     def play(self, probe: PageProbe) -> float:
         """Let it run for the duration, do the harm that was asked for; give the seconds."""
         started_s = time.monotonic()
@@ -453,9 +458,7 @@ def _run(options: DemoOptions, folder: Path, say: Callable[[str], None]) -> Demo
         say(f"the live page: {demo.page}   (Ctrl-C ends the demo)")
         if options.browser and has_display():
             webbrowser.open(demo.page)
-        with PageProbe(
-            demo.page, [person.subject_id for person in plan_persons(options.record)]
-        ) as probe:
+        with PageProbe(demo.page, demo.subjects) as probe:
             started_s = time.monotonic()
             try:
                 seconds = demo.play(probe)

@@ -25,6 +25,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from ingest.topics import N_PARTITIONS
+
 ENV_PREFIX: Final = "CHEVET_"
 ENV_DELIMITER: Final = "__"
 PORT_MAX: Final = 65535
@@ -65,11 +67,9 @@ class KafkaSettings(BaseModel):
     request_timeout_s: Annotated[float, Field(ge=1, le=300)] = 10.0
     session_timeout_s: Annotated[float, Field(ge=1, le=300)] = 10.0
     """After so long without a word from it, a consumer's partitions go to the others."""
-    n_partitions: Annotated[int, Field(ge=1, le=1000)] = 12
+    n_partitions: Annotated[int, Field(ge=1, le=1000)] = N_PARTITIONS
     """Partitions of topics that are created by this program; existing topics are left alone."""
     replication_factor: Annotated[int, Field(ge=1, le=9)] = 1
-    exact_end_offsets: bool = True
-    """False for brokers whose latest offset cannot be trusted (the embedded one)."""
 
     @model_validator(mode="after")
     def _complete(self) -> "KafkaSettings":

@@ -85,8 +85,10 @@ class Worker:
                 # The one that was heard of least lately: it warms up again if it comes back.
                 del subjects[next(iter(subjects))]
                 metrics.EVICTED.inc()
-        subjects[subject_id] = pipeline
-        self._count_subjects()
+            subjects[subject_id] = pipeline
+            self._count_subjects()
+        else:
+            subjects[subject_id] = pipeline
         return pipeline
 
     async def _send(self, outputs: list[Output]) -> None:
