@@ -203,6 +203,73 @@ RMSSD: Final = _private(
 )
 PNN50: Final = _private("pnn50", "NN differences above 50 ms", term=0x32, ucum="%")
 
+# Derived by Chevet. The nomenclature has terms for some of the events, none of them with the
+# meaning "suspected"; heart rate variability has none.
+BEAT_CLASS: Final = _private("beat_class", "Beat class, WFDB annotation code", term=0x21, ucum="1")
+ASYSTOLE: Final = _private("asystole_suspected", "Asystole suspected", term=0x22, ucum="1")
+BRADYCARDIA: Final = _private(
+    "bradycardia_suspected", "Extreme bradycardia suspected", term=0x23, ucum="1"
+)
+TACHYCARDIA: Final = _private(
+    "tachycardia_suspected", "Extreme tachycardia suspected", term=0x24, ucum="1"
+)
+VENTRICULAR_TACHYCARDIA: Final = _private(
+    "ventricular_tachycardia_suspected", "Ventricular tachycardia suspected", term=0x25, ucum="1"
+)
+VENTRICULAR_FIBRILLATION: Final = _private(
+    "ventricular_fibrillation_suspected", "Ventricular fibrillation suspected", term=0x26, ucum="1"
+)
+ATRIAL_FIBRILLATION: Final = _private(
+    "atrial_fibrillation_suspected", "Atrial fibrillation suspected", term=0x27, ucum="1"
+)
+ECTOPIC_BURDEN: Final = _private(
+    "ectopic_burden", "Share of ventricular beats", term=0x28, ucum="%"
+)
+APNOEA: Final = _private("apnoea_suspected", "Apnoea suspected", term=0x29, ucum="1")
+FALL: Final = _private("fall_suspected", "Fall suspected", term=0x2A, ucum="1")
+RATE_QUALITY: Final = _private("rate_quality", "Signal quality for a rate", term=0x2B, ucum="1")
+INTERVAL_QUALITY: Final = _private(
+    "interval_quality", "Signal quality for an interval", term=0x2C, ucum="1"
+)
+PULSE_QUALITY: Final = _private(
+    "pulse_quality", "Quality of the plethysmogram", term=0x2D, ucum="1"
+)
+RESPIRATION_QUALITY: Final = _private(
+    "respiration_quality", "Quality of the respiration signal", term=0x2E, ucum="1"
+)
+
+MEAN_NN: Final = _private("mean_nn", "Mean of NN intervals", term=0x33, ucum="ms")
+SDSD: Final = _private("sdsd", "Standard deviation of NN differences", term=0x34, ucum="ms")
+SDANN: Final = _private("sdann", "SD of 5-minute means of NN", term=0x35, ucum="ms")
+SDNN_INDEX: Final = _private("sdnn_index", "Mean of 5-minute SDs of NN", term=0x36, ucum="ms")
+PNN20: Final = _private("pnn20", "NN differences above 20 ms", term=0x37, ucum="%")
+HRV_TRIANGULAR_INDEX: Final = _private(
+    "hrv_triangular_index", "HRV triangular index", term=0x38, ucum="1"
+)
+ULF_POWER: Final = _private("ulf_power", "Power below 0.003 Hz", term=0x39, ucum="ms2")
+VLF_POWER: Final = _private("vlf_power", "Power 0.003-0.04 Hz", term=0x3A, ucum="ms2")
+LF_POWER: Final = _private("lf_power", "Power 0.04-0.15 Hz", term=0x3B, ucum="ms2")
+HF_POWER: Final = _private("hf_power", "Power 0.15-0.4 Hz", term=0x3C, ucum="ms2")
+LF_HF_RATIO: Final = _private("lf_hf_ratio", "LF/HF", term=0x3D, ucum="1")
+TOTAL_POWER: Final = _private("total_power", "Power up to 0.4 Hz", term=0x3E, ucum="ms2")
+SD1: Final = _private("sd1", "Poincaré SD1", term=0x3F, ucum="ms")
+SD2: Final = _private("sd2", "Poincaré SD2", term=0x40, ucum="ms")
+SAMPLE_ENTROPY: Final = _private("sample_entropy", "Sample entropy of NN", term=0x41, ucum="1")
+DFA_ALPHA1: Final = _private("dfa_alpha1", "DFA, short-term exponent", term=0x42, ucum="1")
+DFA_ALPHA2: Final = _private("dfa_alpha2", "DFA, long-term exponent", term=0x43, ucum="1")
+NN_SHARE: Final = _private("nn_share", "Share of intervals that are NN", term=0x44, ucum="%")
+
+MOTION_INTENSITY: Final = _private(
+    "motion_intensity", "Acceleration beside gravity, RMS", term=0x50, ucum="[g]"
+)
+ACTIVITY_COUNTS: Final = _private(
+    "activity_counts", "Activity counts per minute", term=0x51, ucum="/min"
+)
+STEP_COUNT: Final = _private("step_count", "Steps since the start", term=0x52, ucum="1")
+STEP_RATE: Final = _private("step_rate", "Steps per minute", term=0x53, ucum="/min")
+POSTURE: Final = _private("posture", "Posture", term=0x54, ucum="1")
+STILL: Final = _private("still", "Still (1) or moving (0)", term=0x55, ucum="1")
+
 _ROWS: Final = (
     ECG,
     ECG_I,
@@ -241,6 +308,44 @@ _ROWS: Final = (
     SDNN,
     RMSSD,
     PNN50,
+    BEAT_CLASS,
+    ASYSTOLE,
+    BRADYCARDIA,
+    TACHYCARDIA,
+    VENTRICULAR_TACHYCARDIA,
+    VENTRICULAR_FIBRILLATION,
+    ATRIAL_FIBRILLATION,
+    ECTOPIC_BURDEN,
+    APNOEA,
+    FALL,
+    RATE_QUALITY,
+    INTERVAL_QUALITY,
+    PULSE_QUALITY,
+    RESPIRATION_QUALITY,
+    MEAN_NN,
+    SDSD,
+    SDANN,
+    SDNN_INDEX,
+    PNN20,
+    HRV_TRIANGULAR_INDEX,
+    ULF_POWER,
+    VLF_POWER,
+    LF_POWER,
+    HF_POWER,
+    LF_HF_RATIO,
+    TOTAL_POWER,
+    SD1,
+    SD2,
+    SAMPLE_ENTROPY,
+    DFA_ALPHA1,
+    DFA_ALPHA2,
+    NN_SHARE,
+    MOTION_INTENSITY,
+    ACTIVITY_COUNTS,
+    STEP_COUNT,
+    STEP_RATE,
+    POSTURE,
+    STILL,
 )
 
 QUANTITIES: Final[Mapping[str, Quantity]] = MappingProxyType({row.name: row for row in _ROWS})

@@ -1,0 +1,61 @@
+"""What every chain gives: one derived value at one instant of event time, or why there is none."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import IntEnum
+
+from devices.codes import Quantity
+from processors.vitals.reasons import NoValueReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Derived:
+    """A value of a quantity, in the unit that its row in ``devices.codes`` states."""
+
+    quantity: Quantity
+    t_ns: int
+    value: float | None
+    reason: NoValueReason | None = None
+    quality: float
+    """0..1: how far the value can be believed; for a suspicion, its confidence."""
+    age_s: float = 0.0
+    """Age of the newest input at ``t_ns``."""
+
+    def __post_init__(self) -> None:
+        if (self.value is None) == (self.reason is None):
+            raise ValueError(
+                f"{self.quantity.name}: a value or a reason, not {self.value}, {self.reason}"
+            )
+        if self.value is not None and not math.isfinite(self.value):
+            raise ValueError(f"{self.quantity.name}: {self.value} is not finite")
+
+
+class BeatClass(IntEnum):
+    """Where a beat began, as far as one knows. The numbers are the annotation codes of WFDB."""
+
+    NORMAL = 1
+    """Normal or supraventricular (AAMI classes N and S): conducted through the atrioventricular
+    node, whatever the bundle branches do."""
+    VENTRICULAR = 5
+    """Premature ventricular contraction or ventricular escape (AAMI class V)."""
+    PACED = 12
+    UNKNOWN = 13
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beat:
+    """One heart beat: an R peak of the ECG, or the onset of a pulse wave."""
+
+    t_ns: int
+    """Event time, finer than the sample grid where the method gives that."""
+    interval_s: float | None
+    """Since the beat before it (RR or pulse-to-pulse); None: the first since the start or a gap."""
+    beat_class: BeatClass = BeatClass.UNKNOWN
+    quality: float
+    """0..1: how surely this is a beat at this time (fit for an interval)."""
+    height: float
+    """Deflection of the R wave, or amplitude of the pulse wave, in the signal's unit, signed."""
+    level: float
+    """Baseline under the beat, in the signal's unit."""
