@@ -11,10 +11,31 @@ from processors.vitals.reasons import NoValueReason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Algorithm:
+    """How a value is derived: what goes with every observation, and into docs/signals.md."""
+
+    name: str
+    """In records: lower case, digits and underscores."""
+    version: int
+    """Goes up with every change that may change an output."""
+    method: str
+    """One or two sentences."""
+    source: str
+    """Papers or clauses that the method rests on."""
+    delay_s: float
+    """Event time from the last sample that a value needs to the value, at most."""
+    averaging: str
+    """Over what, and how often a value is given."""
+    validity: str
+    """When there is a value, and when a reason instead."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Derived:
     """A value of a quantity, in the unit that its row in ``devices.codes`` states."""
 
     quantity: Quantity
+    algorithm: Algorithm
     t_ns: int
     value: float | None
     reason: NoValueReason | None = None
@@ -22,6 +43,8 @@ class Derived:
     """0..1: how far the value can be believed; for a suspicion, its confidence."""
     age_s: float = 0.0
     """Age of the newest input at ``t_ns``."""
+    sources: tuple[str, ...] = ()
+    """Which inputs it rests on, where a step chose among several; empty: all that it was given."""
 
     def __post_init__(self) -> None:
         if (self.value is None) == (self.reason is None):
