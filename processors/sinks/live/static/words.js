@@ -13,6 +13,13 @@ const REASONS = {
   invalid: "not valid, says the device",
   not_a_number: "no value from the device",
   asystole_suspected: "no beats found – check the patient",
+  moving: "moving",
+  low_perfusion: "pulse wave too weak",
+  not_calibrated: "device not calibrated",
+  irregular: "rhythm too irregular",
+  ectopy: "too many ectopic beats",
+  apnoea_suspected: "no breaths found – check the patient",
+  sources_disagree: "sources disagree",
 };
 const CAUSES = {
   radio_loss: "radio loss",

@@ -1,0 +1,172 @@
+"""Channels of one device that are sampled together, as aligned chunks: each sample once, in order.
+
+Blocks of the channels may come in any number and cut; what is given depends on sample indices only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from processors.dsp.state import MalformedStateError, State
+
+_KIND = "channel_group"
+_VERSION = 1
+
+WAIT_S: Final = 2.0
+"""A channel that is further behind the newest one is not waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Consecutive samples of all channels."""
+
+    i_first: int
+    samples: NDArray[np.float64]
+    """Shape ``(n_channels, n_samples)``."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    i_first: int
+    samples: NDArray[np.float64]
+
+    @property
+    def i_end(self) -> int:
+        return self.i_first + self.samples.size
+
+    def within(self, begin: int, end: int) -> NDArray[np.float64]:
+        return self.samples[begin - self.i_first : end - self.i_first]
+
+
+class ChannelGroup:
+    """Align channels on their common sample grid.
+
+    Where no channel has samples there is a gap between two chunks. Where only some have them, the
+    others hold their last value: a flat line, which every chain takes for a lead that is off.
+
+    Parameters
+    ----------
+    n_channels
+        1 or more.
+    fs_hz
+        Sampling rate, the same for all.
+    i_first
+        First sample of interest; earlier ones are repetitions.
+    """
+
+    def __init__(self, n_channels: int, fs_hz: float, i_first: int) -> None:
+        self._fs_hz = float(fs_hz)
+        self._i_next = i_first
+        self._i_ends = [i_first] * n_channels
+        self._last = np.zeros(n_channels)
+        self._pending: list[list[_Piece]] = [[] for _ in range(n_channels)]
+        self.n_samples_repeated = 0
+        """Samples that came again, or too late."""
+
+    @property
+    def n_channels(self) -> int:
+        """How many channels are aligned."""
+        return len(self._i_ends)
+
+    @property
+    def i_newest(self) -> int:
+        """One past the newest sample of any channel."""
+        return max(self._i_ends)
+
+    def add(self, n_channel: int, i_first: int, samples: NDArray[np.float64]) -> None:
+        """Take samples of one channel, shape ``(n_samples,)``, the first of them ``i_first``."""
+        i_known = max(self._i_ends[n_channel], self._i_next)
+        n_repeated = min(samples.size, max(0, i_known - i_first))
+        self.n_samples_repeated += n_repeated
+        if n_repeated < samples.size:
+            piece = _Piece(i_first + n_repeated, samples[n_repeated:])
+            self._pending[n_channel].append(piece)
+            self._i_ends[n_channel] = piece.i_end
+
+    def take(self) -> list[Chunk]:
+        """Give what is complete: up to the slowest channel that is still waited for."""
+        n_wait = int(WAIT_S * self._fs_hz)
+        i_newest = self.i_newest
+        return self._take_before(min(i for i in self._i_ends if i_newest - i <= n_wait))
+
+    def take_all(self) -> list[Chunk]:
+        """Give everything: the stream ends here."""
+        return self._take_before(self.i_newest)
+
+    def _take_before(self, i_end: int) -> list[Chunk]:
+        if i_end <= self._i_next:
+            return []
+        chunks = [
+            Chunk(begin, self._stack(begin, end))
+            for begin, end in pairwise(self._edges(i_end))
+            if any(_covers(pieces, begin) for pieces in self._pending)
+        ]
+        self._i_next = i_end
+        self._pending = [_rest(pieces, i_end) for pieces in self._pending]
+        return chunks
+
+    def _edges(self, i_end: int) -> list[int]:
+        """Where any channel begins or ends to have samples."""
+        edges = {min(max(self._i_next, edge), i_end) for edge in (self._i_next, i_end)}
+        for pieces in self._pending:
+            for piece in pieces:
+                edges.update(min(edge, i_end) for edge in (piece.i_first, piece.i_end))
+        return sorted(edges)
+
+    def _stack(self, begin: int, end: int) -> NDArray[np.float64]:
+        rows = np.empty((self.n_channels, end - begin))
+        for n, pieces in enumerate(self._pending):
+            piece = next((p for p in pieces if p.i_first <= begin < p.i_end), None)
+            rows[n] = self._last[n] if piece is None else piece.within(begin, end)
+        self._last = rows[:, -1].copy()
+        return rows
+
+    def to_bytes(self) -> bytes:
+        """Everything it remembers."""
+        arrays: dict[str, NDArray[np.float64] | NDArray[np.int64]] = {
+            "i_ends": np.array(self._i_ends, dtype=np.int64),
+            "last": self._last,
+        }
+        for n, pieces in enumerate(self._pending):
+            arrays[f"first_{n}"] = np.array([p.i_first for p in pieces], dtype=np.int64)
+            for k, piece in enumerate(pieces):
+                arrays[f"piece_{n}_{k}"] = piece.samples
+        scalars = {
+            "fs_hz": self._fs_hz,
+            "i_next": self._i_next,
+            "n_samples_repeated": self.n_samples_repeated,
+        }
+        return State(kind=_KIND, version=_VERSION, scalars=scalars, arrays=arrays).to_bytes()
+
+    @classmethod
+    def from_bytes(cls, state: bytes) -> ChannelGroup:
+        """Continue where ``to_bytes`` stood; raises StateError."""
+        kept = State.from_bytes(state, kind=_KIND, version=_VERSION)
+        i_ends = kept.int_array("i_ends").tolist()
+        if not i_ends:
+            raise MalformedStateError("a group without channels")
+        restored = cls(len(i_ends), kept.number("fs_hz"), kept.integer("i_next"))
+        restored.n_samples_repeated = kept.integer("n_samples_repeated")
+        restored._i_ends = i_ends
+        restored._last = kept.float_array("last", (len(i_ends),))
+        for n, pieces in enumerate(restored._pending):
+            for k, i_first in enumerate(kept.int_array(f"first_{n}").tolist()):
+                pieces.append(_Piece(i_first, kept.float_array(f"piece_{n}_{k}", (None,))))
+        return restored
+
+
+def _covers(pieces: list[_Piece], i: int) -> bool:
+    return any(piece.i_first <= i < piece.i_end for piece in pieces)
+
+
+def _rest(pieces: list[_Piece], i_end: int) -> list[_Piece]:
+    return [
+        piece if piece.i_first >= i_end else _Piece(i_end, piece.within(i_end, piece.i_end))
+        for piece in pieces
+        if piece.i_end > i_end
+    ]
