@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,10 +26,18 @@ from ingest.frame import (
     WaveformBlock,
 )
 from ingest.observation import AlarmEvent, AlarmPriority
+from processors.sinks import live
 from processors.sinks.live import LiveHub
 from processors.sinks.live.hub import TooManyPagesError
 from processors.sinks.live.protocol import Samples, decode_samples
-from processors.sinks.live.subject import CHANNELS_MAX, DEVICES_MAX, GAPS_MAX, NUMERALS_MAX
+from processors.sinks.live.subject import (
+    CHANNELS_MAX,
+    DEVICES_MAX,
+    GAPS_MAX,
+    NUMERALS_MAX,
+    SHOWN,
+    SubjectState,
+)
 from processors.sinks.live.subscription import SAMPLE_BYTES_MAX, TEXTS_MAX, Subscription
 from processors.sinks.live.trail import BLOCKS_MAX, SAMPLES_MAX, TRAIL_S, WaveformTrail
 
@@ -550,3 +560,17 @@ def test_a_waveform_has_a_label_and_a_kind(
     [message] = of_type(take(open_page(hub))[0], "channel")
 
     assert (message["label"], message["kind"]) == (label, kind)
+
+
+def test_the_page_is_sent_the_quantities_that_it_shows_and_no_others() -> None:
+    page = (Path(live.__path__[0]) / "static/numerals.js").read_text()
+
+    assert set(re.findall(r'name: "(\w+)", label', page)) | {"signal_quality"} == SHOWN
+
+
+def test_a_quantity_without_a_place_on_the_page_is_not_sent(
+    make_observation: Callable[..., Observation],
+) -> None:
+    state = SubjectState("s1")
+
+    assert state.process_observation(make_observation(codes.RMSSD, 42.0, T0_NS)) == []

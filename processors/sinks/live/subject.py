@@ -26,6 +26,21 @@ DEVICES_MAX: Final = 32
 NUMERALS_MAX: Final = 64
 GAPS_MAX: Final = 64
 ALARMS_MAX: Final = 32
+SHOWN: Final = frozenset(
+    quantity.name
+    for quantity in (
+        codes.HEART_RATE,
+        codes.SPO2,
+        codes.PULSE_RATE,
+        codes.RESPIRATORY_RATE,
+        codes.BODY_TEMPERATURE,
+        codes.PERFUSION_INDEX,
+        codes.BATTERY_LEVEL,
+        codes.SIGNAL_QUALITY,
+    )
+)
+"""The quantities that the page has a place for; the others are not sent to it."""
+
 FRAMES_REMEMBERED: Final = 4_096
 """Identities of frames kept to know a repeated one: 17 minutes of four frames a second."""
 
@@ -103,6 +118,8 @@ class SubjectState:
         self._note_time(observation.t_ns)
         if observation.name == codes.RR_INTERVAL.name:
             return self._process_beat(observation)
+        if observation.name not in SHOWN:
+            return []
         return self._keep_numeral(
             Numeral(
                 name=observation.name,
