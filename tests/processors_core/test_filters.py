@@ -1,11 +1,15 @@
-"""Filters: the same bits however the signal is cut, and the delay that they declare."""
+"""Recursive filters: the same bits however the signal is cut, and the delay that they declare."""
+
+from typing import Any, cast
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import signal
 
-from processors.dsp.filters import SosFilter, bandpass
+from processors.dsp.filters import SosFilter, bandpass, highpass, lowpass
+from processors.dsp.filters_kernel import filter_sections
 from processors.dsp.state import StateError
 
 FS_HZ = 250.0
@@ -13,6 +17,7 @@ SIGNAL = np.random.default_rng(1).normal(0, 100, 1000) + 3e5
 
 
 @given(cuts=st.lists(st.integers(0, 1000), max_size=8), i_kept=st.integers(0, 8))
+@settings(deadline=None)
 def test_pieces_and_restarts_give_the_bits_of_the_whole(cuts: list[int], i_kept: int) -> None:
     whole = bandpass(0.5, 40.0, FS_HZ, order=2).process(SIGNAL)
     streaming = bandpass(0.5, 40.0, FS_HZ, order=2)
@@ -62,3 +67,34 @@ def test_a_filter_that_is_none_is_not_restored() -> None:
 
     with pytest.raises(StateError):
         SosFilter.from_bytes(broken.to_bytes())
+
+
+def test_the_bits_are_those_of_scipy_and_of_the_source_of_the_kernel() -> None:
+    sos = bandpass(0.5, 40.0, FS_HZ, order=3)._sos
+    memory = signal.sosfilt_zi(sos) * SIGNAL[0]
+    expected, _ = signal.sosfilt(sos, SIGNAL, zi=memory)
+    plain = np.empty(SIGNAL.size)
+    cast("Any", filter_sections).py_func(sos, memory.copy(), SIGNAL, plain)
+
+    compiled = SosFilter(sos, FS_HZ).process(SIGNAL)
+
+    assert compiled.tobytes() == expected.tobytes()
+    assert plain.tobytes() == expected.tobytes()
+
+
+def test_low_and_high_pass_share_a_signal_between_them() -> None:
+    t = np.arange(5000) / FS_HZ
+    slow, fast = np.sin(2 * np.pi * 0.2 * t), np.sin(2 * np.pi * 20 * t)
+
+    low = lowpass(2.0, FS_HZ, order=2).process(slow + fast)
+    high = highpass(2.0, FS_HZ, order=2).process(slow + fast)
+
+    assert low[2500:].std() == pytest.approx(slow.std(), rel=0.02)
+    assert high[2500:].std() == pytest.approx(fast.std(), rel=0.02)
+
+
+@pytest.mark.parametrize("design", [lowpass, highpass])
+@pytest.mark.parametrize("edge_hz", [0.0, 125.0, -1.0])
+def test_an_edge_that_is_none_is_refused(design: Any, edge_hz: float) -> None:  # noqa: ANN401
+    with pytest.raises(ValueError, match="no edge"):
+        design(edge_hz, FS_HZ, 2)
