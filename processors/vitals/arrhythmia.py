@@ -1,0 +1,369 @@
+"""Asystole, extreme bradycardia and tachycardia, ventricular tachycardia and fibrillation.
+
+Suspicions: 1 is suspected and 0 is not, each with the confidence in what it says. They are hints
+for whoever looks at a recording or a screen, never alarms. What is said is said on every change,
+and again on every whole ten seconds.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from devices import codes
+from processors.dsp.fibrillation import FibrillationDetector
+from processors.dsp.state import State, translated_errors
+from processors.vitals.derived import Algorithm, Beat, BeatClass, Derived
+from processors.vitals.reasons import NoValueReason
+from processors.vitals.suspicion import DISCONNECTED, Announcer, Verdict, suspected, unjudged
+
+_AAMI: Final = "ANSI/AAMI EC13:2002; IEC 60601-2-27:2011"
+_GIVEN: Final = (
+    "Judged on every whole second, given on every change and on every whole ten seconds."
+)
+_CONNECTED: Final = "None while the lead is off, at its rail or without samples"
+
+ASYSTOLE_ALGORITHM: Final = Algorithm(
+    name="asystole",
+    version=1,
+    method="No beat for four seconds on a connected lead.",
+    source=_AAMI,
+    delay_s=0.5,
+    averaging=_GIVEN,
+    validity=f"{_CONNECTED}. In a poor signal the confidence is halved.",
+)
+BRADYCARDIA_ALGORITHM: Final = Algorithm(
+    name="extreme_bradycardia",
+    version=1,
+    method=(
+        "The mean of the last four RR intervals, or the beats of the last ten seconds, are fewer "
+        "than 35 per minute."
+    ),
+    source=_AAMI,
+    delay_s=0.5,
+    averaging=_GIVEN,
+    validity=f"{_CONNECTED}, in a poor signal, and before four intervals or ten seconds.",
+)
+TACHYCARDIA_ALGORITHM: Final = Algorithm(
+    name="extreme_tachycardia",
+    version=1,
+    method="The mean of the last eight RR intervals is more than 150 per minute (adults).",
+    source=_AAMI,
+    delay_s=0.5,
+    averaging=_GIVEN,
+    validity=f"{_CONNECTED}, in a poor signal, and before eight intervals or ten seconds.",
+)
+VENTRICULAR_TACHYCARDIA_ALGORITHM: Final = Algorithm(
+    name="ventricular_tachycardia",
+    version=1,
+    method=(
+        "Five or more consecutive ventricular beats at more than 100 per minute; an unknown beat "
+        "neither counts nor ends the run."
+    ),
+    source=f"{_AAMI}; Drew et al., Circulation 110:2721-2746 (2004)",
+    delay_s=0.5,
+    averaging=_GIVEN,
+    validity=(
+        f"{_CONNECTED}, and while the classes of beats are unknown. In a poor signal only a run of "
+        "sure beats is suspected, with half the confidence, and otherwise there is none."
+    ),
+)
+VENTRICULAR_FIBRILLATION_ALGORITHM: Final = Algorithm(
+    name="ventricular_fibrillation",
+    version=1,
+    method=(
+        "From samples of 2.5 to 20 Hz, without beats: the share of time away from the baseline "
+        "less what a stop filter at the mean frequency leaves of the signal. Flutter is included."
+    ),
+    source=(
+        "Arafat, Chowdhury and Hasan, Signal Image Video Process 5:1-10 (2011); Kuo and Dillman, "
+        "Comput Cardiol 347-349 (1978)"
+    ),
+    delay_s=1.0,
+    averaging=f"Over six seconds. {_GIVEN}",
+    validity=(
+        f"{_CONNECTED}, and before the first six seconds are there. A rhythmic movement of an "
+        "electrode at 3 to 9 Hz looks the same. A mean deflection under 30 uV is never suspected."
+    ),
+)
+
+_SECOND_NS: Final = 1_000_000_000
+_N_BRADY: Final = 4
+_N_TACHY: Final = 8
+_N_VT: Final = 5
+_WINDOW_NS: Final = 10 * _SECOND_NS
+_HOLD_NS: Final = 1_500_000_000
+"""A run that ends between two whole seconds is still said."""
+_POOR_CONFIDENCE: Final = 0.5
+_SURE_BEAT: Final = 0.65
+"""A tachycardia of wide complexes looks poor to an index that knows the normal ones."""
+
+
+class ArrhythmiaSuspicion:
+    """Suspicions from the times, classes and qualities of beats.
+
+    Parameters
+    ----------
+    asystole_s
+        Seconds without a beat.
+    bradycardia_bpm, tachycardia_bpm
+        Limits of the extreme rates; those of adults unless others are given.
+    ventricular_bpm
+        A run of ventricular beats is a tachycardia above this rate.
+    """
+
+    _KIND = "arrhythmia"
+    _VERSION = 1
+
+    def __init__(
+        self,
+        *,
+        asystole_s: float = 4.0,
+        bradycardia_bpm: float = 35.0,
+        tachycardia_bpm: float = 150.0,
+        ventricular_bpm: float = 100.0,
+    ) -> None:
+        self._asystole_s = asystole_s
+        self._bradycardia_bpm = bradycardia_bpm
+        self._tachycardia_bpm = tachycardia_bpm
+        self._ventricular_bpm = ventricular_bpm
+        self._announcers = [
+            Announcer(codes.ASYSTOLE, ASYSTOLE_ALGORITHM),
+            Announcer(codes.BRADYCARDIA, BRADYCARDIA_ALGORITHM),
+            Announcer(codes.TACHYCARDIA, TACHYCARDIA_ALGORITHM),
+            Announcer(codes.VENTRICULAR_TACHYCARDIA, VENTRICULAR_TACHYCARDIA_ALGORITHM),
+        ]
+        self.reset(0)
+
+    def reset(self, start_ns: int) -> None:
+        """Begin at ``start_ns``, or anew behind a gap: no interval spans it."""
+        self._start_ns = start_ns
+        self._times_ns: list[int] = []
+        self._qualities: list[float] = []
+        self._n_classed = 0
+        self._run_ns: list[int] = []
+        self._run_quality: list[float] = []
+        self._run_seen_ns: int | None = None
+
+    def add_beat(self, beat: Beat) -> None:
+        """Take the next beat."""
+        times_ns = self._times_ns
+        times_ns.append(beat.t_ns)
+        self._qualities.append(beat.quality)
+        while len(times_ns) > _N_TACHY + 1 and times_ns[0] <= beat.t_ns - _WINDOW_NS:
+            del times_ns[0], self._qualities[0]
+        if beat.beat_class is BeatClass.UNKNOWN:
+            return
+        self._n_classed = min(self._n_classed + 1, _N_VT)
+        if beat.beat_class is not BeatClass.VENTRICULAR:
+            self._run_ns.clear()
+            self._run_quality.clear()
+            return
+        self._extend_run(beat)
+
+    def _extend_run(self, beat: Beat) -> None:
+        run_ns = self._run_ns
+        run_ns.append(beat.t_ns)
+        self._run_quality.append(beat.quality)
+        if len(run_ns) > _N_VT:
+            del run_ns[0], self._run_quality[0]
+        if len(run_ns) == _N_VT:
+            span_s = (run_ns[-1] - run_ns[0]) / 1e9
+            if span_s * self._ventricular_bpm < 60.0 * (_N_VT - 1):
+                self._run_seen_ns = beat.t_ns
+
+    def at(self, t_ns: int, signal: NoValueReason | None = None) -> list[Derived]:
+        """Give what is due on this whole second, all beats up to it being known.
+
+        ``signal`` is the reason for which the signal's quality gives no value, if it does.
+        """
+        if signal in DISCONNECTED and signal is not None:
+            self.reset(t_ns)
+            verdicts = [unjudged(signal)] * len(self._announcers)
+        else:
+            verdicts = [
+                self._asystole(t_ns, signal),
+                self._bradycardia(t_ns),
+                self._tachycardia(t_ns),
+                self._ventricular_tachycardia(t_ns),
+            ]
+            if signal is NoValueReason.POOR_SIGNAL:
+                verdicts[1:3] = [unjudged(signal)] * 2
+                verdicts[3] = self._in_noise(verdicts[3])
+        age_s = (t_ns - self._times_ns[-1]) / 1e9 if self._times_ns else 0.0
+        given: list[Derived] = []
+        for announcer, verdict in zip(self._announcers, verdicts, strict=True):
+            given += announcer.say(t_ns, verdict, age_s)
+        return given
+
+    def _asystole(self, t_ns: int, signal: NoValueReason | None) -> Verdict:
+        since_ns = self._times_ns[-1] if self._times_ns else self._start_ns
+        silence_s = (t_ns - since_ns) / 1e9
+        trust = _POOR_CONFIDENCE if signal is NoValueReason.POOR_SIGNAL else 1.0
+        if silence_s >= self._asystole_s:
+            longer = silence_s / self._asystole_s
+            return suspected(yes=True, quality=trust * longer / (longer + 0.5))
+        if not self._times_ns:
+            return unjudged(NoValueReason.WARMING_UP)
+        return suspected(yes=False, quality=trust * (1.0 - 0.5 * silence_s / self._asystole_s))
+
+    def _bradycardia(self, t_ns: int) -> Verdict:
+        times_ns = self._times_ns
+        old = t_ns - self._start_ns >= _WINDOW_NS
+        if len(times_ns) <= _N_BRADY and not old:
+            return unjudged(NoValueReason.WARMING_UP)
+        few = (
+            old and sum(t > t_ns - _WINDOW_NS for t in times_ns) < self._bradycardia_bpm / 6.0 - 0.5
+        )
+        slow = self._slower_than(self._bradycardia_bpm, _N_BRADY)
+        return suspected(yes=few or slow, quality=self._mean_quality())
+
+    def _tachycardia(self, t_ns: int) -> Verdict:
+        times_ns = self._times_ns
+        if len(times_ns) <= _N_TACHY and t_ns - self._start_ns < _WINDOW_NS:
+            return unjudged(NoValueReason.WARMING_UP)
+        fast = (
+            len(times_ns) > _N_TACHY
+            and times_ns[-1] > t_ns - 2 * _SECOND_NS
+            and not self._slower_than(self._tachycardia_bpm, _N_TACHY)
+        )
+        return suspected(yes=fast, quality=self._mean_quality())
+
+    def _ventricular_tachycardia(self, t_ns: int) -> Verdict:
+        if self._n_classed < _N_VT:
+            young = t_ns - self._start_ns < _WINDOW_NS
+            return unjudged(NoValueReason.WARMING_UP if young else NoValueReason.TOO_FEW_BEATS)
+        if self._run_seen_ns is not None and t_ns - self._run_seen_ns < _HOLD_NS:
+            quality = self._run_quality or self._qualities
+            return suspected(yes=True, quality=sum(quality) / len(quality))
+        return suspected(yes=False, quality=self._mean_quality())
+
+    def _in_noise(self, verdict: Verdict) -> Verdict:
+        """Let a suspicion of ventricular tachycardia stand if each beat of the run was sure."""
+        if verdict.value and min(self._run_quality, default=0.0) >= _SURE_BEAT:
+            return suspected(yes=True, quality=_POOR_CONFIDENCE * verdict.quality)
+        return unjudged(NoValueReason.POOR_SIGNAL)
+
+    def _slower_than(self, limit_bpm: float, n_intervals: int) -> bool:
+        times_ns = self._times_ns
+        if len(times_ns) <= n_intervals:
+            return False
+        span_s = (times_ns[-1] - times_ns[-1 - n_intervals]) / 1e9
+        return span_s * limit_bpm > 60.0 * n_intervals
+
+    def _mean_quality(self) -> float:
+        return sum(self._qualities) / len(self._qualities) if self._qualities else 0.0
+
+    def to_bytes(self) -> bytes:
+        """Everything it remembers."""
+        return State(
+            kind=self._KIND,
+            version=self._VERSION,
+            scalars={
+                "asystole_s": self._asystole_s,
+                "bradycardia_bpm": self._bradycardia_bpm,
+                "tachycardia_bpm": self._tachycardia_bpm,
+                "ventricular_bpm": self._ventricular_bpm,
+                "start_ns": self._start_ns,
+                "n_classed": self._n_classed,
+                "run_seen_ns": self._run_seen_ns,
+                "said": "|".join(announcer.to_text() for announcer in self._announcers),
+            },
+            arrays={
+                "times_ns": _whole(self._times_ns),
+                "qualities": np.array(self._qualities, dtype=np.float64),
+                "run_ns": _whole(self._run_ns),
+                "run_quality": np.array(self._run_quality, dtype=np.float64),
+            },
+        ).to_bytes()
+
+    @classmethod
+    def from_bytes(cls, state: bytes) -> ArrhythmiaSuspicion:
+        """Continue where ``to_bytes`` stood; raises StateError."""
+        kept = State.from_bytes(state, kind=cls._KIND, version=cls._VERSION)
+        restored = cls(
+            asystole_s=kept.number("asystole_s"),
+            bradycardia_bpm=kept.number("bradycardia_bpm"),
+            tachycardia_bpm=kept.number("tachycardia_bpm"),
+            ventricular_bpm=kept.number("ventricular_bpm"),
+        )
+        restored._start_ns = kept.integer("start_ns")
+        restored._n_classed = kept.integer("n_classed")
+        restored._run_seen_ns = kept.optional_integer("run_seen_ns")
+        restored._times_ns = kept.int_array("times_ns").tolist()
+        restored._qualities = kept.float_array("qualities", (len(restored._times_ns),)).tolist()
+        restored._run_ns = kept.int_array("run_ns").tolist()
+        restored._run_quality = kept.float_array("run_quality", (len(restored._run_ns),)).tolist()
+        with translated_errors(cls._KIND):
+            texts = str(kept.scalars["said"]).split("|")
+            for announcer, text in zip(restored._announcers, texts, strict=True):
+                announcer.take_text(text)
+        return restored
+
+
+class FibrillationSuspicion:
+    """Ventricular fibrillation or flutter, from the samples of one lead.
+
+    Parameters
+    ----------
+    fs_hz
+        Sampling rate, 100..2000.
+    """
+
+    _KIND = "fibrillation_suspicion"
+    _VERSION = 1
+
+    def __init__(self, fs_hz: float) -> None:
+        self._detector = FibrillationDetector(fs_hz)
+        self._announcer = Announcer(
+            codes.VENTRICULAR_FIBRILLATION, VENTRICULAR_FIBRILLATION_ALGORITHM
+        )
+
+    def process(self, chunk_uv: NDArray[np.float64]) -> None:
+        """Take the next ``(n_samples,)`` in microvolt, all finite."""
+        self._detector.process(chunk_uv)
+
+    def skip(self, n_samples: int) -> None:
+        """Pass a gap."""
+        self._detector.skip(n_samples)
+
+    def at(self, t_ns: int, i_end: int, signal: NoValueReason | None = None) -> list[Derived]:
+        """Give what is due on this whole second; ``i_end`` is its first sample.
+
+        A poor signal is judged nevertheless: fibrillation is one to every index that looks for
+        complexes.
+        """
+        yes, confidence = self._detector.at(i_end)
+        if signal in DISCONNECTED and signal is not None:
+            verdict = unjudged(signal)
+        elif yes is None:
+            verdict = unjudged(NoValueReason.WARMING_UP)
+        else:
+            verdict = suspected(yes=yes, quality=confidence)
+        return self._announcer.say(t_ns, verdict, 0.0)
+
+    def to_bytes(self) -> bytes:
+        """Everything it remembers."""
+        return State(
+            kind=self._KIND,
+            version=self._VERSION,
+            scalars={"said": self._announcer.to_text()},
+            children={"detector": self._detector.to_bytes()},
+        ).to_bytes()
+
+    @classmethod
+    def from_bytes(cls, state: bytes) -> FibrillationSuspicion:
+        """Continue where ``to_bytes`` stood; raises StateError."""
+        kept = State.from_bytes(state, kind=cls._KIND, version=cls._VERSION)
+        detector = FibrillationDetector.from_bytes(kept.child("detector"))
+        restored = cls(detector.fs_hz)
+        restored._detector = detector
+        with translated_errors(cls._KIND):
+            restored._announcer.take_text(str(kept.scalars["said"]))
+        return restored
+
+
+def _whole(values: list[int]) -> NDArray[np.int64]:
+    return np.array(values, dtype=np.int64)
