@@ -19,6 +19,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade --constraint constraints.txt pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m processors.warm_up
 	@touch $@
 
 demo: setup ## run the whole system on this machine with a recorded person
@@ -44,6 +45,7 @@ check: setup ## ruff, mypy, pyright, import-linter
 
 bench: setup ## benchmarks: a table with medians, and ratios against a peer in the same run
 	$(BIN)/python -m pytest tests/benchmarks/bench_*.py --benchmark-only --benchmark-group-by=group --benchmark-columns=median,iqr,ops,rounds --benchmark-sort=name
+	$(BIN)/python -m tests.benchmarks
 
 format: setup ## put the code into the house's form
 	$(BIN)/ruff check --fix .

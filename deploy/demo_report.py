@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from deploy.readback import Series, Stored
 from ingest.recording import Recording
+from processors.vitals import ecg
+from processors.vitals.readings import DEVICE_READING
 
 NS_PER_S: Final = 1_000_000_000
 WINDOW_S: Final = 10.0
@@ -157,8 +159,7 @@ def compare_rate(stored: Stored, subject: str, recording: Recording, start_ns: i
     start_ns
         UTC at which the recording's first sample was played.
     """
-    source = "heart_rate" if (subject, "heart_rate") in stored.observations else "pulse_rate"
-    found = stored.observations.get((subject, source))
+    source, found = _rate(stored, subject)
     reference_name = _reference_name(recording, source)
     if found is None or reference_name is None:
         return RateReport(
@@ -170,6 +171,21 @@ def compare_rate(stored: Stored, subject: str, recording: Recording, start_ns: i
             n_seconds=0,
         )
     return _compared(found, recording, start_ns, source, reference_name)
+
+
+_RATES: Final = (
+    ("heart_rate", ecg.HEART_RATE.name),
+    ("pulse_rate", DEVICE_READING.name),
+)
+"""What is held against the reference: the first of these that the subject has."""
+
+
+def _rate(stored: Stored, subject: str) -> tuple[str, Series | None]:
+    for name, algorithm in _RATES:
+        found = stored.observations.get((subject, name, algorithm))
+        if found is not None:
+            return name, found
+    return _RATES[-1][0], None
 
 
 def _reference_name(recording: Recording, source: str) -> str | None:

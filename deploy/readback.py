@@ -25,8 +25,8 @@ class Stored:
     """Waveforms by subject, device and channel."""
     dropped: Counter[str] = field(default_factory=Counter)
     """Samples in gaps, by cause."""
-    observations: dict[tuple[str, str], "Series"] = field(default_factory=dict)
-    """Values by subject and quantity; NaN where there was none."""
+    observations: dict[tuple[str, str, str], "Series"] = field(default_factory=dict)
+    """Values by subject, quantity and algorithm; NaN where there was none."""
     readings: dict[tuple[str, str], "Series"] = field(default_factory=dict)
     """The devices' own values by subject and quantity; NaN where there was none."""
 
@@ -65,7 +65,10 @@ def read_files(folder: Path) -> Stored:
             points[key][int(time)] = int(fields[2:-1])
         elif measurement == "gap":
             gaps[f"{series} {time}"] = (tag["cause"], int(fields.split("i,")[0][10:]))
-        elif measurement in {"observation", "reading"}:
+        elif measurement == "observation":
+            key = (measurement, tag["subject"], tag["name"], tag["algorithm"])
+            points[key][int(time)] = _value(fields)
+        elif measurement == "reading":
             points[measurement, tag["subject"], tag["name"]][int(time)] = _value(fields)
     return _stored(points, gaps.values())
 
@@ -80,10 +83,12 @@ def _stored(points: dict[tuple[str, ...], _Points], gaps: Iterable[tuple[str, in
         if measurement == "waveform":
             subject, device, channel = key
             stored.samples[subject, device, channel] = _series(series)
+        elif measurement == "observation":
+            subject, name, algorithm = key
+            stored.observations[subject, name, algorithm] = _series(series)
         else:
             subject, name = key
-            target = stored.observations if measurement == "observation" else stored.readings
-            target[subject, name] = _series(series)
+            stored.readings[subject, name] = _series(series)
     for cause, n_samples in gaps:
         stored.dropped[cause] += n_samples
     return stored
@@ -127,12 +132,14 @@ class InfluxReader:
             tags = row["tags"]
             key = ("waveform", tags["subject"], tags["device"], tags["channel"])
             points[key] = dict(row["values"])
-        for measurement in ("observation", "reading"):
-            query = f'SELECT "value", "quality" FROM "{measurement}" GROUP BY "subject", "name"'
-            if measurement == "reading":
-                query = query.replace('"quality"', '"status"')
+        for measurement, always, tags in (
+            ("observation", "quality", ("subject", "name", "algorithm")),
+            ("reading", "status", ("subject", "name")),
+        ):
+            groups = ", ".join(f'"{tag}"' for tag in tags)
+            query = f'SELECT "value", "{always}" FROM "{measurement}" GROUP BY {groups}'
             for row in self.query(query):
-                points[measurement, row["tags"]["subject"], row["tags"]["name"]] = {
+                points[measurement, *(row["tags"][tag] for tag in tags)] = {
                     t: float("nan") if value is None else value for t, value, _ in row["values"]
                 }
         gaps = [

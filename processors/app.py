@@ -24,6 +24,7 @@ from ingest.topics import ALARMS, DEAD_LETTERS, FRAMES, OBSERVATIONS
 from processors import metrics
 from processors.pipeline import Output, SubjectPipeline
 from processors.settings import WorkerSettings
+from processors.warm_up import warm_up
 
 log = structlog.get_logger()
 
@@ -214,6 +215,9 @@ def _credentials(kafka: KafkaSettings) -> Any:  # noqa: ANN401
 def run_worker(settings: WorkerSettings) -> int:
     """Run the worker until SIGTERM or SIGINT; give the process's exit code."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
+    started_s = time.perf_counter()
+    warm_up()
+    log.info("kernels_compiled", seconds=round(time.perf_counter() - started_s, 1))
     app = build_app(settings)
     worker = faust.Worker(app, loglevel=settings.log_level.upper(), logging_config=None)
     try:

@@ -5,29 +5,29 @@ delivered twice gives nothing the second time: what has been processed is known 
 and by time, not by who delivered it.
 """
 
+from __future__ import annotations
+
+import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
-
-import numpy as np
-from numpy.typing import NDArray
 
 from devices import codes
 from ingest.frame import NS_PER_S, Frame, Reading, WaveformBlock
 from ingest.observation import AlarmEvent, Observation
+from processors.across import IDLE_NS, AcrossSources
 from processors.alarms.technical import NoHeartRateAlarm
-from processors.dsp.sample_clock import SampleClock
-from processors.vitals.ecg_chain import EcgChain
-from processors.vitals.ecg_events import Beat, EcgEvent, HeartRate, SignalQuality
+from processors.catalogue import ALGORITHMS, BEAT_STEPS, CROSS_STEPS, MODALITIES
+from processors.dsp.state import State, translated_errors
+from processors.sources import SILENCE_NS, Item, Modality, Stream
+from processors.vitals import ecg
+from processors.vitals.derived import Beat, Derived
+from processors.vitals.readings import DEVICE_READING
+from processors.vitals.reasons import NoValueReason
 
-ECG_ALGORITHM: Final = "ecg_chain"
-ECG_ALGORITHM_VERSION: Final = 1
-READING_ALGORITHM: Final = "device_reading"
-READING_ALGORITHM_VERSION: Final = 1
-
-ECG_CODES: Final = frozenset(
-    quantity.mdc for name, quantity in codes.QUANTITIES.items() if name.split("_")[0] == "ecg"
-)
+_KIND = "subject_pipeline"
+_VERSION = 1
 
 PASSED_THROUGH: Final[Mapping[int, codes.Quantity]] = MappingProxyType(
     {
@@ -42,20 +42,20 @@ PASSED_THROUGH: Final[Mapping[int, codes.Quantity]] = MappingProxyType(
 )
 """Readings that the device itself derived and that become Observations as they are."""
 
-MICROVOLTS: Final[Mapping[str, float]] = MappingProxyType({"uV": 1.0, "mV": 1e3, "V": 1e6})
-"""Factor to microvolts by UCUM unit."""
+FUSED: Final[Mapping[int, codes.Quantity]] = MappingProxyType(
+    {quantity.mdc: quantity for quantity in (codes.HEART_RATE, codes.PULSE_RATE)}
+)
+"""Readings that are weighed against what is derived from the signals."""
 
-ECG_SILENCE_NS: Final = 10 * NS_PER_S
-"""Another ECG channel takes over when the present one has been silent for this long."""
-
-ECG_RATE_HZ_MIN: Final = 100.0
-ECG_RATE_HZ_MAX: Final = 2000.0
-
-ECG_MICROVOLTS_MAX: Final = 1e9
-"""A kilovolt at full scale: no electrode gives it, and sums of it are far from overflow."""
+LATENESS_NS: Final = 3 * NS_PER_S
+"""A stream that is further behind the newest one is not waited for."""
 
 READINGS_MAX: Final = 256
 """Devices times quantities of one subject that are remembered; the oldest give way."""
+
+_DISCONNECTED: Final = frozenset(
+    {NoValueReason.LEAD_OFF, NoValueReason.SATURATED, NoValueReason.NO_SAMPLES}
+)
 
 Output = Observation | AlarmEvent
 
@@ -65,8 +65,13 @@ class SubjectPipeline:
 
     def __init__(self, subject_id: str) -> None:
         self._subject_id = subject_id
-        self._ecg: _EcgStream | None = None
+        self._streams: dict[str, Stream] = {}
+        self._beat_steps = [build() for build, _ in BEAT_STEPS]
+        self._across = AcrossSources([build() for build, _ in CROSS_STEPS])
         self._last_reading_ns: dict[tuple[str, int], int] = {}
+        self._newest_reading_ns = 0  # that another one bears out
+        self._before_reading_ns = 0
+        self._second_ns = 0  # the newest whole second of the ECG
         self._alarm = NoHeartRateAlarm(subject_id)
         self.n_samples_repeated = 0
         """Samples that came again and were not processed a second time."""
@@ -74,45 +79,95 @@ class SubjectPipeline:
     def process(self, frame: Frame) -> list[Output]:
         """Take the subject's next Frame; give what follows from it, in order of event time."""
         outputs: list[Output] = []
-        for block in sorted(frame.waveforms, key=lambda block: block.t0_ns):
-            outputs += self._process_block(block)
-        outputs += self._pass_through(frame.readings)
+        blocks = sorted(frame.waveforms, key=lambda block: block.t0_ns)
+        for modality in MODALITIES:
+            outputs += self._process_modality(modality, blocks)
+        outputs += self._process_readings(frame.readings)
+        outputs += self._across_sources()
         return sorted(outputs, key=lambda output: output.t_ns)
 
-    def _process_block(self, block: WaveformBlock) -> Iterator[Output]:
-        if not _is_usable_ecg(block):
+    def _process_modality(
+        self, modality: Modality, blocks: list[WaveformBlock]
+    ) -> Iterator[Output]:
+        stream = self._stream(modality, blocks)
+        owned = [] if stream is None else [block for block in blocks if stream.owns(block)]
+        if stream is None or not owned:
             return
-        if self._ecg is None or self._ecg.gives_way_to(block):
-            self._ecg = _EcgStream(block)
-        if not self._ecg.owns(block):
-            return
-        before = self._ecg.n_samples_repeated
-        for event in self._ecg.process(block):
-            observation = self._observation(event, self._ecg.source)
-            yield observation
-            yield from self._alarm.process(observation)
-        self.n_samples_repeated += self._ecg.n_samples_repeated - before
+        before = stream.n_samples_repeated
+        items = stream.process(block for block in owned if modality.accepts(block))
+        self.n_samples_repeated += stream.n_samples_repeated - before
+        self._across.add(stream.sources[0], items)
+        for derived in self._with_beat_steps(items) if modality.name == "ecg" else items:
+            if isinstance(derived, Derived):
+                observation = self._observation(derived, stream.sources)
+                yield observation
+                yield from self._alarm.process(observation)
 
-    def _observation(self, event: EcgEvent, source: str) -> Observation:
-        quantity, value, reason, age_s = _described(event)
+    def _stream(self, modality: Modality, blocks: list[WaveformBlock]) -> Stream | None:
+        """Give the stream of a modality; one that is silent gives way to another device's."""
+        stream = self._streams.get(modality.name)
+        if stream is not None and (
+            any(stream.owns(block) for block in blocks)
+            or all(block.t0_ns - stream.newest_ns <= SILENCE_NS for block in blocks)
+        ):
+            return stream
+        chosen = modality.choose(blocks)
+        if chosen:
+            stream = self._streams[modality.name] = Stream.of_blocks(modality, chosen)
+        return stream
+
+    def _with_beat_steps(self, items: Iterable[Item]) -> Iterator[Derived]:
+        """Add what follows from the heart beats, second by second."""
+        for item in items:
+            if isinstance(item, Beat):
+                self._take_beat(item)
+                continue
+            yield item
+            if item.algorithm is ecg.HEART_RATE:
+                yield from self._take_second(item)
+
+    def _take_beat(self, beat: Beat) -> None:
+        for step in self._beat_steps:
+            if beat.interval_s is None:
+                step.reset(beat.t_ns)
+            step.add_beat(beat)
+
+    def _take_second(self, rate: Derived) -> Iterator[Derived]:
+        follows = rate.t_ns - self._second_ns == NS_PER_S
+        self._second_ns = rate.t_ns
+        for step in self._beat_steps:
+            if not follows or rate.reason in _DISCONNECTED:
+                step.reset(rate.t_ns)
+            yield from step.at(rate.t_ns, rate.reason)
+
+    def _across_sources(self) -> Iterator[Observation]:
+        watermarks = [stream.watermark_ns for stream in self._streams.values()]
+        newest_ns = max(watermarks, default=0)
+        if self._newest_reading_ns - newest_ns > SILENCE_NS:  # there are no streams, or no more
+            watermarks, newest_ns = [], self._newest_reading_ns + 1
+        end_ns = min((t for t in watermarks if newest_ns - t <= LATENESS_NS), default=newest_ns)
+        for derived in self._across.advance(end_ns):
+            yield self._observation(derived, ())
+
+    def _observation(self, derived: Derived, channels: tuple[str, ...]) -> Observation:
         return Observation(
             subject_id=self._subject_id,
-            t_ns=event.t_ns,
-            name=quantity.name,
-            mdc_code=quantity.mdc,
-            unit=quantity.ucum,
-            value=value,
-            reason=reason,
-            quality=event.quality,
-            age_s=age_s,
-            channels=(source,),
-            algorithm=ECG_ALGORITHM,
-            algorithm_version=ECG_ALGORITHM_VERSION,
+            t_ns=derived.t_ns,
+            name=derived.quantity.name,
+            mdc_code=derived.quantity.mdc,
+            unit=derived.quantity.ucum,
+            value=derived.value,
+            reason=None if derived.reason is None else str(derived.reason),
+            quality=derived.quality,
+            age_s=derived.age_s,
+            channels=derived.sources or channels,
+            algorithm=derived.algorithm.name,
+            algorithm_version=derived.algorithm.version,
         )
 
-    def _pass_through(self, readings: Iterable[Reading]) -> Iterator[Observation]:
+    def _process_readings(self, readings: Iterable[Reading]) -> Iterator[Observation]:
         for reading in sorted(readings, key=lambda reading: reading.t_ns):
-            quantity = PASSED_THROUGH.get(reading.mdc_code)
+            quantity = PASSED_THROUGH.get(reading.mdc_code) or FUSED.get(reading.mdc_code)
             key = (reading.device_id, reading.mdc_code)
             if quantity is None or reading.t_ns <= self._last_reading_ns.get(key, -1):
                 continue
@@ -120,107 +175,72 @@ class SubjectPipeline:
             self._last_reading_ns[key] = reading.t_ns
             if len(self._last_reading_ns) > READINGS_MAX:
                 del self._last_reading_ns[next(iter(self._last_reading_ns))]
-            yield Observation(
-                subject_id=self._subject_id,
+            # One device whose clock is far ahead for a moment must not end all that comes before.
+            if reading.t_ns - self._before_reading_ns <= IDLE_NS:
+                self._newest_reading_ns = max(self._newest_reading_ns, reading.t_ns)
+            self._before_reading_ns = reading.t_ns
+            source = f"{reading.device_id}/{quantity.name}"
+            # A device's own figure is believed as far as the device says: all or nothing.
+            derived = Derived(
+                quantity=quantity,
+                algorithm=DEVICE_READING,
                 t_ns=reading.t_ns,
-                name=quantity.name,
-                mdc_code=quantity.mdc,
-                unit=quantity.ucum,
                 value=reading.value,
-                reason=reading.reason,
-                # A device's own figure is believed as far as the device says: all or nothing.
+                reason=None if reading.value is not None else NoValueReason.NO_SAMPLES,
                 quality=0.0 if reading.value is None else 1.0,
-                age_s=0.0,
-                channels=(f"{reading.device_id}/{quantity.name}",),
-                algorithm=READING_ALGORITHM,
-                algorithm_version=READING_ALGORITHM_VERSION,
             )
+            if reading.mdc_code in FUSED:
+                self._across.add(source, [derived])
+            if reading.mdc_code in PASSED_THROUGH:
+                yield replace(self._observation(derived, (source,)), reason=reading.reason)
 
+    def to_bytes(self) -> bytes:
+        """Everything that is remembered of the subject."""
+        children = {"across": self._across.to_bytes(), "alarm": self._alarm.to_bytes()}
+        children |= {f"stream/{name}": one.to_bytes() for name, one in self._streams.items()}
+        children |= {f"beat_step/{n}": one.to_bytes() for n, one in enumerate(self._beat_steps)}
+        readings = [[device, code, t] for (device, code), t in self._last_reading_ns.items()]
+        return State(
+            kind=_KIND,
+            version=_VERSION,
+            scalars={
+                "subject_id": self._subject_id,
+                "readings": json.dumps(readings),
+                "newest_reading_ns": self._newest_reading_ns,
+                "before_reading_ns": self._before_reading_ns,
+                "second_ns": self._second_ns,
+                "n_samples_repeated": self.n_samples_repeated,
+            },
+            children=children,
+        ).to_bytes()
 
-class _EcgStream:
-    """One ECG channel from the sensor's counts to the chain, each sample once."""
+    @classmethod
+    def from_bytes(cls, state: bytes) -> SubjectPipeline:
+        """Continue where ``to_bytes`` stood.
 
-    def __init__(self, block: WaveformBlock) -> None:
-        self.source = _source(block)
-        self.n_samples_repeated = 0
-        self._epoch_ns = block.epoch_ns
-        self._period = block.period
-        self._chain = _chain(block)
-        self._i_next = block.i_first
-        self._t_next_ns = block.t0_ns
-
-    def owns(self, block: WaveformBlock) -> bool:
-        """Tell whether the block belongs to this channel."""
-        return _source(block) == self.source
-
-    def gives_way_to(self, block: WaveformBlock) -> bool:
-        """Tell whether this channel has been silent so long that the block's one takes over."""
-        return not self.owns(block) and block.t0_ns - self._t_next_ns > ECG_SILENCE_NS
-
-    def process(self, block: WaveformBlock) -> list[EcgEvent]:
-        """Process the samples of the block that are new."""
-        if (block.epoch_ns, block.period) != (self._epoch_ns, self._period):
-            return self._begin_again(block)
-        n_repeated = min(block.n_samples, max(0, self._i_next - block.i_first))
-        self.n_samples_repeated += n_repeated
-        if n_repeated == block.n_samples:
-            return []
-        self._i_next = block.i_end
-        self._t_next_ns = block.time_ns(block.i_end)
-        return self._chain.process(_microvolts(block)[n_repeated:], block.i_first + n_repeated)
-
-    def _begin_again(self, block: WaveformBlock) -> list[EcgEvent]:
-        """Re-arm on a new time grid; a grid that lies in the past is a repetition."""
-        if block.t0_ns < self._t_next_ns:
-            self.n_samples_repeated += block.n_samples
-            return []
-        self._epoch_ns, self._period = block.epoch_ns, block.period
-        self._chain = _chain(block)
-        self._i_next = block.i_end
-        self._t_next_ns = block.time_ns(block.i_end)
-        return self._chain.process(_microvolts(block), block.i_first)
-
-
-def _source(block: WaveformBlock) -> str:
-    return f"{block.device_id}/{block.channel}"
-
-
-def _is_usable_ecg(block: WaveformBlock) -> bool:
-    if block.mdc_code not in ECG_CODES or block.unit not in MICROVOLTS:
-        return False
-    full_scale = (abs(block.scale) * 2**31 + abs(block.offset)) * MICROVOLTS[block.unit]
-    return (
-        ECG_RATE_HZ_MIN <= block.period.rate_hz <= ECG_RATE_HZ_MAX
-        and full_scale <= ECG_MICROVOLTS_MAX * 2**31
-    )
-
-
-def _microvolts(block: WaveformBlock) -> NDArray[np.float64]:
-    # Scale and factor first, rounded to what a gain can mean: counts that a strap sends in µV and
-    # the same counts of a file in steps of 5 µV must give the same numbers to the last bit.
-    factor = MICROVOLTS[block.unit]
-    scale, offset = (float(f"{term * factor:.12g}") for term in (block.scale, block.offset))
-    return block.counts.astype(np.float64) * scale + offset
-
-
-def _chain(block: WaveformBlock) -> EcgChain:
-    clock = SampleClock(
-        epoch_ns=block.epoch_ns,
-        period_num_ns=block.period.ns_numerator,
-        period_den=block.period.ns_denominator,
-    )
-    return EcgChain(block.period.rate_hz, clock)
-
-
-def _described(event: EcgEvent) -> tuple[codes.Quantity, float | None, str | None, float]:
-    """Give an event's quantity, value, reason for none, and the age of its inputs."""
-    match event:
-        case Beat():
-            if event.rr_interval_s is None:
-                return codes.RR_INTERVAL, None, "first_beat", 0.0
-            return codes.RR_INTERVAL, 1e3 * event.rr_interval_s, None, 0.0
-        case SignalQuality():
-            return codes.SIGNAL_QUALITY, event.quality, None, 0.0
-        case HeartRate():
-            reason = None if event.reason is None else str(event.reason)
-            return codes.HEART_RATE, event.heart_rate_bpm, reason, event.age_s or 0.0
+        Raises
+        ------
+        StateError
+            Start afresh: another version wrote it, or it is damaged.
+        """
+        kept = State.from_bytes(state, kind=_KIND, version=_VERSION)
+        restored = cls(kept.text("subject_id"))
+        with translated_errors(_KIND):
+            rows = json.loads(kept.text("readings"))
+            restored._last_reading_ns = {(str(d), int(code)): int(t) for d, code, t in rows}
+        restored._newest_reading_ns = kept.integer("newest_reading_ns")
+        restored._before_reading_ns = kept.integer("before_reading_ns")
+        restored._second_ns = kept.integer("second_ns")
+        restored.n_samples_repeated = kept.integer("n_samples_repeated")
+        for modality in MODALITIES:
+            if f"stream/{modality.name}" in kept.children:
+                stream = Stream.from_bytes(kept.child(f"stream/{modality.name}"), modality)
+                restored._streams[modality.name] = stream
+        restored._beat_steps = [
+            restore(kept.child(f"beat_step/{n}")) for n, (_, restore) in enumerate(BEAT_STEPS)
+        ]
+        restored._across = AcrossSources.from_bytes(
+            kept.child("across"), [restore for _, restore in CROSS_STEPS], ALGORITHMS
+        )
+        restored._alarm = NoHeartRateAlarm.from_bytes(kept.child("alarm"))
+        return restored

@@ -41,6 +41,7 @@ from devices import codes
 from devices.codes import Quantity
 from devices.readings import NoValueReason as ReadingReason
 from ingest.observation import AlarmPriority
+from processors.vitals.fusion import ALGORITHM as HEART_RATE_FUSION
 from processors.vitals.reasons import NoValueReason
 
 FILE: Final = Path(__file__).parent / "dashboards" / "bedside.json"
@@ -81,6 +82,8 @@ class Numeral:
         After so many seconds without an observation there is no number: the live page's rule.
     steps
         Colours for the eye, for an adult. Not alarm limits: nothing is announced.
+    algorithm
+        Whose figure is shown where several derive one; empty: there is but one.
     """
 
     quantity: Quantity
@@ -89,6 +92,13 @@ class Numeral:
     stale_s: int
     steps: tuple[Step, ...]
     place: Place
+    algorithm: str = ""
+
+    @property
+    def condition(self) -> str:
+        """What picks its observations."""
+        named = f"\"name\" = '{self.quantity.name}'"
+        return f"({named} AND \"algorithm\" = '{self.algorithm}')" if self.algorithm else named
 
 
 _RATE_STEPS: Final[tuple[Step, ...]] = (
@@ -107,6 +117,7 @@ NUMERALS: Final = (
         stale_s=5,
         steps=_RATE_STEPS,
         place=Place(x=18, y=2, w=6, h=4),
+        algorithm=HEART_RATE_FUSION.name,
     ),
     Numeral(
         quantity=codes.SPO2,
@@ -321,7 +332,6 @@ def _pleth() -> JsonObject:
 
 
 def _numeral(numeral: Numeral) -> JsonObject:
-    name = numeral.quantity.name
     head = Head(
         title=numeral.quantity.label,
         description=(
@@ -336,7 +346,7 @@ def _numeral(numeral: Numeral) -> JsonObject:
     # a reason instead of a value an older value must not come back.
     query = (
         'SELECT "value" FROM (SELECT last("quality") AS "quality", "value" FROM "observation" '
-        f"WHERE {_SUBJECT} AND \"name\" = '{name}' AND time > now() - {numeral.stale_s}s) "
+        f"WHERE {_SUBJECT} AND {numeral.condition} AND time > now() - {numeral.stale_s}s) "
         f'WHERE "quality" >= {BELIEVED_MIN}'
     )
     return stat(
@@ -368,7 +378,7 @@ def _quality() -> JsonObject:
 
 
 def _reasons() -> JsonObject:
-    names = "|".join(numeral.quantity.name for numeral in NUMERALS)
+    shown = " OR ".join(numeral.condition for numeral in NUMERALS)
     head = Head(
         title="Why there is no value",
         description=(
@@ -379,7 +389,7 @@ def _reasons() -> JsonObject:
         unit="string",
         interval="1s",
     )
-    query = _by_time('last("reason")', f'"name" =~ /^({names})$/', tags=("name",))
+    query = _by_time('last("reason")', f"({shown})", tags=("name",))
     return timeline(head, target(query, alias="$tag_name"), mappings=[value_mapping(REASONS)])
 
 
@@ -395,7 +405,7 @@ def _heart_rate_trend() -> JsonObject:
         window="15m",
         interval="1s",
     )
-    query = _by_time('mean("value")', f"\"name\" = '{codes.HEART_RATE.name}'")
+    query = _by_time('mean("value")', NUMERALS[0].condition)
     return trace(
         head,
         target(query, alias="Heart rate"),

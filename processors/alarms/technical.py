@@ -1,10 +1,14 @@
 """Technical alarms: the system cannot see what it should. Never a primary alarm."""
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, Self
 
 from ingest.frame import NS_PER_S
 from ingest.observation import AlarmEvent, AlarmPriority, Observation
+from processors.dsp.state import State
+
+_KIND = "no_heart_rate_alarm"
+_VERSION = 1
 
 DELAY_NS: Final = 10 * NS_PER_S
 """A rate may be missing this long, as after a movement, before anybody is called."""
@@ -51,3 +55,24 @@ class NoHeartRateAlarm:
             active=self._active,
             detail=detail,
         )
+
+    def to_bytes(self) -> bytes:
+        """Everything it remembers."""
+        return State(
+            kind=_KIND,
+            version=_VERSION,
+            scalars={
+                "subject_id": self._subject_id,
+                "since_ns": self._since_ns,
+                "active": self._active,
+            },
+        ).to_bytes()
+
+    @classmethod
+    def from_bytes(cls, state: bytes) -> Self:
+        """Continue where ``to_bytes`` stood; raises StateError."""
+        kept = State.from_bytes(state, kind=_KIND, version=_VERSION)
+        restored = cls(kept.text("subject_id"))
+        restored._since_ns = kept.optional_integer("since_ns")
+        restored._active = kept.flag("active")
+        return restored

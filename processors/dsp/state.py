@@ -108,6 +108,13 @@ class State:
             raise MalformedStateError(f"{self.kind}: {name} is {value!r}, not true or false")
         return value
 
+    def text(self, name: str) -> str:
+        """Return a text."""
+        value = self._scalar(name)
+        if not isinstance(value, str):
+            raise MalformedStateError(f"{self.kind}: {name} is {value!r}, not a text")
+        return value
+
     def float_array(self, name: str, shape: Sequence[int | None]) -> NDArray[np.float64]:
         """Return an array of finite floats; None in ``shape`` is any length."""
         array = self._array(name, _FLOAT, shape)

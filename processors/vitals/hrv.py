@@ -129,7 +129,7 @@ class HeartRateVariability:
     def _keep(self, intervals: Sequence[Interval]) -> None:
         self._intervals += intervals[: max(0, N_INTERVALS_MAX - len(self._intervals))]
 
-    def at(self, t_ns: int) -> list[Derived]:
+    def at(self, t_ns: int, _signal: NoValueReason | None = None) -> list[Derived]:
         """Give what is due at ``t_ns``, all beats up to it being known; ``t_ns`` ascends.
 
         Windows whose end was passed without a call are not given any more; the day has them.

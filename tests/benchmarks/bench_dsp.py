@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from pytest_benchmark.fixture import BenchmarkFixture
 from sleepecg.heartbeats import detect_heartbeats
 
-from processors.dsp.qrs import QrsDetector
+from processors.dsp.r_peaks import RPeakDetector
 from processors.dsp.sample_clock import SampleClock
-from processors.vitals.ecg_chain import EcgChain
+from processors.vitals.ecg import EcgChain
 from tests.processors_core.scoring import wheel_ecg_uv
 
 Floats = NDArray[np.float64]
@@ -26,7 +26,7 @@ CHUNKS = [(i, ECG[i : i + N_CHUNK]) for i in range(0, ECG.size, N_CHUNK)]
 
 
 def run_detector() -> None:
-    detector = QrsDetector(FS_HZ)
+    detector = RPeakDetector(FS_HZ)
     for _, chunk in CHUNKS:
         detector.process(chunk)
 

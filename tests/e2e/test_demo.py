@@ -188,7 +188,7 @@ def test_the_oximeters_saturation_is_that_of_the_monitor(
     stored = read_files(demos["bidmc02"].folder / "store")
     monitor = open_recording(str(chevet_data / "bidmc" / "bidmc02")).numerics["spo2"]
 
-    shown = stored.observations["demo-1", "spo2"].values
+    shown = stored.observations["demo-1", "spo2", "device_reading"].values
 
     assert shown.size > 40
     assert set(shown.tolist()) <= set(monitor.values[:120].tolist())
@@ -259,7 +259,9 @@ def test_a_replay_gives_the_same_beats_as_the_strap(
     beats_ns = worked_out_beats(kafka_broker.bootstrap_servers, unique_name, start_ns)
     replayed = set(np.round((beats_ns - start_ns) * MITDB_HZ / 1e9).astype(int).tolist())
     [live_series] = [
-        series for (_, name), series in influx_of_106.observations.items() if name == "rr_interval"
+        series
+        for (_, name, _), series in influx_of_106.observations.items()
+        if name == "rr_interval"
     ]
     [ecg] = [one for (_, _, channel), one in influx_of_106.samples.items() if channel == "ecg"]
     i_first = run.sensor_i_first("ecg")

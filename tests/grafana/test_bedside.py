@@ -33,7 +33,7 @@ from ingest.frame import (
     WaveformBlock,
 )
 from ingest.observation import AlarmEvent, AlarmPriority, Observation
-from processors.pipeline import MICROVOLTS
+from processors.catalogue import MICROVOLTS
 from processors.sinks.influx import InfluxStore
 from processors.sinks.lines import LineEncoder
 from processors.vitals.quality import QUALITY_MIN
@@ -503,7 +503,7 @@ def _observation(
         quality=quality,
         age_s=0.0,
         channels=(f"{STRAP.device}/ecg",),
-        algorithm="ecg_chain",
+        algorithm="heart_rate_fusion" if name == "heart_rate" else "device_reading",
         algorithm_version=1,
     )
 

@@ -20,6 +20,7 @@ from processors.sinks.live.protocol import (
     ms_from_ns,
 )
 from processors.sinks.live.trail import CLOCK_JUMP_S, TRAIL_S, WaveformTrail
+from processors.vitals.fusion import ALGORITHM as HEART_RATE_FUSION
 
 CHANNELS_MAX: Final = 64
 DEVICES_MAX: Final = 32
@@ -40,6 +41,9 @@ SHOWN: Final = frozenset(
     )
 )
 """The quantities that the page has a place for; the others are not sent to it."""
+
+FUSIONS: Final = frozenset({HEART_RATE_FUSION.name})
+"""What is fused from several sources; the page shows it rather than any of them."""
 
 FRAMES_REMEMBERED: Final = 4_096
 """Identities of frames kept to know a repeated one: 17 minutes of four frames a second."""
@@ -123,7 +127,7 @@ class SubjectState:
         return self._keep_numeral(
             Numeral(
                 name=observation.name,
-                source=" ".join((observation.algorithm, *observation.channels)),
+                source=_source(observation),
                 value=observation.value,
                 unit=observation.unit,
                 reason=observation.reason,
@@ -333,6 +337,13 @@ class SubjectState:
     def _note_time(self, t_ns: int) -> None:
         if self.newest_ns is None or t_ns > self.newest_ns:
             self.newest_ns = t_ns
+
+
+def _source(observation: Observation) -> str:
+    """Name who says it: a fusion is one voice, whichever inputs it rests on just now."""
+    if observation.algorithm in FUSIONS:
+        return observation.algorithm
+    return " ".join((observation.algorithm, *observation.channels))
 
 
 def _after_event(device: Device, kind: DeviceEventKind) -> Device:

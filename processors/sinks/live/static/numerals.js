@@ -99,8 +99,11 @@ class Tile {
     this.#show(best);
   }
 
-  // The source that was shown stays while it is good; two that alternate would flicker.
+  // What is fused from all sources stands for them. Otherwise the source that was shown stays while
+  // it is good; two that alternate would flicker.
   #best(verdicts) {
+    const fused = verdicts.find((verdict) => verdict.source.endsWith("_fusion") && verdict.state !== "stale");
+    if (fused !== undefined) return fused;
     const shown = verdicts.find((verdict) => verdict.source === this.#shown);
     if (shown?.state === "ok") return shown;
     const good = verdicts.filter((verdict) => verdict.state === "ok");

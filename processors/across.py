@@ -1,0 +1,206 @@
+"""What needs several streams of a subject at once, second by second of event time.
+
+Streams come at different delays. A second is judged when every stream that is alive has passed it,
+so what is said does not depend on which stream came first.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, Protocol
+
+from devices import codes
+from ingest.frame import NS_PER_S
+from processors.dsp.state import MalformedStateError, State, translated_errors
+from processors.vitals.derived import Algorithm, Beat, BeatClass, Derived
+from processors.vitals.reasons import NoValueReason
+
+_KIND = "across"
+_VERSION = 1
+
+IDLE_NS: Final = 10 * NS_PER_S
+"""After so long without any input there is nothing more to say: the values are stale already."""
+
+N_PENDING_MAX: Final = 10_000
+"""Items that wait for the slowest stream, some seconds of all; the oldest are dropped when there
+are more: all of them go into each state."""
+
+Item = Beat | Derived
+
+
+class CrossStep(Protocol):
+    """One derived value from several streams."""
+
+    def add(self, source: str, item: Item) -> None:
+        """Take what a stream said; in order of time."""
+        ...
+
+    def at(self, t_ns: int) -> Sequence[Derived]:
+        """Say what follows on a whole second; everything up to it is known."""
+        ...
+
+    def to_bytes(self) -> bytes:
+        """Everything it remembers."""
+        ...
+
+
+class AcrossSources:
+    """Holds what the streams said until all have passed a second, then asks the steps.
+
+    What a step says the steps after it hear too, under the name of its algorithm.
+    """
+
+    def __init__(self, steps: Sequence[CrossStep]) -> None:
+        self._steps = steps
+        self._pending: list[tuple[str, Item]] = []
+        self._next_ns: int | None = None
+        self._floor_ns = 0  # seconds before it have been judged
+        self._heard_ns = 0
+
+    def add(self, source: str, items: Iterable[Item]) -> None:
+        """Take what a stream said, in order of time."""
+        self._pending += [(source, item) for item in items]
+
+    def advance(self, end_ns: int) -> list[Derived]:
+        """Judge all whole seconds before ``end_ns``."""
+        self._pending.sort(key=_order)
+        said: list[Derived] = []
+        n_fed = self._feed_late()
+        while (t_ns := self._second(n_fed, end_ns)) is not None:
+            while n_fed < len(self._pending) and self._pending[n_fed][1].t_ns <= t_ns:
+                self._feed(*self._pending[n_fed])
+                self._heard_ns = t_ns
+                n_fed += 1
+            said += self._judge(t_ns)
+            self._floor_ns = t_ns + NS_PER_S
+            self._next_ns = self._floor_ns if t_ns - self._heard_ns < IDLE_NS else None
+        del self._pending[: max(n_fed, len(self._pending) - N_PENDING_MAX)]
+        return said
+
+    def _feed_late(self) -> int:
+        """Feed what belongs to seconds that have been judged; that begins no new ones."""
+        n_late = 0
+        for source, item in self._pending:
+            if item.t_ns > self._floor_ns - NS_PER_S:
+                break
+            self._feed(source, item)
+            n_late += 1
+        return n_late
+
+    def _second(self, n_fed: int, end_ns: int) -> int | None:
+        """Give the next second to be judged; None: not yet."""
+        if self._next_ns is None and n_fed < len(self._pending):
+            t_ns = self._pending[n_fed][1].t_ns
+            self._next_ns = max(self._floor_ns, -(-t_ns // NS_PER_S) * NS_PER_S)
+        return self._next_ns if self._next_ns is not None and self._next_ns < end_ns else None
+
+    def _feed(self, source: str, item: Item) -> None:
+        for step in self._steps:
+            step.add(source, item)
+
+    def _judge(self, t_ns: int) -> list[Derived]:
+        said: list[Derived] = []
+        for n, step in enumerate(self._steps):
+            found = step.at(t_ns)
+            for later in self._steps[n + 1 :]:
+                for one in found:
+                    later.add(one.algorithm.name, one)
+            said += found
+        return said
+
+    def to_bytes(self) -> bytes:
+        """Everything it remembers."""
+        return State(
+            kind=_KIND,
+            version=_VERSION,
+            scalars={
+                "next_ns": self._next_ns,
+                "floor_ns": self._floor_ns,
+                "heard_ns": self._heard_ns,
+                "pending": json.dumps([[source, *_row(item)] for source, item in self._pending]),
+            },
+            children={str(n): step.to_bytes() for n, step in enumerate(self._steps)},
+        ).to_bytes()
+
+    @classmethod
+    def from_bytes(
+        cls,
+        state: bytes,
+        restore: Sequence[Callable[[bytes], CrossStep]],
+        algorithms: Mapping[str, Algorithm],
+    ) -> AcrossSources:
+        """Continue where ``to_bytes`` stood, each step restored by its own; raises StateError."""
+        kept = State.from_bytes(state, kind=_KIND, version=_VERSION)
+        restored = cls([step(kept.child(str(n))) for n, step in enumerate(restore)])
+        restored._next_ns = kept.optional_integer("next_ns")
+        restored._floor_ns = kept.integer("floor_ns")
+        restored._heard_ns = kept.integer("heard_ns")
+        with translated_errors(_KIND):
+            rows = json.loads(kept.text("pending"))
+            restored._pending = [(str(row[0]), _item(row[1:], algorithms)) for row in rows]
+        return restored
+
+
+def _order(pending: tuple[str, Item]) -> tuple[int, str, int]:
+    source, item = pending
+    return item.t_ns, source, isinstance(item, Derived)
+
+
+def _row(item: Item) -> list[object]:
+    if isinstance(item, Beat):
+        return [
+            "beat",
+            item.t_ns,
+            item.interval_s,
+            int(item.beat_class),
+            item.quality,
+            item.height,
+            item.level,
+        ]
+    return [
+        item.quantity.name,
+        item.t_ns,
+        item.algorithm.name,
+        None if item.value is None else float(item.value),
+        item.reason,
+        float(item.quality),
+        float(item.age_s),
+        list(item.sources),
+    ]
+
+
+def _item(row: list[object], algorithms: Mapping[str, Algorithm]) -> Item:
+    match row:
+        case ["beat", int(t_ns), float() | None as interval_s, int(beat_class), *numbers]:
+            quality, height, level = (float(str(number)) for number in numbers)
+            return Beat(
+                t_ns=t_ns,
+                interval_s=interval_s,
+                beat_class=BeatClass(beat_class),
+                quality=quality,
+                height=height,
+                level=level,
+            )
+        case [
+            str(name),
+            int(t_ns),
+            str(algorithm),
+            float() | None as value,
+            str() | None as reason,
+            float(quality),
+            float(age_s),
+            list(sources),
+        ]:
+            return Derived(
+                quantity=codes.QUANTITIES[name],
+                algorithm=algorithms[algorithm],
+                t_ns=t_ns,
+                value=value,
+                reason=None if reason is None else NoValueReason(reason),
+                quality=quality,
+                age_s=age_s,
+                sources=tuple(str(source) for source in sources),
+            )
+        case _:
+            raise MalformedStateError(f"{_KIND}: {row!r} is no item")

@@ -1,0 +1,114 @@
+"""What is derived from what: the table of the pipeline. A new derived value is one row here."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final, Protocol
+
+from devices import codes
+from processors import vitals
+from processors.across import CrossStep
+from processors.cross_steps import FusedHeartRate
+from processors.dsp.sample_clock import SampleClock
+from processors.sources import Modality
+from processors.vitals import atrial_fibrillation, ecg, ectopy, hrv, motion
+from processors.vitals.arrhythmia import ArrhythmiaSuspicion
+from processors.vitals.derived import Algorithm, Beat, Derived
+from processors.vitals.reasons import NoValueReason
+
+
+class BeatStep(Protocol):
+    """Something that follows from the heart beats."""
+
+    def reset(self, start_ns: int) -> None:
+        """Begin at the start or behind a gap; no interval spans it."""
+        ...
+
+    def add_beat(self, beat: Beat) -> None:
+        """Take the next beat, in order of time."""
+        ...
+
+    def at(self, t_ns: int, signal: NoValueReason | None, /) -> list[Derived]:
+        """Say what is due on a whole second; all beats up to it are known.
+
+        ``signal`` is why the signal gives no heart rate just then, or None.
+        """
+        ...
+
+    def to_bytes(self) -> bytes:
+        """Everything it remembers."""
+        ...
+
+
+MICROVOLTS: Final[Mapping[str, float]] = MappingProxyType({"uV": 1.0, "mV": 1e3, "V": 1e6})
+"""Factor to microvolts by UCUM unit."""
+
+_G: Final[Mapping[str, float]] = MappingProxyType({"[g]": 1.0, "m/s2": 1 / 9.80665})
+
+
+def _ecg(clock: SampleClock, mdc_codes: tuple[int, ...]) -> ecg.EcgChain:
+    return ecg.EcgChain(clock.fs_hz, clock, n_leads=len(mdc_codes))
+
+
+def _motion(clock: SampleClock, _: tuple[int, ...]) -> motion.MotionChain:
+    return motion.MotionChain(clock.fs_hz, clock)
+
+
+ECG: Final = Modality(
+    name="ecg",
+    ranks={
+        quantity.mdc: 0
+        for name, quantity in codes.QUANTITIES.items()
+        if name == "ecg" or name.startswith("ecg_")
+    },
+    build=_ecg,
+    restore=ecg.EcgChain.from_bytes,
+    units=MICROVOLTS,
+    n_channels_max=2,
+    rate_hz_min=100.0,
+)
+MOTION: Final = Modality(
+    name="motion",
+    ranks={codes.ACC_X.mdc: 0, codes.ACC_Y.mdc: 1, codes.ACC_Z.mdc: 2},
+    build=_motion,
+    restore=motion.MotionChain.from_bytes,
+    units=_G,
+    n_channels_min=3,
+    n_channels_max=3,
+    rate_hz_min=10.0,
+    rate_hz_max=400.0,
+    value_max=1e3,
+)
+MODALITIES: Final = (ECG, MOTION)
+
+BEAT_STEPS: Final[tuple[tuple[Callable[[], BeatStep], Callable[[bytes], BeatStep]], ...]] = (
+    (hrv.HeartRateVariability, hrv.HeartRateVariability.from_bytes),
+    (ArrhythmiaSuspicion, ArrhythmiaSuspicion.from_bytes),
+    (
+        atrial_fibrillation.AtrialFibrillation,
+        atrial_fibrillation.AtrialFibrillation.from_bytes,
+    ),
+    (ectopy.Ectopy, ectopy.Ectopy.from_bytes),
+)
+"""What follows from the heart beats: how a step is made, and how it is restored."""
+
+CROSS_STEPS: Final[tuple[tuple[Callable[[], CrossStep], Callable[[bytes], CrossStep]], ...]] = (
+    (FusedHeartRate, FusedHeartRate.from_bytes),
+)
+"""What needs several streams: how a step is made, and how it is restored; in order."""
+
+
+def _algorithms() -> dict[str, Algorithm]:
+    modules = [
+        importlib.import_module(f"{vitals.__name__}.{module.name}")
+        for module in pkgutil.iter_modules(vitals.__path__)
+    ]
+    constants = [one for module in modules for one in vars(module).values()]
+    return {one.name: one for one in constants if isinstance(one, Algorithm)}
+
+
+ALGORITHMS: Final[Mapping[str, Algorithm]] = MappingProxyType(_algorithms())
+"""By name: every constant in ``processors.vitals``. What docs/signals.md describes."""

@@ -1,0 +1,236 @@
+"""From a Frame's blocks to the chains: which channels are processed together, and in which unit.
+
+One stream of each modality per subject at a time: two electrocardiograms of one person would give
+two beats for each beat. Another device takes over when the present one has been silent.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.frame import NS_PER_S, WaveformBlock
+from processors.channel_group import ChannelGroup, Chunk
+from processors.dsp.sample_clock import SampleClock
+from processors.dsp.state import State, translated_errors
+from processors.vitals.derived import Beat, Derived
+
+_KIND = "stream"
+_VERSION = 1
+
+SILENCE_NS: Final = 10 * NS_PER_S
+"""Another device takes over when the present one has been silent for this long."""
+
+Item = Beat | Derived
+
+
+class Chain(Protocol):
+    """From the samples of one stream to what follows from them, in order of time."""
+
+    @property
+    def watermark_ns(self) -> int:
+        """Everything before this time has been given."""
+        ...
+
+    def process(self, chunk: NDArray[np.float64], i_first: int) -> Sequence[Item]:
+        """Take the next samples, ``(n_samples,)`` or ``(n_channels, n_samples)``."""
+        ...
+
+    def to_bytes(self) -> bytes:
+        """Everything it remembers."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Modality:
+    """A kind of signal that is processed."""
+
+    name: str
+    ranks: Mapping[int, int]
+    """The quantities by MDC code; lower ranks are chosen first, and handed over first."""
+    build: Callable[[SampleClock, tuple[int, ...]], Chain]
+    """Make the chain for a time grid and the MDC codes of the channels."""
+    restore: Callable[[bytes], Chain]
+    units: Mapping[str, float] | None = None
+    """Factor to the chain's unit by UCUM unit; None: any unit as it is."""
+    n_channels_min: int = 1
+    n_channels_max: int = 1
+    rate_hz_min: float = 20.0
+    rate_hz_max: float = 2000.0
+    value_max: float = 1e9
+    """Full scale in the chain's unit: more is no signal, and its sums might overflow."""
+
+    def accepts(self, block: WaveformBlock) -> bool:
+        """Tell whether the chain can take such a block."""
+        if block.mdc_code not in self.ranks:
+            return False
+        if self.units is not None and block.unit not in self.units:
+            return False
+        full_scale = (abs(block.scale) * 2**31 + abs(block.offset)) * self.factor(block)
+        return (
+            self.rate_hz_min <= block.period.rate_hz <= self.rate_hz_max
+            and full_scale <= self.value_max * 2**31
+        )
+
+    def factor(self, block: WaveformBlock) -> float:
+        """From the block's unit to the chain's."""
+        return 1.0 if self.units is None else self.units[block.unit]
+
+    def samples(self, block: WaveformBlock) -> NDArray[np.float64]:
+        """Convert to the chain's unit.
+
+        Scale and factor first, rounded to what a gain can mean: counts that a strap sends in µV
+        and the same counts of a file in steps of 5 µV must give the same numbers to the last bit.
+        """
+        factor = self.factor(block)
+        scale, offset = (float(f"{term * factor:.12g}") for term in (block.scale, block.offset))
+        return block.counts.astype(np.float64) * scale + offset
+
+    def choose(self, blocks: Sequence[WaveformBlock]) -> list[WaveformBlock]:
+        """Choose the channels to process, one block of each; empty: there are none.
+
+        They are of one device and on one time grid, in the order of rank, then of the Frame.
+        """
+        usable = sorted(
+            (block for block in blocks if self.accepts(block)),
+            key=lambda block: self.ranks[block.mdc_code],
+        )
+        for first in usable:
+            together: dict[str, WaveformBlock] = {}
+            for block in usable:
+                if _grid(block) == _grid(first):
+                    together.setdefault(block.channel, block)
+            if len(together) >= self.n_channels_min:
+                return list(together.values())[: self.n_channels_max]
+        return []
+
+
+class Stream:
+    """One device's channels of one modality, each sample once, and their chain."""
+
+    def __init__(
+        self,
+        modality: Modality,
+        device_id: str,
+        channels: tuple[tuple[str, int], ...],
+        clock: SampleClock,
+        i_first: int,
+    ) -> None:
+        self.modality = modality
+        self.device_id = device_id
+        self.channels = tuple(name for name, _ in channels)
+        self.mdc_codes = tuple(mdc_code for _, mdc_code in channels)
+        self._n_repeated = 0
+        self._begin(clock, i_first)
+
+    @classmethod
+    def of_blocks(cls, modality: Modality, blocks: Sequence[WaveformBlock]) -> Stream:
+        """Begin with the first blocks of the chosen channels."""
+        channels = tuple((block.channel, block.mdc_code) for block in blocks)
+        i_first = min(block.i_first for block in blocks)
+        return cls(modality, blocks[0].device_id, channels, _clock(blocks[0]), i_first)
+
+    def _begin(self, clock: SampleClock, i_first: int) -> None:
+        """Begin on a time grid; nothing of an earlier one is carried over."""
+        self._clock = clock
+        self._group = ChannelGroup(len(self.channels), clock.fs_hz, i_first)
+        self._chain = self.modality.build(clock, self.mdc_codes)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The channels, as an Observation names them."""
+        return tuple(f"{self.device_id}/{channel}" for channel in self.channels)
+
+    @property
+    def watermark_ns(self) -> int:
+        """Everything before this time has been given."""
+        return self._chain.watermark_ns
+
+    @property
+    def newest_ns(self) -> int:
+        """One period after the newest sample."""
+        return self._clock.time_ns(self._group.i_newest)
+
+    @property
+    def n_samples_repeated(self) -> int:
+        """Samples that came again and were not processed a second time."""
+        return self._n_repeated + self._group.n_samples_repeated
+
+    def owns(self, block: WaveformBlock) -> bool:
+        """Tell whether the block belongs to one of these channels."""
+        return block.device_id == self.device_id and block.channel in self.channels
+
+    def process(self, blocks: Iterable[WaveformBlock]) -> list[Item]:
+        """Process the blocks of a Frame that it owns, in order of time."""
+        items: list[Item] = []
+        for block in blocks:
+            if _clock(block) != self._clock:
+                if block.t0_ns < self.newest_ns:
+                    self._n_repeated += block.n_samples  # a grid that lies in the past
+                    continue
+                items += self._run(self._group.take_all())
+                self._n_repeated += self._group.n_samples_repeated
+                self._begin(_clock(block), block.i_first)
+            n_channel = self.channels.index(block.channel)
+            self._group.add(n_channel, block.i_first, self.modality.samples(block))
+        return items + self._run(self._group.take())
+
+    def _run(self, chunks: Iterable[Chunk]) -> list[Item]:
+        items: list[Item] = []
+        for chunk in chunks:
+            samples = chunk.samples if len(self.channels) > 1 else chunk.samples[0]
+            items += self._chain.process(samples, chunk.i_first)
+        return items
+
+    def to_bytes(self) -> bytes:
+        """Everything it remembers."""
+        return State(
+            kind=_KIND,
+            version=_VERSION,
+            scalars={
+                "modality": self.modality.name,
+                "device_id": self.device_id,
+                "channels": json.dumps(list(zip(self.channels, self.mdc_codes, strict=True))),
+                "epoch_ns": self._clock.epoch_ns,
+                "period_num_ns": self._clock.period_num_ns,
+                "period_den": self._clock.period_den,
+                "n_repeated": self._n_repeated,
+            },
+            children={"group": self._group.to_bytes(), "chain": self._chain.to_bytes()},
+        ).to_bytes()
+
+    @classmethod
+    def from_bytes(cls, state: bytes, modality: Modality) -> Stream:
+        """Continue where ``to_bytes`` stood; raises StateError."""
+        kept = State.from_bytes(state, kind=_KIND, version=_VERSION)
+        with translated_errors(_KIND):
+            clock = SampleClock(
+                epoch_ns=kept.integer("epoch_ns"),
+                period_num_ns=kept.integer("period_num_ns"),
+                period_den=kept.integer("period_den"),
+            )
+            channels = tuple(
+                (str(name), int(code)) for name, code in json.loads(kept.text("channels"))
+            )
+            restored = cls(modality, kept.text("device_id"), channels, clock, 0)
+        restored._n_repeated = kept.integer("n_repeated")
+        restored._group = ChannelGroup.from_bytes(kept.child("group"))
+        restored._chain = modality.restore(kept.child("chain"))
+        return restored
+
+
+def _clock(block: WaveformBlock) -> SampleClock:
+    return SampleClock(
+        epoch_ns=block.epoch_ns,
+        period_num_ns=block.period.ns_numerator,
+        period_den=block.period.ns_denominator,
+    )
+
+
+def _grid(block: WaveformBlock) -> tuple[str, SampleClock]:
+    return block.device_id, _clock(block)

@@ -1,0 +1,318 @@
+"""From ECG samples to beats, signal quality and heart rate: one or two leads of one subject."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from devices import codes
+from processors.dsp.r_peaks import RPeakDetector
+from processors.dsp.sample_clock import SampleClock
+from processors.dsp.state import State, translated_errors
+from processors.vitals import beat_class
+from processors.vitals.beat_class import BeatClassifier
+from processors.vitals.derived import Algorithm, Beat, BeatClass, Derived
+from processors.vitals.ecg_beats_kernel import N_FEATURES
+from processors.vitals.ecg_quality import Assessment, EcgQuality, best_assessments
+from processors.vitals.rate import AVERAGING, BeatRate
+from processors.vitals.reasons import NoValueReason
+
+_KIND = "ecg_chain"
+_VERSION = 2
+
+Floats = NDArray[np.float64]
+
+GRID_NS: Final = 1_000_000_000
+_N_FIELDS: Final = 5
+"""Of a beat in hand: index, certainty, height, level, class."""
+_DELAY_S: Final = 0.5
+
+BEATS: Final = Algorithm(
+    name="ecg_r_peaks",
+    version=1,
+    method="R peaks from one or two leads, their time refined to a fraction of a sample; the "
+    "interval is the difference of two such times.",
+    source="processors.dsp.r_peaks",
+    delay_s=_DELAY_S,
+    averaging="None: one value per beat.",
+    validity="From the second beat after the start or a gap on (first_beat); no interval spans a "
+    "gap. Its quality is the lower one of the two beats.",
+)
+HEART_RATE: Final = Algorithm(
+    name="ecg_heart_rate",
+    version=2,
+    method=f"{AVERAGING}. Withheld where the quality for a rate is low.",
+    source="IEC 60601-2-27 (the maker discloses the averaging rule)",
+    delay_s=_DELAY_S,
+    averaging=f"{AVERAGING}.",
+    validity="At least two intervals (warming_up, too_few_beats); a beat within the last 4 s "
+    "(asystole_suspected); electrodes on (lead_off), amplifier in range (saturated); quality for a "
+    "rate high, for some seconds after it was low (poor_signal).",
+)
+QUALITY: Final = Algorithm(
+    name="ecg_quality",
+    version=2,
+    method="Likelihood that no beat of the last 10 s is false and none was missed (for a rate), "
+    "that its intervals are right within 20 ms (for intervals): logistic functions of the likeness "
+    "of complexes, their height against what lies between them, and their timing.",
+    source="Orphanidou et al., IEEE J Biomed Health Inform 19:832-838 (2015); Moody, Muldrow and "
+    "Mark, Comput Cardiol 11:381-384 (1984)",
+    delay_s=_DELAY_S,
+    averaging="The last 10 s, each second.",
+    validity="Always a value; 0 where there is no signal.",
+)
+_MISSING: Final = Assessment(0.0, 0.0, NoValueReason.NO_SAMPLES, connected=False)
+
+
+class EcgChain:
+    """One or two leads of one subject: however the samples are cut, the same outputs.
+
+    They come in the order of ``t_ns``; at one instant first the beat, its interval and class, then
+    the qualities and the heart rate. These are given on whole seconds, as soon as all beats up to
+    them are known (about 0.5 s later). A gap in the sample index starts the chain anew: the first
+    whole second within it says NO_SAMPLES, and no interval spans it.
+
+    Parameters
+    ----------
+    fs_hz
+        Nominal sampling rate, 100..2000.
+    clock
+        Time of sample ``i``, counted since the start of the stream.
+    n_leads
+        One or two, sampled together.
+    """
+
+    def __init__(self, fs_hz: float, clock: SampleClock, n_leads: int = 1) -> None:
+        self._fs_hz = float(fs_hz)
+        self._clock = clock
+        self._n_leads = n_leads
+        self._detector = RPeakDetector(fs_hz, n_leads)
+        self._qualities = [EcgQuality(fs_hz) for _ in range(n_leads)]
+        self._classifier = BeatClassifier(fs_hz)
+        self._rate = BeatRate()
+        self._i_next: int | None = None
+        self._beats: Floats = np.zeros((0, _N_FIELDS))
+        self._beats_ns: list[int] = []
+        self._grid_ns = 0
+
+    @property
+    def watermark_ns(self) -> int:
+        """Every output before this time has been given."""
+        return self._clock.time_ns(self._detector.watermark)
+
+    def process(self, chunk_uv: NDArray[np.float64], i_first: int) -> list[Beat | Derived]:
+        """Take ``(n_samples,)`` or ``(n_leads, n_samples)`` in microvolt, from sample ``i_first``.
+
+        Samples that were there before are dropped; an index further on than expected is a gap.
+
+        Raises
+        ------
+        ValueError
+            A sample is not a finite number, or the number of leads is another one.
+        """
+        leads = np.array(chunk_uv, dtype=np.float64, ndmin=2)  # in C order, and ours
+        if leads.shape[0] != self._n_leads:
+            raise ValueError(f"{leads.shape[0]} leads were given, not {self._n_leads}")
+        if not np.isfinite(leads).all():
+            raise ValueError("a sample is not a finite number; leave out what was not measured")
+        i_next = i_first if self._i_next is None else self._i_next
+        fresh = leads[:, max(0, i_next - i_first) :]
+        if fresh.size == 0:
+            return []
+        outputs = self._pass_gap(max(i_first, i_next))
+        self._i_next = max(i_first, i_next) + fresh.shape[1]
+        self._keep(self._detector.process(fresh), fresh[0])
+        for quality, lead in zip(self._qualities, fresh, strict=True):
+            quality.process(lead)
+        i_end = self._detector.watermark
+        outputs += self._outputs_before(i_end)
+        for quality in self._qualities:
+            quality.forget_before(i_end)
+        return outputs
+
+    def _keep(self, found: NDArray[np.void], chunk_uv: Floats) -> None:
+        """Put beats in hand until the watermark has passed them; class by the first lead."""
+        classes = self._classifier.process(chunk_uv, found["i_r"])
+        if found.size == 0:
+            return
+        fresh = np.empty((found.size, _N_FIELDS))
+        for column, name in enumerate(("i_r", "certainty", "height_uv", "level_uv")):
+            fresh[:, column] = found[name]
+        fresh[:, -1] = classes
+        self._beats = np.concatenate((self._beats, fresh))
+        self._beats_ns += [self._time_ns(i_r) for i_r in found["i_r"].tolist()]
+
+    def _time_ns(self, i_sample: float) -> int:
+        """Time of a fraction of a sample."""
+        i_whole = int(i_sample)
+        rest = (i_sample - i_whole) * self._clock.period_num_ns / self._clock.period_den
+        return self._clock.time_ns(i_whole) + round(rest)
+
+    def _pass_gap(self, i_first: int) -> list[Beat | Derived]:
+        """End the stretch of samples before a gap and begin one at ``i_first``, if there is one."""
+        if i_first == self._i_next:
+            return []
+        outputs: list[Beat | Derived] = []
+        i_end = self._detector.i_next
+        self._keep(self._detector.skip(i_first - i_end), np.zeros(0))
+        self._classifier.skip(i_first - i_end)
+        start_ns = self._clock.time_ns(i_first)
+        if self._i_next is not None:
+            outputs += self._outputs_before(i_end)
+            if self._grid_ns < start_ns:
+                self._add_second(_MISSING, outputs)
+        for quality in self._qualities:
+            quality.reset(i_first)
+        self._rate.reset(start_ns)
+        self._grid_ns = -(-start_ns // GRID_NS) * GRID_NS
+        return outputs
+
+    def _outputs_before(self, i_end: int) -> list[Beat | Derived]:
+        """Everything that is certain once all beats before sample ``i_end`` are known."""
+        end_ns = self._clock.time_ns(i_end)
+        ends_ns = range(self._grid_ns, end_ns, GRID_NS)
+        n_beats = bisect_left(self._beats_ns, end_ns)
+        if not ends_ns and not n_beats:
+            return []
+        beats_ns, self._beats_ns = self._beats_ns[:n_beats], self._beats_ns[n_beats:]
+        beats, self._beats = self._beats[:n_beats], self._beats[n_beats:]
+        n_before = [bisect_right(beats_ns, t_ns) for t_ns in ends_ns]
+        qualities, assessments = self._judge(beats, ends_ns, n_before)
+        found = list(zip(beats_ns, qualities, beats.tolist(), strict=True))
+        outputs: list[Beat | Derived] = []
+        n = 0
+        for n_next, judged in zip(n_before, assessments, strict=True):
+            self._add_beats(found[n:n_next], outputs)
+            self._add_second(judged, outputs)
+            n = n_next
+        self._add_beats(found[n:], outputs)
+        return outputs
+
+    def _judge(
+        self, beats: Floats, ends_ns: range, n_before: list[int]
+    ) -> tuple[list[list[float]], list[Assessment]]:
+        """Quality of each beat and of each second; of two leads, the better one's."""
+        # In C order whatever their size: for each other order the kernel would be compiled anew.
+        ends = np.empty((len(ends_ns), 2), dtype=np.int64)
+        ends[:, 0] = [self._clock.index_at_or_after(t_ns + 1) for t_ns in ends_ns]
+        ends[:, 1] = n_before
+        places = np.ascontiguousarray(beats[:, :2])
+        said = [quality.judge(places, ends) for quality in self._qualities]
+        of_beats = np.max([of_beats[:, N_FEATURES:] for of_beats, _ in said], axis=0)
+        return of_beats.tolist(), best_assessments([of_seconds for _, of_seconds in said])
+
+    def _add_beats(
+        self, found: list[tuple[int, list[float], list[float]]], outputs: list[Beat | Derived]
+    ) -> None:
+        for t_ns, (quality, of_interval), (_, _, height_uv, level_uv, kind) in found:
+            interval_s = self._rate.add_beat(t_ns)
+            outputs.append(
+                Beat(
+                    t_ns=t_ns,
+                    interval_s=interval_s,
+                    beat_class=BeatClass(int(kind)),
+                    quality=quality,
+                    height=height_uv,
+                    level=level_uv,
+                )
+            )
+            outputs.append(
+                Derived(
+                    quantity=codes.RR_INTERVAL,
+                    algorithm=BEATS,
+                    t_ns=t_ns,
+                    value=None if interval_s is None else 1e3 * interval_s,
+                    reason=NoValueReason.FIRST_BEAT if interval_s is None else None,
+                    quality=of_interval,
+                )
+            )
+            outputs.append(
+                Derived(
+                    quantity=codes.BEAT_CLASS,
+                    algorithm=beat_class.ALGORITHM,
+                    t_ns=t_ns,
+                    value=kind,
+                    quality=quality,
+                )
+            )
+
+    def _add_second(self, judged: Assessment, outputs: list[Beat | Derived]) -> None:
+        t_ns = self._grid_ns
+        self._grid_ns += GRID_NS
+        if not judged.connected:
+            self._rate.reset(t_ns)  # no interval spans it
+        rate, reason, age_s = self._rate.at(t_ns)
+        if not judged.connected or reason is None:
+            reason = judged.reason
+        for quantity, quality in (
+            (codes.SIGNAL_QUALITY, judged.rate_quality),
+            (codes.INTERVAL_QUALITY, judged.interval_quality),
+        ):
+            outputs.append(
+                Derived(
+                    quantity=quantity, algorithm=QUALITY, t_ns=t_ns, value=quality, quality=quality
+                )
+            )
+        outputs.append(
+            Derived(
+                quantity=codes.HEART_RATE,
+                algorithm=HEART_RATE,
+                t_ns=t_ns,
+                value=rate if reason is None else None,
+                reason=reason,
+                quality=judged.rate_quality,
+                age_s=age_s,
+            )
+        )
+
+    def to_bytes(self) -> bytes:
+        """Everything the chain remembers."""
+        return State(
+            kind=_KIND,
+            version=_VERSION,
+            scalars={
+                "fs_hz": self._fs_hz,
+                "n_leads": self._n_leads,
+                "epoch_ns": self._clock.epoch_ns,
+                "period_num_ns": self._clock.period_num_ns,
+                "period_den": self._clock.period_den,
+                "i_next": self._i_next,
+                "grid_ns": self._grid_ns,
+            },
+            arrays={
+                "beats": self._beats,
+                "beats_ns": np.array(self._beats_ns, dtype=np.int64),
+            },
+            children={
+                "detector": self._detector.to_bytes(),
+                "classifier": self._classifier.to_bytes(),
+                "rate": self._rate.to_bytes(),
+                **{f"quality_{n}": part.to_bytes() for n, part in enumerate(self._qualities)},
+            },
+        ).to_bytes()
+
+    @classmethod
+    def from_bytes(cls, state: bytes) -> EcgChain:
+        """Continue where ``to_bytes`` stood; raises StateError."""
+        kept = State.from_bytes(state, kind=_KIND, version=_VERSION)
+        with translated_errors(_KIND):
+            clock = SampleClock(
+                epoch_ns=kept.integer("epoch_ns"),
+                period_num_ns=kept.integer("period_num_ns"),
+                period_den=kept.integer("period_den"),
+            )
+            restored = cls(kept.number("fs_hz"), clock, kept.integer("n_leads"))
+        restored._i_next = kept.optional_integer("i_next")
+        restored._grid_ns = kept.integer("grid_ns")
+        restored._beats_ns = kept.int_array("beats_ns").tolist()
+        restored._beats = kept.float_array("beats", (len(restored._beats_ns), _N_FIELDS))
+        restored._detector = RPeakDetector.from_bytes(kept.child("detector"))
+        restored._classifier = BeatClassifier.from_bytes(kept.child("classifier"))
+        restored._rate = BeatRate.from_bytes(kept.child("rate"))
+        restored._qualities = [
+            EcgQuality.from_bytes(kept.child(f"quality_{n}")) for n in range(restored._n_leads)
+        ]
+        return restored
