@@ -20,6 +20,8 @@ class Summary:
     channels: tuple[str, ...]
     left_out: tuple[str, ...]
     """Signals that the pipeline has no use for."""
+    missing_s: dict[str, float]
+    """Seconds without a value, by signal; only of those that miss some."""
     n_events: dict[str, int]
     """By annotator."""
     n_observations: dict[str, int]
@@ -38,6 +40,7 @@ class Summary:
             "start": "2000-01-01T00:00:00Z",
             "channels": list(self.channels),
             "left_out": list(self.left_out),
+            "missing_s": {name: _rounded(one) for name, one in self.missing_s.items()},
             "events": self.n_events,
             "observations": self.n_observations,
             "heart_rate_coverage": _rounded(self.heart_rate_coverage),
@@ -57,9 +60,11 @@ class Summary:
                 f"shown {100 * self.heart_rate_coverage:.1f} %"
             )
         left_out = f"; not used: {', '.join(self.left_out)}" if self.left_out else ""
+        missing = ", ".join(f"{name} {one:.1f} s" for name, one in self.missing_s.items())
+        no_value = f"; without a value: {missing}" if missing else ""
         return (
             f"{self.record:12s} {self.duration_s:8.0f} s  {events}; {rate}; "
-            f"{self.cpu_s:.1f} s CPU{left_out}"
+            f"{self.cpu_s:.1f} s CPU{no_value}{left_out}"
         )
 
 

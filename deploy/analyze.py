@@ -1,5 +1,7 @@
 """``chevet analyze``: recordings through the same pipeline as live signals, no broker between."""
 
+import errno
+import os
 import sys
 import time
 from collections import Counter
@@ -14,19 +16,21 @@ from deploy.analysis_summary import Summary, Tally
 from deploy.annotation_marks import EVENT_KINDS, Marks
 from deploy.observation_files import ObservationTable, TableFormat
 from deploy.wfdb_files import WfdbFileError, read_header, write_annotations
-from ingest.errors import RecordingError
-from ingest.frame import NS_PER_S, Frame, WaveformBlock
+from ingest.errors import RecordError, RecordingError
+from ingest.frame import N_SAMPLES_MAX, NS_PER_S, Frame, WaveformBlock
 from ingest.observation import Observation
 from ingest.recording import Recording, Signal, open_recording
 from ingest.replay import ReplayPlan, frames_of, unknown_signals
 from processors.pipeline import SubjectPipeline
 
 EPOCH_NS: Final = 946_684_800 * NS_PER_S
-"""2000-01-01T00:00:00Z: when every record begins. Many records do not say when they were taken, and
-the same record must give the same file."""
+"""2000-01-01T00:00:00Z: when every record begins, whatever its header says. Many records do not say
+when they were taken, some say it in local time or moved by decades, and the same record must give
+the same file: what relates to the clock on the wall is for the reader to add."""
 
 FRAME_S: Final = Fraction(10)
-"""Outputs do not depend on how the samples are cut; long Frames cost less."""
+"""Outputs do not depend on how the samples are cut; long Frames cost less. Where so much would be
+more than a Frame may hold, they are shorter."""
 
 GAP_S: Final = 60
 """What is behind the end of a record is a gap: it makes the pipeline say what it still knows."""
@@ -68,6 +72,8 @@ def analyze(
 ) -> Summary:
     """Analyze one record and write its files; each of them is there completely or not at all.
 
+    A run that fails or is interrupted leaves nothing of the record it was at.
+
     Parameters
     ----------
     spec
@@ -77,24 +83,26 @@ def analyze(
 
     Raises
     ------
-    RecordingError, WfdbFileError
+    RecordingError, RecordError, WfdbFileError
         The record, or the choice of its signals.
     OSError
         A file cannot be written.
     """
     began_s = time.process_time()
-    recording = chosen(open_recording(spec), options)
+    recording = chosen(open_recording(spec, beats=False), options)
     fs_hz = frame_rate_hz(spec, recording)
     end_ns = EPOCH_NS + round(recording.duration_s * NS_PER_S)
     n_samples = round(recording.duration_s * fs_hz)
     marks = Marks(start_ns=EPOCH_NS, fs_hz=fs_hz, n_samples=n_samples)
     tally = Tally()
     files: list[str] = []
+    for folder in (options.annotations, options.observations):
+        if folder is not None:
+            _prepare(folder)
     with ExitStack() as undo:
         takers = [marks.add, tally.add]
         if options.observations is not None:
             path = options.observations / f"{recording.name}.{options.table_format}"
-            options.observations.mkdir(parents=True, exist_ok=True)
             table = undo.enter_context(ObservationTable(path, start_ns=EPOCH_NS))
             takers.append(table.add)
             files.append(str(path))
@@ -102,13 +110,18 @@ def analyze(
             if observation.t_ns <= end_ns:
                 for take in takers:
                     take(observation)
-    if options.annotations is not None:
-        files += _write_marks(options.annotations, recording, marks, fs_hz)
+        if options.annotations is not None:
+            files += _write_marks(options.annotations, recording, marks, fs_hz)
     return Summary(
         record=recording.name,
         duration_s=recording.duration_s,
         channels=tuple(signal.name for signal in recording.signals),
         left_out=tuple(unknown_signals(recording)),
+        missing_s={
+            signal.name: float(signal.n_missing / signal.sampling_rate)
+            for signal in recording.signals
+            if signal.missing
+        },
         n_events={kind: marks.n_events(kind) for kind in _annotators(recording)},
         n_observations=dict(sorted(tally.n_observations.items())),
         heart_rate_coverage=tally.coverage,
@@ -118,13 +131,20 @@ def analyze(
     )
 
 
+def _prepare(folder: Path) -> None:
+    """Make a folder; what cannot be written is said before a night of samples is processed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+
+
 def chosen(recording: Recording, options: AnalyzeOptions) -> Recording:
     """Keep the signals that are asked for; what a monitor showed is a reference, never an input.
 
     Raises
     ------
     RecordingError
-        There is no such signal.
+        There is no such signal, or none of those that are left is one that can be analyzed.
     """
     signals = list(recording.signals)
     names = ", ".join(f"{i} {signal.name}" for i, signal in enumerate(signals))
@@ -140,7 +160,14 @@ def chosen(recording: Recording, options: AnalyzeOptions) -> Recording:
                 f"{recording.name} has no ECG lead called {' or '.join(options.leads)}; "
                 f"it has {names}"
             )
-    return replace(recording, signals=tuple(kept), numerics={})
+    wanted = replace(recording, signals=tuple(kept), numerics={})
+    if len(unknown_signals(wanted)) == len(kept):
+        raise RecordingError(
+            f"{recording.name} has no signal that can be analyzed among "
+            f"{', '.join(signal.name for signal in kept)}: needed is an ECG, a plethysmogram, "
+            "respiration or an acceleration"
+        )
+    return wanted
 
 
 def _is_wanted(signal: Signal, leads: tuple[str, ...]) -> bool:
@@ -161,16 +188,23 @@ def observations_of(
 ) -> Iterator[Observation]:
     """Run a recording through the pipeline, as the worker would, in order of delivery."""
     pipeline = SubjectPipeline(recording.name)
+    frame_s = _frame_s(recording)
     plan = ReplayPlan(
-        subject_id=recording.name, agent_id="analyze", start_ns=EPOCH_NS, frame_s=FRAME_S
+        subject_id=recording.name, agent_id="analyze", start_ns=EPOCH_NS, frame_s=frame_s
     )
     sequence = 0
     for frame in frames_of(recording, plan):
         yield from _observations(pipeline, frame)
         sequence = frame.sequence + 1
         if on_progress is not None:
-            on_progress(min(1.0, sequence * float(FRAME_S) / recording.duration_s))
+            on_progress(min(1.0, sequence * float(frame_s) / recording.duration_s))
     yield from _observations(pipeline, _frame_behind(recording, plan, sequence))
+
+
+def _frame_s(recording: Recording) -> Fraction:
+    """Give the length of a Frame; half of what it may hold leaves room for rounding."""
+    n_per_s = sum((signal.sampling_rate for signal in recording.signals), Fraction(0))
+    return min(FRAME_S, Fraction(N_SAMPLES_MAX, 2) / n_per_s)
 
 
 def _observations(pipeline: SubjectPipeline, frame: Frame) -> Iterator[Observation]:
@@ -181,7 +215,7 @@ def _observations(pipeline: SubjectPipeline, frame: Frame) -> Iterator[Observati
 
 def _frame_behind(recording: Recording, plan: ReplayPlan, sequence: int) -> Frame:
     """Make a Frame with one sample of each channel, a minute behind the record's last."""
-    last = [replace(signal, counts=signal.counts[-1:]) for signal in recording.signals]
+    last = [replace(one, counts=one.counts[-1:], missing=()) for one in recording.signals]
     frame = next(frames_of(replace(recording, signals=tuple(last)), plan))
     behind_ns = round((recording.duration_s + GAP_S) * NS_PER_S)
     blocks: list[WaveformBlock] = []
@@ -198,7 +232,6 @@ def _annotators(recording: Recording) -> list[str]:
 
 
 def _write_marks(folder: Path, recording: Recording, marks: Marks, fs_hz: float) -> list[str]:
-    folder.mkdir(parents=True, exist_ok=True)
     written: list[str] = []
     for annotator in _annotators(recording):
         path = folder / f"{recording.name}.{annotator}"
@@ -239,10 +272,12 @@ def run(
         except (RecordingError, WfdbFileError) as error:
             progress(f"{head} failed\n")
             failures.append(str(error))
+        except RecordError as error:
+            progress(f"{head} failed\n")
+            failures.append(f"{spec}: {error}")
         except OSError as error:
             progress(f"{head} failed\n")
-            failures.append(
-                f"{Path(spec).name}: {error.filename}: {error.strerror}; is there room, and may "
-                "you write there?"
-            )
+            # A full disk, and pyarrow, do not say which file it was.
+            what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+            failures.append(f"{spec}: {what}; is there room, and may you write there?")
     return summaries, failures

@@ -4,9 +4,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from devices import codes
+from ingest.frame import NS_PER_S
 from ingest.observation import Observation
 from processors.scoring.annotations import SYMBOLS, Annotation
 from processors.scoring.tracks import LABEL_OF
+from processors.vitals import ecg
+from processors.vitals.reasons import NoValueReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,15 @@ _SUSPECTED: Final = "_suspected"
 _UNKNOWN_CLASS: Final = "N"
 """A beat whose class nobody has looked at."""
 
+SHUTDOWN: Final = 0x33
+"""Subtype of a ``~``: noise and no signal on the first two channels. Comparators take it for "no
+channel can be read" whatever the number of channels."""
+READABLE: Final = 0
+_NO_SIGNAL: Final = frozenset({NoValueReason.NO_SAMPLES, NoValueReason.LEAD_OFF})
+_SILENCE_NS: Final = 3 * NS_PER_S
+"""Later than this after the start of a record a first heart rate, or the statement that there is
+none yet, means that there was no signal before."""
+
 
 class Marks:
     """What the annotation files of one record will say.
@@ -65,6 +77,7 @@ class Marks:
         self._others: list[Annotation] = []
         self._active: dict[str, bool] = {}
         self._rhythm: str | None = None
+        self._is_shut_down: bool | None = None
 
     def add(self, observation: Observation) -> None:
         """Take the next observation, in order of time."""
@@ -75,6 +88,18 @@ class Marks:
             self._symbols[observation.t_ns] = SYMBOLS.get(round(observation.value), "Q")
         elif name.endswith(_SUSPECTED):
             self._suspect(observation)
+        elif observation.algorithm == ecg.HEART_RATE.name:
+            self._mark_shutdown(observation)
+
+    def _mark_shutdown(self, second: Observation) -> None:
+        """Mark where every lead is off or missing, to the second, and where it is so no more."""
+        if self._is_shut_down is None and second.t_ns - self._start_ns > _SILENCE_NS:
+            self._mark(self._start_ns, "~", subtype=SHUTDOWN)
+            self._is_shut_down = True
+        is_shut_down = second.reason in _NO_SIGNAL
+        if is_shut_down != bool(self._is_shut_down):
+            self._mark(second.t_ns, "~", subtype=SHUTDOWN if is_shut_down else READABLE)
+        self._is_shut_down = is_shut_down
 
     def _suspect(self, observation: Observation) -> None:
         """Mark where a suspicion begins and ends; without a judgement there is none."""
@@ -92,8 +117,9 @@ class Marks:
         else:
             self._mark(observation.t_ns, '"', f"{name} {'begins' if active else 'ends'}")
 
-    def _mark(self, t_ns: int, symbol: str, aux: str = "") -> None:
-        self._others.append(Annotation(sample=self._sample(t_ns), symbol=symbol, aux=aux))
+    def _mark(self, t_ns: int, symbol: str, aux: str = "", *, subtype: int = 0) -> None:
+        sample = self._sample(t_ns)
+        self._others.append(Annotation(sample=sample, symbol=symbol, subtype=subtype, aux=aux))
 
     def _sample(self, t_ns: int) -> int:
         return round((t_ns - self._start_ns) * self._fs_hz / 1e9)

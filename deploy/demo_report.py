@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from deploy.readback import Series, Stored
 from ingest.recording import Recording
-from processors.vitals import ecg
+from processors.vitals import ecg, ppg
 from processors.vitals.readings import DEVICE_READING
 
 NS_PER_S: Final = 1_000_000_000
@@ -175,6 +175,7 @@ def compare_rate(stored: Stored, subject: str, recording: Recording, start_ns: i
 
 _RATES: Final = (
     ("heart_rate", ecg.HEART_RATE.name),
+    ("pulse_rate", ppg.PULSE_RATE.name),
     ("pulse_rate", DEVICE_READING.name),
 )
 """What is held against the reference: the first of these that the subject has."""

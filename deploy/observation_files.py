@@ -3,6 +3,7 @@
 import csv
 import math
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal, TextIO
@@ -55,9 +56,8 @@ class ObservationTable:
         self._path = path
         self._start_ns = start_ns
         self._rows: list[tuple[object, ...]] = []
-        aside = aside_of(path)
-        self._writer = _ParquetRows(aside) if path.suffix == ".parquet" else _CsvRows(aside)
-        self._aside = aside
+        self._aside = aside_of(path)
+        self._writer = (_ParquetRows if path.suffix == ".parquet" else _CsvRows)(self._aside)
 
     def add(self, observation: Observation) -> None:
         """Append one row."""
@@ -93,12 +93,14 @@ class ObservationTable:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if kind is None:
-            self._flush()
-            self._writer.close()
-            self._aside.replace(self._path)
-        else:
-            self._writer.close()
+        # Whatever happens, also to the last rows or to the disk: nothing is left half written.
+        try:
+            with closing(self._writer):
+                if kind is None:
+                    self._flush()
+            if kind is None:
+                self._aside.replace(self._path)
+        finally:
             self._aside.unlink(missing_ok=True)
 
 

@@ -135,7 +135,7 @@ async def run_replay(
     ------
     IngestError
     """
-    recording = open_recording(record)
+    recording = open_recording(record, beats=False)
     for name in unknown_signals(recording):
         log.warning("signal_left_out", signal=name, why="no code for its kind")
     plan = ReplayPlan(

@@ -79,8 +79,11 @@ def write_annotations(path: Path, annotations: Iterable[Annotation], fs_hz: floa
     OSError
     """
     aside = aside_of(path)
-    aside.write_bytes(encode_annotations(annotations, fs_hz))
-    aside.replace(path)
+    try:
+        aside.write_bytes(encode_annotations(annotations, fs_hz))
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def aside_of(path: Path) -> Path:

@@ -18,6 +18,7 @@ from ingest.codec import encode_frame
 from ingest.frame import NS_PER_S, Frame, Reading, SamplePeriod, WaveformBlock
 from ingest.kafka import Producer
 from ingest.recording import Numeric, Recording, Signal
+from ingest.signal_kinds import ACCELERATIONS, axis_of, is_raw_light
 from ingest.topics import FRAMES
 
 BATCH_FRAMES: Final = 100
@@ -40,9 +41,7 @@ _LEADS: Final = MappingProxyType(
         "V6": codes.ECG_V6,
     }
 )
-_KINDS: Final = MappingProxyType(
-    {"ecg": codes.ECG, "pleth": codes.PLETH, "resp": codes.RESPIRATION_IMPEDANCE}
-)
+_AXES: Final = MappingProxyType({"x": codes.ACC_X, "y": codes.ACC_Y, "z": codes.ACC_Z})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,14 +60,23 @@ class ReplayPlan:
 
 def quantity_of(signal: Signal) -> codes.Quantity | None:
     """Name what a recorded signal is; None where the table of codes does not know it."""
-    if signal.kind == "ecg":
-        return _LEADS.get(signal.name.upper(), codes.ECG)
-    return _KINDS.get(signal.kind)
+    match signal.kind:
+        case "ecg":
+            return _LEADS.get(signal.name.upper(), codes.ECG)
+        case "pleth":
+            return codes.PPG if is_raw_light(signal.name) else codes.PLETH
+        case "resp":
+            return codes.RESPIRATION_IMPEDANCE
+        case "acc" if signal.unit in ACCELERATIONS:
+            return _AXES.get(axis_of(signal.name) or "")
+        case _:
+            return None
 
 
 def frames_of(recording: Recording, plan: ReplayPlan) -> Iterator[Frame]:
     """Cut a recording into Frames, in order of time.
 
+    Where a signal has no value there is no sample: a block ends before, another begins behind.
     Signals whose kind has no code are left out: name them with ``unknown_signals``. Numerics that
     are later than the last sample are left out too.
     """
@@ -76,33 +84,53 @@ def frames_of(recording: Recording, plan: ReplayPlan) -> Iterator[Frame]:
     limit_s = max(signal.duration for signal in recording.signals)
     if plan.seconds_max is not None:
         limit_s = min(limit_s, Fraction(plan.seconds_max))
-    known = list(_known_channels(recording))
+    channels = list(_known_channels(recording))
     for sequence in range(-(-limit_s // plan.frame_s)):
         begin_s = sequence * plan.frame_s
         end_s = min(begin_s + plan.frame_s, limit_s)
-        blocks = [
-            _block(device_id, channel, signal, quantity, plan, begin_s, end_s)
-            for channel, signal, quantity in known
-        ]
         yield Frame(
             subject_id=plan.subject_id,
             agent_id=plan.agent_id,
             sequence=sequence,
-            waveforms=tuple(block for block in blocks if block is not None),
+            waveforms=tuple(
+                block
+                for channel in channels
+                for block in _blocks(device_id, channel, plan.start_ns, begin_s, end_s)
+            ),
             readings=tuple(_readings(device_id, recording, plan, begin_s, end_s)),
         )
 
 
-def _known_channels(recording: Recording) -> Iterator[tuple[str, Signal, codes.Quantity]]:
+@dataclass(frozen=True, slots=True)
+class _Channel:
+    name: str
+    signal: Signal
+    quantity: codes.Quantity
+
+
+def _known_channels(recording: Recording) -> Iterator[_Channel]:
     """Name each channel once: in some recordings both leads are called ``ECG``."""
     n_of_name: Counter[str] = Counter()
     for signal in recording.signals:
         quantity = quantity_of(signal)
         if quantity is None:
             continue
-        name = f"ecg/{signal.name}" if signal.kind == "ecg" else signal.name
+        name = _channel_name(signal)
         n_of_name[name] += 1
-        yield (name if n_of_name[name] == 1 else f"{name}#{n_of_name[name]}"), signal, quantity
+        if n_of_name[name] > 1:
+            name = f"{name}#{n_of_name[name]}"
+        yield _Channel(name, signal, quantity)
+
+
+def _channel_name(signal: Signal) -> str:
+    """Name a channel as those of sensors are named."""
+    if signal.kind == "ecg":
+        return f"ecg/{signal.name}"
+    if signal.kind == "acc":
+        return f"acc/{axis_of(signal.name)}"
+    lowered = signal.name.lower()
+    is_named = signal.kind != "pleth" or "ppg" in lowered or "pleth" in lowered
+    return signal.name if is_named else f"ppg/{signal.name}"
 
 
 def unknown_signals(recording: Recording) -> list[str]:
@@ -110,34 +138,28 @@ def unknown_signals(recording: Recording) -> list[str]:
     return [signal.name for signal in recording.signals if quantity_of(signal) is None]
 
 
-def _block(
-    device_id: str,
-    channel: str,
-    signal: Signal,
-    quantity: codes.Quantity,
-    plan: ReplayPlan,
-    begin_s: Fraction,
-    end_s: Fraction,
-) -> WaveformBlock | None:
+def _blocks(
+    device_id: str, channel: _Channel, start_ns: int, begin_s: Fraction, end_s: Fraction
+) -> Iterator[WaveformBlock]:
     # Sample i belongs to the Frame in whose half-open interval its time lies.
-    i_first = -(-begin_s * signal.sampling_rate // 1)
-    i_end = min(-(-end_s * signal.sampling_rate // 1), signal.counts.size)
-    if i_first >= i_end:
-        return None
+    signal = channel.signal
+    i_begin = int(-(-begin_s * signal.sampling_rate // 1))
+    i_end = min(int(-(-end_s * signal.sampling_rate // 1)), signal.n_samples)
     period = Fraction(NS_PER_S) / signal.sampling_rate
     exact = SamplePeriod(ns_numerator=period.numerator, ns_denominator=period.denominator)
-    return WaveformBlock(
-        device_id=device_id,
-        channel=channel,
-        mdc_code=quantity.mdc,
-        unit=signal.unit,
-        scale=signal.scale,
-        offset=signal.offset,
-        i_first=int(i_first),
-        t0_ns=plan.start_ns + exact.offset_ns(int(i_first)),
-        period=exact,
-        counts=signal.counts[int(i_first) : int(i_end)],
-    )
+    for i_first, i_behind in signal.present(i_begin, i_end):
+        yield WaveformBlock(
+            device_id=device_id,
+            channel=channel.name,
+            mdc_code=channel.quantity.mdc,
+            unit=signal.unit,
+            scale=signal.scale,
+            offset=signal.offset,
+            i_first=i_first,
+            t0_ns=start_ns + exact.offset_ns(i_first),
+            period=exact,
+            counts=signal.counts[i_first:i_behind],
+        )
 
 
 def _readings(

@@ -14,13 +14,16 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.recording import Recording
+from ingest.errors import RecordingError
+from ingest.recording import Recording, SignalKind
 
 NS_PER_S: Final = 1_000_000_000
 RR_TICKS_PER_S: Final = 1024
 """The Heart Rate service states RR intervals in 1/1024 s."""
 _RR_TICKS_MAX: Final = 0xFFFF
 _SLEEP_S_MAX: Final = 3600.0
+_PLAYED: Final[tuple[SignalKind, ...]] = ("ecg", "pleth")
+"""Of each kind sensors play the first signal."""
 
 
 class Clock(Protocol):
@@ -244,6 +247,11 @@ class Body:
     """The person whom sensors are worn by: one recording, begun at one instant.
 
     Sensors of one body share the instant, so that what was recorded together is played together.
+
+    Raises
+    ------
+    RecordingError
+        A value is missing in a signal that sensors play: a sensor always measures something.
     """
 
     recording: Recording
@@ -251,6 +259,19 @@ class Body:
     """When the recording begins, UTC, nanoseconds since 1970."""
     loops: bool = True
     """Whether it begins again at its end."""
+
+    def __post_init__(self) -> None:
+        for signal in map(self.recording.first, _PLAYED):
+            if signal is None or not signal.missing:
+                continue
+            begin, end = signal.missing[0]
+            raise RecordingError(
+                f"recording {self.recording.name}: signal {signal.name} has {signal.n_missing} of "
+                f"{signal.n_samples} samples without a value, the first from "
+                f"{float(begin / signal.sampling_rate):.3f} s to "
+                f"{float(end / signal.sampling_rate):.3f} s; a sensor cannot play it: choose "
+                "another record, cut one out of it, or run chevet analyze or replay on it"
+            )
 
     def elapsed_s(self, t_ns: int) -> float:
         """Return the time since the recording began, loops included."""

@@ -61,7 +61,7 @@ class EcgRecord:
 def mitdb(folder: Path) -> Iterator[EcgRecord]:
     """Give every record that is there, both leads."""
     for path in sorted((folder / "mitdb").glob("*.atr")):
-        recording = replace(open_recording(str(path.with_suffix(""))), numerics={})
+        recording = replace(open_recording(str(path.with_suffix("")), beats=False), numerics={})
         yield EcgRecord(path.stem, recording, read_annotations(path).annotations)
 
 
@@ -72,10 +72,10 @@ def single_lead(recording: Recording) -> Recording:
 
 def nstdb(folder: Path, snr_db: int) -> Iterator[EcgRecord]:
     """Rebuild the noise stress test of one signal-to-noise ratio, channel 0."""
-    noise = open_recording(str(folder / "nstdb" / "em")).signals[0].physical()
+    noise = open_recording(str(folder / "nstdb" / "em"), beats=False).signals[0].physical()
     for name in NSTDB_RECORDS:
         path = folder / "mitdb" / f"{name}.atr"
-        clean = open_recording(str(path.with_suffix("")))
+        clean = open_recording(str(path.with_suffix("")), beats=False)
         annotations = read_annotations(path).annotations
         signal = clean.signals[0]
         track = beat_track(annotations)
@@ -187,7 +187,7 @@ def rates_of_events(times_s: Floats, begins_s: Floats) -> Floats:
 def bidmc(folder: Path) -> Iterator[MonitorRecord]:
     """Give every recording that is there."""
     for header in sorted((folder / "bidmc").glob("bidmc*.hea")):
-        recording = open_recording(str(header.with_suffix("")))
+        recording = open_recording(str(header.with_suffix("")), beats=False)
         rate = recording.signals[0].sampling_rate
         yield MonitorRecord(header.stem, recording, _breaths(folder, header.stem, rate))
 

