@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from devices import codes
 from ingest.frame import NS_PER_S
@@ -29,11 +29,17 @@ are more: all of them go into each state."""
 Item = Beat | Derived
 
 
+class _Said(NamedTuple):
+    modality: str
+    source: str
+    item: Item
+
+
 class CrossStep(Protocol):
     """One derived value from several streams."""
 
-    def add(self, source: str, item: Item) -> None:
-        """Take what a stream said; in order of time."""
+    def add(self, modality: str, source: str, item: Item, /) -> None:
+        """Take what a stream, or a step before this one, said; in order of time."""
         ...
 
     def at(self, t_ns: int) -> Sequence[Derived]:
@@ -48,19 +54,19 @@ class CrossStep(Protocol):
 class AcrossSources:
     """Holds what the streams said until all have passed a second, then asks the steps.
 
-    What a step says the steps after it hear too, under the name of its algorithm.
+    What a step says the steps after it hear too: of no modality, from its algorithm.
     """
 
     def __init__(self, steps: Sequence[CrossStep]) -> None:
         self._steps = steps
-        self._pending: list[tuple[str, Item]] = []
+        self._pending: list[_Said] = []
         self._next_ns: int | None = None
         self._floor_ns = 0  # seconds before it have been judged
         self._heard_ns = 0
 
-    def add(self, source: str, items: Iterable[Item]) -> None:
+    def add(self, modality: str, source: str, items: Iterable[Item]) -> None:
         """Take what a stream said, in order of time."""
-        self._pending += [(source, item) for item in items]
+        self._pending += [_Said(modality, source, item) for item in items]
 
     def advance(self, end_ns: int) -> list[Derived]:
         """Judge all whole seconds before ``end_ns``."""
@@ -68,8 +74,8 @@ class AcrossSources:
         said: list[Derived] = []
         n_fed = self._feed_late()
         while (t_ns := self._second(n_fed, end_ns)) is not None:
-            while n_fed < len(self._pending) and self._pending[n_fed][1].t_ns <= t_ns:
-                self._feed(*self._pending[n_fed])
+            while n_fed < len(self._pending) and self._pending[n_fed].item.t_ns <= t_ns:
+                self._feed(self._pending[n_fed])
                 self._heard_ns = t_ns
                 n_fed += 1
             said += self._judge(t_ns)
@@ -81,23 +87,25 @@ class AcrossSources:
     def _feed_late(self) -> int:
         """Feed what belongs to seconds that have been judged; that begins no new ones."""
         n_late = 0
-        for source, item in self._pending:
-            if item.t_ns > self._floor_ns - NS_PER_S:
+        for said in self._pending:
+            if said.item.t_ns > self._floor_ns - NS_PER_S:
                 break
-            self._feed(source, item)
+            self._feed(said)
             n_late += 1
         return n_late
 
     def _second(self, n_fed: int, end_ns: int) -> int | None:
         """Give the next second to be judged; None: not yet."""
         if self._next_ns is None and n_fed < len(self._pending):
-            t_ns = self._pending[n_fed][1].t_ns
+            t_ns = self._pending[n_fed].item.t_ns
+            if t_ns >= end_ns:  # something earlier may still come
+                return None
             self._next_ns = max(self._floor_ns, -(-t_ns // NS_PER_S) * NS_PER_S)
         return self._next_ns if self._next_ns is not None and self._next_ns < end_ns else None
 
-    def _feed(self, source: str, item: Item) -> None:
+    def _feed(self, said: _Said) -> None:
         for step in self._steps:
-            step.add(source, item)
+            step.add(said.modality, said.source, said.item)
 
     def _judge(self, t_ns: int) -> list[Derived]:
         said: list[Derived] = []
@@ -105,7 +113,7 @@ class AcrossSources:
             found = step.at(t_ns)
             for later in self._steps[n + 1 :]:
                 for one in found:
-                    later.add(one.algorithm.name, one)
+                    later.add("", one.algorithm.name, one)
             said += found
         return said
 
@@ -118,7 +126,9 @@ class AcrossSources:
                 "next_ns": self._next_ns,
                 "floor_ns": self._floor_ns,
                 "heard_ns": self._heard_ns,
-                "pending": json.dumps([[source, *_row(item)] for source, item in self._pending]),
+                "pending": json.dumps(
+                    [[s.modality, s.source, *_row(s.item)] for s in self._pending]
+                ),
             },
             children={str(n): step.to_bytes() for n, step in enumerate(self._steps)},
         ).to_bytes()
@@ -138,13 +148,15 @@ class AcrossSources:
         restored._heard_ns = kept.integer("heard_ns")
         with translated_errors(_KIND):
             rows = json.loads(kept.text("pending"))
-            restored._pending = [(str(row[0]), _item(row[1:], algorithms)) for row in rows]
+            restored._pending = [
+                _Said(str(modality), str(source), _item(row, algorithms))
+                for modality, source, *row in rows
+            ]
         return restored
 
 
-def _order(pending: tuple[str, Item]) -> tuple[int, str, int]:
-    source, item = pending
-    return item.t_ns, source, isinstance(item, Derived)
+def _order(said: _Said) -> tuple[int, str, str, int]:
+    return said.item.t_ns, said.modality, said.source, isinstance(said.item, Derived)
 
 
 def _row(item: Item) -> list[object]:

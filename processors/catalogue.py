@@ -11,10 +11,10 @@ from typing import Final, Protocol
 from devices import codes
 from processors import vitals
 from processors.across import CrossStep
-from processors.cross_steps import FusedHeartRate
+from processors.cross_steps import BreathingInBeats, FusedHeartRate, FusedRespiration
 from processors.dsp.sample_clock import SampleClock
 from processors.sources import Modality
-from processors.vitals import atrial_fibrillation, ecg, ectopy, hrv, motion
+from processors.vitals import atrial_fibrillation, ecg, ectopy, hrv, motion, ppg, respiration
 from processors.vitals.arrhythmia import ArrhythmiaSuspicion
 from processors.vitals.derived import Algorithm, Beat, Derived
 from processors.vitals.reasons import NoValueReason
@@ -53,6 +53,15 @@ def _ecg(clock: SampleClock, mdc_codes: tuple[int, ...]) -> ecg.EcgChain:
     return ecg.EcgChain(clock.fs_hz, clock, n_leads=len(mdc_codes))
 
 
+def _ppg(clock: SampleClock, mdc_codes: tuple[int, ...]) -> ppg.PpgChain:
+    # Raw light falls with each pulse, and its constant part is light; a pleth says neither.
+    return ppg.PpgChain(clock.fs_hz, clock, has_dc=mdc_codes == (codes.PPG.mdc,))
+
+
+def _respiration(clock: SampleClock, _: tuple[int, ...]) -> respiration.RespirationChain:
+    return respiration.RespirationChain(clock.fs_hz, clock)
+
+
 def _motion(clock: SampleClock, _: tuple[int, ...]) -> motion.MotionChain:
     return motion.MotionChain(clock.fs_hz, clock)
 
@@ -70,6 +79,22 @@ ECG: Final = Modality(
     n_channels_max=2,
     rate_hz_min=100.0,
 )
+PPG: Final = Modality(
+    name="ppg",
+    ranks={codes.PLETH.mdc: 0, codes.PPG.mdc: 1},
+    build=_ppg,
+    restore=ppg.PpgChain.from_bytes,
+    rate_hz_min=20.0,
+    rate_hz_max=1000.0,
+)
+RESPIRATION: Final = Modality(
+    name="respiration",
+    ranks={codes.RESPIRATION_IMPEDANCE.mdc: 0},
+    build=_respiration,
+    restore=respiration.RespirationChain.from_bytes,
+    rate_hz_min=4.0,
+    rate_hz_max=500.0,
+)
 MOTION: Final = Modality(
     name="motion",
     ranks={codes.ACC_X.mdc: 0, codes.ACC_Y.mdc: 1, codes.ACC_Z.mdc: 2},
@@ -82,7 +107,7 @@ MOTION: Final = Modality(
     rate_hz_max=400.0,
     value_max=1e3,
 )
-MODALITIES: Final = (ECG, MOTION)
+MODALITIES: Final = (ECG, PPG, RESPIRATION, MOTION)
 
 BEAT_STEPS: Final[tuple[tuple[Callable[[], BeatStep], Callable[[bytes], BeatStep]], ...]] = (
     (hrv.HeartRateVariability, hrv.HeartRateVariability.from_bytes),
@@ -97,6 +122,8 @@ BEAT_STEPS: Final[tuple[tuple[Callable[[], BeatStep], Callable[[bytes], BeatStep
 
 CROSS_STEPS: Final[tuple[tuple[Callable[[], CrossStep], Callable[[bytes], CrossStep]], ...]] = (
     (FusedHeartRate, FusedHeartRate.from_bytes),
+    (BreathingInBeats, BreathingInBeats.from_bytes),
+    (FusedRespiration, FusedRespiration.from_bytes),
 )
 """What needs several streams: how a step is made, and how it is restored; in order."""
 

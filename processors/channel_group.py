@@ -5,6 +5,7 @@ Blocks of the channels may come in any number and cut; what is given depends on 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -28,6 +29,11 @@ class Chunk:
     i_first: int
     samples: NDArray[np.float64]
     """Shape ``(n_channels, n_samples)``."""
+
+    @property
+    def i_end(self) -> int:
+        """One past the last sample."""
+        return self.i_first + int(self.samples.shape[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +107,14 @@ class ChannelGroup:
     def _take_before(self, i_end: int) -> list[Chunk]:
         if i_end <= self._i_next:
             return []
-        chunks = [
-            Chunk(begin, self._stack(begin, end))
-            for begin, end in pairwise(self._edges(i_end))
-            if any(_covers(pieces, begin) for pieces in self._pending)
-        ]
+        runs: list[list[Chunk]] = []
+        for begin, end in pairwise(self._edges(i_end)):
+            pieces = [_piece_at(pending, begin) for pending in self._pending]
+            if any(pieces):
+                if not runs or runs[-1][-1].i_end != begin:
+                    runs.append([])
+                runs[-1].append(Chunk(begin, self._stack(pieces, begin, end)))
+        chunks = [_joined(run) for run in runs]
         self._i_next = i_end
         self._pending = [_rest(pieces, i_end) for pieces in self._pending]
         return chunks
@@ -118,10 +127,9 @@ class ChannelGroup:
                 edges.update(min(edge, i_end) for edge in (piece.i_first, piece.i_end))
         return sorted(edges)
 
-    def _stack(self, begin: int, end: int) -> NDArray[np.float64]:
+    def _stack(self, pieces: list[_Piece | None], begin: int, end: int) -> NDArray[np.float64]:
         rows = np.empty((self.n_channels, end - begin))
-        for n, pieces in enumerate(self._pending):
-            piece = next((p for p in pieces if p.i_first <= begin < p.i_end), None)
+        for n, piece in enumerate(pieces):
             rows[n] = self._last[n] if piece is None else piece.within(begin, end)
         self._last = rows[:, -1].copy()
         return rows
@@ -160,8 +168,21 @@ class ChannelGroup:
         return restored
 
 
-def _covers(pieces: list[_Piece], i: int) -> bool:
-    return any(piece.i_first <= i < piece.i_end for piece in pieces)
+def _piece_at(pieces: list[_Piece], i: int) -> _Piece | None:
+    """Find the piece with sample ``i``; pieces are in order, and a Frame may bring thousands."""
+    n_before = bisect_right(pieces, i, key=_i_first)
+    return pieces[n_before - 1] if n_before and i < pieces[n_before - 1].i_end else None
+
+
+def _i_first(piece: _Piece) -> int:
+    return piece.i_first
+
+
+def _joined(run: list[Chunk]) -> Chunk:
+    """Make one chunk of those that follow one another."""
+    if len(run) == 1:
+        return run[0]
+    return Chunk(run[0].i_first, np.concatenate([chunk.samples for chunk in run], axis=1))
 
 
 def _rest(pieces: list[_Piece], i_end: int) -> list[_Piece]:

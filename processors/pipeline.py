@@ -16,10 +16,11 @@ from typing import Final
 from devices import codes
 from ingest.frame import NS_PER_S, Frame, Reading, WaveformBlock
 from ingest.observation import AlarmEvent, Observation
-from processors.across import IDLE_NS, AcrossSources
+from processors.across import AcrossSources
 from processors.alarms.technical import NoHeartRateAlarm
 from processors.catalogue import ALGORITHMS, BEAT_STEPS, CROSS_STEPS, MODALITIES
 from processors.dsp.state import State, translated_errors
+from processors.slices import slices_of
 from processors.sources import SILENCE_NS, Item, Modality, Stream
 from processors.vitals import ecg
 from processors.vitals.derived import Beat, Derived
@@ -43,12 +44,19 @@ PASSED_THROUGH: Final[Mapping[int, codes.Quantity]] = MappingProxyType(
 """Readings that the device itself derived and that become Observations as they are."""
 
 FUSED: Final[Mapping[int, codes.Quantity]] = MappingProxyType(
-    {quantity.mdc: quantity for quantity in (codes.HEART_RATE, codes.PULSE_RATE)}
+    {
+        quantity.mdc: quantity
+        for quantity in (codes.HEART_RATE, codes.PULSE_RATE, codes.RESPIRATORY_RATE)
+    }
 )
 """Readings that are weighed against what is derived from the signals."""
 
-LATENESS_NS: Final = 3 * NS_PER_S
-"""A stream that is further behind the newest one is not waited for."""
+LATENESS_NS: Final = 4 * NS_PER_S
+"""A stream that is further behind the newest one is not waited for: more than a missing lead, the
+delay of a chain and a whole second together make."""
+
+BORNE_OUT_NS: Final = 86_400 * NS_PER_S
+"""A reading further behind the one before it says what time it is only when another follows."""
 
 READINGS_MAX: Final = 256
 """Devices times quantities of one subject that are remembered; the oldest give way."""
@@ -72,18 +80,23 @@ class SubjectPipeline:
         self._newest_reading_ns = 0  # that another one bears out
         self._before_reading_ns = 0
         self._second_ns = 0  # the newest whole second of the ECG
+        self._slice_second = 0  # the second of which something came last
         self._alarm = NoHeartRateAlarm(subject_id)
         self.n_samples_repeated = 0
         """Samples that came again and were not processed a second time."""
 
     def process(self, frame: Frame) -> list[Output]:
         """Take the subject's next Frame; give what follows from it, in order of event time."""
+        usable = [b for b in frame.waveforms if any(m.accepts(b) for m in MODALITIES)]
         outputs: list[Output] = []
-        blocks = sorted(frame.waveforms, key=lambda block: block.t0_ns)
-        for modality in MODALITIES:
-            outputs += self._process_modality(modality, blocks)
-        outputs += self._process_readings(frame.readings)
-        outputs += self._across_sources()
+        for part in slices_of(usable, frame.readings):
+            if part.second != self._slice_second:
+                # All that is before this second has come: what is known now, whatever the cut.
+                outputs += self._across_sources()
+                self._slice_second = part.second
+            for modality in MODALITIES:
+                outputs += self._process_modality(modality, part.blocks)
+            outputs += self._process_readings(part.readings)
         return sorted(outputs, key=lambda output: output.t_ns)
 
     def _process_modality(
@@ -96,7 +109,7 @@ class SubjectPipeline:
         before = stream.n_samples_repeated
         items = stream.process(block for block in owned if modality.accepts(block))
         self.n_samples_repeated += stream.n_samples_repeated - before
-        self._across.add(stream.sources[0], items)
+        self._across.add(modality.name, stream.sources[0], items)
         for derived in self._with_beat_steps(items) if modality.name == "ecg" else items:
             if isinstance(derived, Derived):
                 observation = self._observation(derived, stream.sources)
@@ -106,11 +119,12 @@ class SubjectPipeline:
     def _stream(self, modality: Modality, blocks: list[WaveformBlock]) -> Stream | None:
         """Give the stream of a modality; one that is silent gives way to another device's."""
         stream = self._streams.get(modality.name)
-        if stream is not None and (
-            any(stream.owns(block) for block in blocks)
-            or all(block.t0_ns - stream.newest_ns <= SILENCE_NS for block in blocks)
-        ):
-            return stream
+        if stream is not None:
+            if any(stream.owns(block) and modality.accepts(block) for block in blocks):
+                return stream
+            # The next one begins behind it: time never goes back.
+            silent_ns = stream.newest_ns + SILENCE_NS
+            blocks = [block for block in blocks if block.t0_ns > silent_ns]
         chosen = modality.choose(blocks)
         if chosen:
             stream = self._streams[modality.name] = Stream.of_blocks(modality, chosen)
@@ -166,7 +180,7 @@ class SubjectPipeline:
         )
 
     def _process_readings(self, readings: Iterable[Reading]) -> Iterator[Observation]:
-        for reading in sorted(readings, key=lambda reading: reading.t_ns):
+        for reading in readings:
             quantity = PASSED_THROUGH.get(reading.mdc_code) or FUSED.get(reading.mdc_code)
             key = (reading.device_id, reading.mdc_code)
             if quantity is None or reading.t_ns <= self._last_reading_ns.get(key, -1):
@@ -176,7 +190,7 @@ class SubjectPipeline:
             if len(self._last_reading_ns) > READINGS_MAX:
                 del self._last_reading_ns[next(iter(self._last_reading_ns))]
             # One device whose clock is far ahead for a moment must not end all that comes before.
-            if reading.t_ns - self._before_reading_ns <= IDLE_NS:
+            if reading.t_ns - self._before_reading_ns <= BORNE_OUT_NS:
                 self._newest_reading_ns = max(self._newest_reading_ns, reading.t_ns)
             self._before_reading_ns = reading.t_ns
             source = f"{reading.device_id}/{quantity.name}"
@@ -190,14 +204,16 @@ class SubjectPipeline:
                 quality=0.0 if reading.value is None else 1.0,
             )
             if reading.mdc_code in FUSED:
-                self._across.add(source, [derived])
+                self._across.add("reading", source, [derived])
             if reading.mdc_code in PASSED_THROUGH:
                 yield replace(self._observation(derived, (source,)), reason=reading.reason)
 
     def to_bytes(self) -> bytes:
         """Everything that is remembered of the subject."""
         children = {"across": self._across.to_bytes(), "alarm": self._alarm.to_bytes()}
-        children |= {f"stream/{name}": one.to_bytes() for name, one in self._streams.items()}
+        # In the order of the table: a restored pipeline must write the same bytes.
+        names = [modality.name for modality in MODALITIES if modality.name in self._streams]
+        children |= {f"stream/{name}": self._streams[name].to_bytes() for name in names}
         children |= {f"beat_step/{n}": one.to_bytes() for n, one in enumerate(self._beat_steps)}
         readings = [[device, code, t] for (device, code), t in self._last_reading_ns.items()]
         return State(
@@ -209,6 +225,7 @@ class SubjectPipeline:
                 "newest_reading_ns": self._newest_reading_ns,
                 "before_reading_ns": self._before_reading_ns,
                 "second_ns": self._second_ns,
+                "slice_second": self._slice_second,
                 "n_samples_repeated": self.n_samples_repeated,
             },
             children=children,
@@ -231,6 +248,7 @@ class SubjectPipeline:
         restored._newest_reading_ns = kept.integer("newest_reading_ns")
         restored._before_reading_ns = kept.integer("before_reading_ns")
         restored._second_ns = kept.integer("second_ns")
+        restored._slice_second = kept.integer("slice_second")
         restored.n_samples_repeated = kept.integer("n_samples_repeated")
         for modality in MODALITIES:
             if f"stream/{modality.name}" in kept.children:

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.frame import NS_PER_S, WaveformBlock
+from ingest.frame import NS_PER_S, TIME_NS_MAX, WaveformBlock
 from processors.channel_group import ChannelGroup, Chunk
 from processors.dsp.sample_clock import SampleClock
 from processors.dsp.state import State, translated_errors
@@ -25,6 +25,9 @@ _VERSION = 1
 
 SILENCE_NS: Final = 10 * NS_PER_S
 """Another device takes over when the present one has been silent for this long."""
+
+STEP_MIN: Final = 1e-30
+"""Less between two counts is no signal in any unit, and its squares might be zero."""
 
 Item = Beat | Derived
 
@@ -37,7 +40,7 @@ class Chain(Protocol):
         """Everything before this time has been given."""
         ...
 
-    def process(self, chunk: NDArray[np.float64], i_first: int) -> Sequence[Item]:
+    def process(self, chunk: NDArray[np.float64], i_first: int, /) -> Sequence[Item]:
         """Take the next samples, ``(n_samples,)`` or ``(n_channels, n_samples)``."""
         ...
 
@@ -71,10 +74,13 @@ class Modality:
             return False
         if self.units is not None and block.unit not in self.units:
             return False
+        if block.time_ns(block.i_end) > TIME_NS_MAX:
+            return False  # what follows from it would be at a time that no Observation can have
         full_scale = (abs(block.scale) * 2**31 + abs(block.offset)) * self.factor(block)
         return (
             self.rate_hz_min <= block.period.rate_hz <= self.rate_hz_max
             and full_scale <= self.value_max * 2**31
+            and abs(block.scale) * self.factor(block) >= STEP_MIN
         )
 
     def factor(self, block: WaveformBlock) -> float:
@@ -91,6 +97,10 @@ class Modality:
         scale, offset = (float(f"{term * factor:.12g}") for term in (block.scale, block.offset))
         return block.counts.astype(np.float64) * scale + offset
 
+    def _place(self, block: WaveformBlock) -> str | int:
+        """Tell what may be there once only: an axis of several, or else a channel."""
+        return block.mdc_code if self.n_channels_min > 1 else block.channel
+
     def choose(self, blocks: Sequence[WaveformBlock]) -> list[WaveformBlock]:
         """Choose the channels to process, one block of each; empty: there are none.
 
@@ -101,10 +111,10 @@ class Modality:
             key=lambda block: self.ranks[block.mdc_code],
         )
         for first in usable:
-            together: dict[str, WaveformBlock] = {}
+            together: dict[str | int, WaveformBlock] = {}
             for block in usable:
                 if _grid(block) == _grid(first):
-                    together.setdefault(block.channel, block)
+                    together.setdefault(self._place(block), block)
             if len(together) >= self.n_channels_min:
                 return list(together.values())[: self.n_channels_max]
         return []
@@ -169,13 +179,16 @@ class Stream:
         """Process the blocks of a Frame that it owns, in order of time."""
         items: list[Item] = []
         for block in blocks:
-            if _clock(block) != self._clock:
-                if block.t0_ns < self.newest_ns:
+            clock = _clock(block)
+            if clock != self._clock:
+                i_fresh = clock.index_at_or_after(self.newest_ns)
+                if block.i_end <= i_fresh:
                     self._n_repeated += block.n_samples  # a grid that lies in the past
                     continue
                 items += self._run(self._group.take_all())
                 self._n_repeated += self._group.n_samples_repeated
-                self._begin(_clock(block), block.i_first)
+                # A clock set back a little costs what it was set back by, not the whole block.
+                self._begin(clock, max(block.i_first, i_fresh))
             n_channel = self.channels.index(block.channel)
             self._group.add(n_channel, block.i_first, self.modality.samples(block))
         return items + self._run(self._group.take())

@@ -1,6 +1,6 @@
 """Compile every kernel before the first record comes: ``python -m processors.warm_up``.
 
-The machine code is kept beside the sources, so this costs something once per installation only.
+The machine code is kept, so this costs something once per installation only.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from devices import codes
 from ingest.frame import NS_PER_S, Frame, SamplePeriod, WaveformBlock
+from processors.dsp.kernel import forget_old_kernels
 from processors.pipeline import SubjectPipeline
 
 _SECONDS: Final = 310
@@ -32,6 +33,7 @@ _CHANNELS: Final = (
 
 def warm_up() -> None:
     """Send some minutes of a made-up subject through a pipeline, and restore it once."""
+    forget_old_kernels()
     pipeline = SubjectPipeline("warm-up")
     for n, frame in enumerate(_frames()):
         if n == 1:

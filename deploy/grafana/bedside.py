@@ -50,8 +50,8 @@ SAMPLES_MAX: Final = 120_000
 """Samples of a trace in one answer: a minute at 2 kHz, the fastest ECG that is processed. In a
 longer range the first ones are drawn, and then nothing."""
 
-QUALITY_MIN: Final = 0.8
-"""Below this the ECG gives no heart rate: ``processors.vitals.quality.QUALITY_MIN``."""
+QUALITY_MIN: Final = 0.9
+"""Below this the ECG gives no heart rate: ``processors.vitals.ecg_quality.QUALITY_MIN``."""
 
 BELIEVED_MIN: Final = 0.5
 """A value of lower quality is not shown, as on the live page."""

@@ -6,13 +6,20 @@ operation is fixed by the sample index and not by how the input was cut, and a s
 its record. ``kernel_function.py_func`` is the plain Python form; tests compare the two bit for bit.
 
 Inside kernels stand only arithmetic, ``math`` and loops; no fastmath, so that nothing is reordered.
+
+The machine code is kept in a folder named after all kernels' sources: numba itself looks only at
+the file of the kernel that is called, and would go on with old code of those that this one calls.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
+import os
+import shutil
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
 
 import numba  # pyright: ignore[reportMissingTypeStubs]
 import numpy as np
@@ -25,12 +32,48 @@ Record = NDArray[np.void]
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
+_PACKAGE: Final = Path(__file__).parents[1]
+_PREFIX: Final = "kernels-"
+
+
+def _sources_digest() -> str:
+    """Fingerprint of everything that goes into a kernel."""
+    digest = hashlib.sha256()
+    for pattern in ("*_kernel.py", "*_layout.py"):
+        for source in sorted(_PACKAGE.rglob(pattern)):
+            digest.update(source.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _cache_folder() -> Path:
+    """Where ``NUMBA_CACHE_DIR`` says, else beside the sources, else in the user's cache."""
+    named = os.environ.get("NUMBA_CACHE_DIR")
+    beside = _PACKAGE / "__pycache__"
+    if named:
+        base = Path(named)
+    elif os.access(beside if beside.is_dir() else _PACKAGE, os.W_OK):
+        base = beside
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "chevet"
+    return base / f"{_PREFIX}{_sources_digest()}"
+
+
+CACHE_FOLDER: Final = _cache_folder()
+"""Machine code of these sources."""
+cast("Any", numba).config.CACHE_DIR = str(CACHE_FOLDER)
+
+
+def forget_old_kernels() -> None:
+    """Remove the machine code of other versions of the sources."""
+    for folder in CACHE_FOLDER.parent.glob(f"{_PREFIX}*"):
+        if folder != CACHE_FOLDER:
+            shutil.rmtree(folder, ignore_errors=True)
+
 
 def kernel(function: Kernel) -> Kernel:
-    """Compile at the first call and keep the machine code beside the source where that is allowed.
+    """Compile at the first call and keep the machine code in ``CACHE_FOLDER``.
 
-    Where no cache can be written (a read-only installation without ``NUMBA_CACHE_DIR``), it is
-    compiled anew in each process.
+    Where no cache can be written it is compiled anew in each process.
     """
     compiler = cast("Any", numba)
     try:

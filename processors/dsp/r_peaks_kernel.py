@@ -41,6 +41,8 @@ ROOM_FOR_A_BEAT_S: Final = 0.35
 """A hump this far from both beats around it may be a beat that was missed: no proof of noise.
 
 Without this, small ectopic beats that were missed raise the level and go on being missed."""
+ALIKE: Final = 1.5
+"""So like a beat that it may be one: no proof of noise either."""
 SILENCE_S: Final = 3.0
 FORGETTING_S: Final = 4.5
 KEEP_PER_S: Final = 0.36
@@ -54,7 +56,7 @@ FIRST_NOISE_SHARE: Final = 0.04
 BEAT_RANK: Final = 0.184
 NOISE_RANK: Final = 0.47
 """Low ranks of the recent energies: small ectopic beats count, and must not raise the level."""
-BEAT_FLOOR: Final = 0.25
+BEAT_FLOOR: Final = 0.16
 """Of the median, for else two false beats among the recent ones would let in more of their kind."""
 DEFLECTION_RANK: Final = 0.4
 SPREAD_RANK: Final = 0.6
@@ -63,22 +65,28 @@ NOISE_MAX: Final = 0.64
 """Least and most of a beat's energy that its noise is taken for."""
 CAP: Final = 4.0
 """An artefact counts as no more than four times the energy of a beat."""
+QUIET_SHARE: Final = 0.7
+"""As long as noise is half guessed, an interval without a hump lowers it; later that were wrong,
+for in deep noise humps are taken for beats, and nothing is left to be passed over."""
 EVEN_SHARE: Final = 0.01
-CONTRAST_POWER: Final = 0.52
+CONTRAST_POWER: Final = 0.351
 """Channels weigh as the inverse of their noise, and the more the further beats stand above it."""
 LEAD_UNCLEAR: Final = 0.5
 LEAD_ADVANTAGE: Final = 0.7
 """R peaks are looked for in the second lead once beats in the first hardly stand above noise, and
 in the second stand twice as high; and in the first again when it is the clearer one."""
 
-SHAPE_LOOSE: Final = 0.148
+DEAD_SHARE: Final = 0.01
+"""Before anything is learned, a lead with less of the other's energy than this is taken as off."""
+
+SHAPE_LOOSE: Final = 0.134
 """Share of a shape's own energy by which any two complexes may differ: breathing, noise."""
-SHAPE_NEW: Final = 0.531
+SHAPE_NEW: Final = 0.294
 """Less like all known shapes than this is another shape."""
-SHAPE_BLEND: Final = 0.08
+SHAPE_BLEND: Final = 0.0319
 SHAPE_BLEND_OTHER: Final = 0.3
-SHAPE_BLEND_MIN: Final = 0.0758
-SHAPE_DEPTHS: Final = (0.437, 1.11)
+SHAPE_BLEND_MIN: Final = 0.0391
+SHAPE_DEPTHS: Final = (0.403, 1.11)
 """Between these depths shapes are learned the slower, the noisier: what noise taught would make
 more noise pass."""
 SHAPE_STALE: Final = 0.1
@@ -90,7 +98,7 @@ ABOVE_MIN: Final = -2.5
 ABOVE_MAX: Final = 2.0
 LEAST_MIN: Final = -3.0
 TALL_RANGE: Final = (-2.0, 1.5)
-LIKE_MIN: Final = -0.5
+LIKE_MIN: Final = -0.3
 """A shape never seen before says little: ectopic beats have many."""
 LIKE_MAX: Final = 3.0
 NOT_COMPARED: Final = -9.0
@@ -98,7 +106,12 @@ LIKE_UNKNOWN: Final = 0.6
 LIKE_KNEE: Final = 0.5
 TOO_HIGH: Final = 0.4
 
-ODDS: Final = -0.413
+WIDE: Final = 0.65
+WIDE_DEPTH: Final = 2.5
+"""A complex as high as the others can be so wide that its bands hold little; in a clear signal it
+counts as at least this much less than its height says."""
+
+ODDS: Final = -0.45
 ODDS_ABOVE: Final = 2.42
 ODDS_DEPTH: Final = 1.8
 ODDS_ABOVE_DEPTH: Final = -1.41
@@ -107,31 +120,33 @@ ODDS_LEAST_DEPTH: Final = 1.05
 ODDS_LIKE: Final = 1.86
 ODDS_LIKE_DEPTH: Final = -0.0575
 ODDS_UNLIKE: Final = 0.27
-ODDS_TOO_HIGH: Final = -2.09
+ODDS_TOO_HIGH: Final = -2.26
 ODDS_NOISY: Final = -0.481
-DEEP: Final = 0.5
-ODDS_DEEP: Final = 0.0
-ODDS_TALL: Final = -1.18
-ODDS_TALL_DEPTH: Final = 0.779
-"""Weights of a logistic regression on the humps of recordings clean and with noise added: see
-``weigh`` for what each stands by."""
+DEEP: Final = 0.518
+ODDS_DEEP: Final = 3.0
+ODDS_TALL: Final = -1.08
+ODDS_TALL_DEPTH: Final = 0.809
+"""Weights of a logistic regression on the humps of recordings, clean and with noise added, then
+adjusted by the beats that came out of it: see ``weigh`` for what each stands by."""
 
 EARLY: Final = 0.85
 OVERDUE: Final = 1.1
 OVERDUE_MAX: Final = 1.5
 SOON_S: Final = 0.4
+SOON_RR: Final = 0.9
+"""In a very fast rhythm the next beat comes as soon as a T wave."""
 SPREAD_MIN: Final = 0.0529
 REGULAR: Final = 0.07
-ODDS_EARLY: Final = -1.55
-ODDS_EARLY_DEPTH: Final = -0.836
+ODDS_EARLY: Final = -1.7
+ODDS_EARLY_DEPTH: Final = -0.5
 ODDS_OVERDUE: Final = 0.976
 ODDS_OVERDUE_DEPTH: Final = 0.326
 ODDS_SOON: Final = -4.58
-ODDS_SOON_DEPTH: Final = -6.22
+ODDS_SOON_DEPTH: Final = -8.0
 ODDS_RHYTHM: Final = 2.43
 """Weights of the same regression: see ``rhythm_odds``."""
 
-SURE: Final = 1.9
+SURE: Final = 1.89
 SURE_DEPTH: Final = 0.57
 """Below this depth levels and rhythm are learned from beats alone whose margin is as wide as this
 times the depth that is missing."""
@@ -211,6 +226,15 @@ def update_levels(design: Record, state: Record) -> None:
 
 
 @kernel
+def is_kept(design: Record, state: Record, hump: np.void) -> bool:
+    """Say whether the signal around a hump is still there: while learning, a hump may be older."""
+    d = design[0]
+    first = hump["k"] - d["k_shape_late"] - d["n_shape"] - d["n_slide"]
+    kept: bool = first + N_LOW > state[0]["k_next"] + d["n_shift"]
+    return kept
+
+
+@kernel
 def compare_shape(design: Record, state: Record, hump: np.void) -> None:
     """Slide the known shapes over a hump: how like it is, and where.
 
@@ -226,6 +250,8 @@ def compare_shape(design: Record, state: Record, hump: np.void) -> None:
     hump["shape"] = 0
     hump["k_shape"] = middle
     n_channels = d["n_leads"] * N_BANDS
+    if not is_kept(design, state, hump):
+        return
     for t in range(N_SHAPES):
         if s["n_shape_beats"][t] == 0:
             continue
@@ -258,6 +284,8 @@ def learn_shape(design: Record, state: Record, hump: np.void) -> None:
     d = design[0]
     s = state[0]
     use = s["shape_use"]
+    if not is_kept(design, state, hump):
+        return
     n = d["n_shape"]
     t = hump["shape"]
     k = hump["k_shape"]
@@ -319,6 +347,9 @@ def weigh(design: Record, state: Record, hump: np.void) -> None:
     least = min(max(least, LEAST_MIN), ABOVE_MAX)
     tall = math.log((hump["deflection"] + 1e-3) / (s["deflection"] + 1e-3))
     tall = min(max(tall, TALL_RANGE[0]), TALL_RANGE[1])
+    bottom = min(tall, 0.0) - WIDE - max(WIDE_DEPTH - depth, 0.0)
+    above = max(above, bottom)
+    least = max(least, bottom)
     compare_shape(design, state, hump)
     like = LIKE_UNKNOWN
     if hump["likeness"] > NOT_COMPARED:
@@ -351,13 +382,16 @@ def rhythm_odds(state: Record, since_s: float, depth: float) -> float:
         return -100.0
     s = state[0]
     x = min(since_s / s["rr_s"], 3.0)
+    if s["n_rrs"] < N_RR_MIN:
+        x = max(x, 1.0)  # early for what rhythm?
     spread = max(s["rr_spread"], SPREAD_MIN)
     z = (x - 1.0) / spread
     regular = math.log(0.5 + REGULAR / spread * math.exp(-0.5 * z * z))
     odds: float = (
         max(EARLY - x, 0.0) * (ODDS_EARLY + ODDS_EARLY_DEPTH * depth)
         + min(max(x - OVERDUE, 0.0), OVERDUE_MAX) * (ODDS_OVERDUE + ODDS_OVERDUE_DEPTH * depth)
-        + max(SOON_S - since_s, 0.0) * (ODDS_SOON + ODDS_SOON_DEPTH * depth)
+        + max(min(SOON_S, SOON_RR * s["rr_s"]) - since_s, 0.0)
+        * (ODDS_SOON + ODDS_SOON_DEPTH * depth)
         + ODDS_RHYTHM * math.exp(-depth) * regular
     )
     return odds
@@ -394,11 +428,11 @@ def choose(design: Record, state: Record) -> float:
 
 
 @kernel
-def learn_first(design: Record, state: Record, n_humps: int) -> None:
-    """Guess the levels from the first humps."""
+def learn_first(design: Record, state: Record) -> None:
+    """Guess the levels from the highest of the humps in hand."""
     s = state[0]
     highest = 0
-    for i in range(n_humps):
+    for i in range(s["n_pending"]):
         if s["pending"][i]["envelope"] > s["pending"][highest]["envelope"]:
             highest = i
     hump = s["pending"][highest]
@@ -422,15 +456,22 @@ def learn_noise(design: Record, state: Record, hump: np.void) -> None:
     worst = -1
     for i in range(min(s["n_passed"], N_LEVELS)):
         passed = s["passed"][i]
+        if passed["likeness"] > ALIKE:
+            continue
         room_before = s["has_last"] == 0 or passed["i_r"] - s["i_last_r"] >= n_room
         if room_before and hump["i_r"] - passed["i_r"] >= n_room:
             continue
         if worst < 0 or passed["above"] > s["passed"][worst]["above"]:
             worst = i
-    if worst >= 0:
-        for c in range(design[0]["n_leads"] * N_BANDS):
-            remember(s["noises"][c], s["n_noises"], s["passed"][worst]["energy"][c])
-        s["n_noises"] += 1
+    guessed = s["n_noises"] < N_LEVELS
+    if worst < 0 and not guessed:
+        return
+    for c in range(design[0]["n_leads"] * N_BANDS):
+        noise = QUIET_SHARE * s["noise"][c]
+        if worst >= 0:
+            noise = s["passed"][worst]["energy"][c]
+        remember(s["noises"][c], s["n_noises"], noise)
+    s["n_noises"] += 1
 
 
 @kernel
@@ -518,10 +559,7 @@ def decide_due(
         i_learned = s["pending"][0]["i_r"] + design[0]["n_learn"]
         if i_due < i_learned and s["n_pending"] < N_PENDING:
             return n_beats
-        n_humps = 0
-        while n_humps < s["n_pending"] and s["pending"][n_humps]["i_r"] <= i_learned:
-            n_humps += 1
-        learn_first(design, state, n_humps)
+        learn_first(design, state)
     while s["n_pending"] > 0 and s["pending"][0]["i_r"] <= i_due:
         n_beats = decide(design, state, beats, n_beats)
         for i in range(s["n_pending"] - 1):
@@ -615,7 +653,12 @@ def find_hump(design: Record, state: Record, ring: Floats, k: int) -> None:
     hump["envelope"] = height
     for c in range(N_CHANNELS_MAX):
         hump["energy"][c] = s["energies"][c, k & (N_LOW - 1)]
-    locate(ring[s["lead"]], design, state, hump)
+    lead = s["lead"]
+    if s["learned"] == 0 and design[0]["n_leads"] > 1:
+        first = hump["energy"][0] + hump["energy"][1]
+        second = hump["energy"][N_BANDS] + hump["energy"][N_BANDS + 1]
+        lead = 1 if first < DEAD_SHARE * second else 0
+    locate(ring[lead], design, state, hump)
     if n > 0 and hump["i_r"] <= s["pending"][n - 1]["i_r"] + 1:
         # Two humps of one complex: the higher stands for both.
         if height > s["pending"][n - 1]["envelope"]:
@@ -726,6 +769,7 @@ def detect(
             s["i_next"] = i_next
             find_hump(design, state, ring, middle)
         if s["n_pending"] > 0 and s["pending"][0]["i_r"] <= i_next - n_decide:
+            s["k_next"] = k
             n_beats = decide_due(design, state, i_next - n_decide, beats, n_beats)
         k += 1
     s["i_next"] = i_next

@@ -13,6 +13,7 @@ from processors.dsp.r_peaks import RPeakDetector
 from processors.dsp.sample_clock import SampleClock
 from processors.dsp.state import State, translated_errors
 from processors.vitals import beat_class
+from processors.vitals.arrhythmia import FibrillationSuspicion
 from processors.vitals.beat_class import BeatClassifier
 from processors.vitals.derived import Algorithm, Beat, BeatClass, Derived
 from processors.vitals.ecg_beats_kernel import N_FEATURES
@@ -71,9 +72,10 @@ class EcgChain:
     """One or two leads of one subject: however the samples are cut, the same outputs.
 
     They come in the order of ``t_ns``; at one instant first the beat, its interval and class, then
-    the qualities and the heart rate. These are given on whole seconds, as soon as all beats up to
-    them are known (about 0.5 s later). A gap in the sample index starts the chain anew: the first
-    whole second within it says NO_SAMPLES, and no interval spans it.
+    the qualities, the heart rate, and whether the first lead looks like fibrillation. These are
+    given on whole seconds, as soon as all beats up to them are known (about 0.5 s later). A gap in
+    the sample index starts the chain anew: the first whole second within it says NO_SAMPLES, and no
+    interval spans it.
 
     Parameters
     ----------
@@ -92,6 +94,7 @@ class EcgChain:
         self._detector = RPeakDetector(fs_hz, n_leads)
         self._qualities = [EcgQuality(fs_hz) for _ in range(n_leads)]
         self._classifier = BeatClassifier(fs_hz)
+        self._fibrillation = FibrillationSuspicion(fs_hz)
         self._rate = BeatRate()
         self._i_next: int | None = None
         self._beats: Floats = np.zeros((0, _N_FIELDS))
@@ -113,7 +116,7 @@ class EcgChain:
         ValueError
             A sample is not a finite number, or the number of leads is another one.
         """
-        leads = np.array(chunk_uv, dtype=np.float64, ndmin=2)  # in C order, and ours
+        leads = np.atleast_2d(np.require(chunk_uv, np.float64, ["C", "W"]))
         if leads.shape[0] != self._n_leads:
             raise ValueError(f"{leads.shape[0]} leads were given, not {self._n_leads}")
         if not np.isfinite(leads).all():
@@ -125,6 +128,7 @@ class EcgChain:
         outputs = self._pass_gap(max(i_first, i_next))
         self._i_next = max(i_first, i_next) + fresh.shape[1]
         self._keep(self._detector.process(fresh), fresh[0])
+        self._fibrillation.process(fresh[0])
         for quality, lead in zip(self._qualities, fresh, strict=True):
             quality.process(lead)
         i_end = self._detector.watermark
@@ -164,6 +168,7 @@ class EcgChain:
             outputs += self._outputs_before(i_end)
             if self._grid_ns < start_ns:
                 self._add_second(_MISSING, outputs)
+        self._fibrillation.skip(i_first - i_end)
         for quality in self._qualities:
             quality.reset(i_first)
         self._rate.reset(start_ns)
@@ -267,6 +272,8 @@ class EcgChain:
                 age_s=age_s,
             )
         )
+        i_second = self._clock.index_at_or_after(t_ns)
+        outputs += self._fibrillation.at(t_ns, i_second, judged.reason)
 
     def to_bytes(self) -> bytes:
         """Everything the chain remembers."""
@@ -289,6 +296,7 @@ class EcgChain:
             children={
                 "detector": self._detector.to_bytes(),
                 "classifier": self._classifier.to_bytes(),
+                "fibrillation": self._fibrillation.to_bytes(),
                 "rate": self._rate.to_bytes(),
                 **{f"quality_{n}": part.to_bytes() for n, part in enumerate(self._qualities)},
             },
@@ -311,6 +319,7 @@ class EcgChain:
         restored._beats = kept.float_array("beats", (len(restored._beats_ns), _N_FIELDS))
         restored._detector = RPeakDetector.from_bytes(kept.child("detector"))
         restored._classifier = BeatClassifier.from_bytes(kept.child("classifier"))
+        restored._fibrillation = FibrillationSuspicion.from_bytes(kept.child("fibrillation"))
         restored._rate = BeatRate.from_bytes(kept.child("rate"))
         restored._qualities = [
             EcgQuality.from_bytes(kept.child(f"quality_{n}")) for n in range(restored._n_leads)

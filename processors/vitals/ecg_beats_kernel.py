@@ -49,8 +49,9 @@ SMALL, EARLY, VERY_EARLY, DOUBT, UNLIKE, NOISE, EXCESS, GAP, OVERDUE, VERY_OVERD
 SMALL: how much less energy than recent beats. EARLY, OVERDUE: how much shorter or longer the
 interval is than their median; VERY_: than their lower and upper quartile. DOUBT: the detector's.
 UNLIKE: distance from the second most similar beat. NOISE: between this beat and the one before,
-against the height of beats; EXCESS: how much more of it than in the lead's quiet moments. GAP: the
-highest energy between the two beats against that of beats. All but DOUBT are natural logarithms.
+against the height of beats; EXCESS: how much more of it, in the band of beats, than in the lead's
+quiet moments. GAP: the highest energy between the two beats against that of beats. All but DOUBT
+are natural logarithms.
 """
 N_FEATURES: Final = 10
 
@@ -66,6 +67,7 @@ MEMORY: Final = np.dtype(
         ("energies", "f8", (N_KNOWN,)),
         ("features", "f8", (N_KNOWN, N_FEATURES)),
         ("quiet", "f8"),
+        ("is_off", "i8"),
         ("at_rail", "i8"),
         ("n_good", "i8"),
     ]
@@ -90,6 +92,8 @@ SETUP: Final = np.dtype(
         ("clipped_max", "f8"),
         ("n_beats_min", "i8"),
         ("quality_min", "f8"),
+        ("quality_quiet_min", "f8"),
+        ("quiet_max", "f8"),
         ("n_good_min", "i8"),
     ]
 )
@@ -217,18 +221,23 @@ def describe_interval(
     first = max(0, math.ceil((since + after) / n_block) - i_blocks)
     last = math.floor((since + rr - before) / n_block) - i_blocks
     last = min(last, blocks.shape[0])
+    in_band = 0.0
     if first < last:
         squares = 0.0
+        squares_in_band = 0.0
         for k in range(first, last):
             squares += blocks[k, SHAPE_SQUARES]
-        noise = math.sqrt(squares / ((last - first) * how["n_block"]))
-        features[NOISE] = log_ratio(noise, usual(own["heights"], n + 1), NOISE_MIN)
+            squares_in_band += blocks[k, BEAT_SQUARES]
+        n_fine = (last - first) * how["n_block"]
+        height = usual(own["heights"], n + 1)
+        features[NOISE] = log_ratio(math.sqrt(squares / n_fine), height, NOISE_MIN)
+        in_band = log_ratio(math.sqrt(squares_in_band / n_fine), height, NOISE_MIN)
         most = highest(blocks, first, last)
         features[GAP] = log_ratio(most, usual(own["energies"], n + 1), RATIO_MIN)
-    # Else nothing lies between them, and both stay 0: as though all of it were noise.
+    # Else nothing lies between them, and all stay 0: as though all of it were noise.
     rise = QUIET_RISE_PER_S * min(rr / fs_hz, QUIET_RISE_S_MAX)
-    own["quiet"] = min(own["quiet"] + rise, features[NOISE])
-    features[EXCESS] = features[NOISE] - own["quiet"]
+    own["quiet"] = min(own["quiet"] + rise, in_band)
+    features[EXCESS] = in_band - own["quiet"]
     n_recent = min(n - 1, N_RECENT)
     recent = np.empty(N_RECENT)
     for k in range(n_recent):

@@ -1,7 +1,23 @@
-"""How far an ECG can be believed, for a rate and for intervals: each beat and each second."""
+"""How far an ECG can be believed, for a rate and for intervals: each beat and each second.
+
+A rate over ten seconds is right when none of its beats is false and none is missing between them.
+So its quality is a product: of a logistic function of what speaks against each beat, and of one of
+what speaks against each interval. Against a beat speak little energy, an early time, the
+detector's doubt, a shape unlike those of other beats (Orphanidou et al., IEEE J Biomed Health
+Inform 19:832-838, 2015), and noise before it against the height of beats (the idea of the noise
+stress test: Moody, Muldrow and Mark, Comput Cardiol 11:381-384, 1984). Against an interval speak
+energy like that of a beat within it, and a late end. The quality for intervals is such a product
+too, with what blurs the time of an R peak in the place of what makes a beat a false one.
+
+Which quality suffices to show a rate is a matter of what an error would be. Between quiet baselines
+it is one beat in doubt, which nobody need be spared: 6 per minute, within the tolerance of monitors
+from 60 per minute on (IEC 60601-2-27: 10 % or 5 per minute, whichever is greater). In noise it is
+any number of beats, and the quality has to be high. The quality that goes with the rate says which.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -20,6 +36,7 @@ from processors.vitals.ecg_blocks_kernel import (
     take_samples,
 )
 from processors.vitals.ecg_quality_kernel import (
+    BACK,
     CLIPPED,
     GOOD,
     INTERVAL,
@@ -41,10 +58,16 @@ _VERSION = 2
 
 WINDOW_S: Final = 10.0
 WARM_UP_S: Final = 3.0
-QUALITY_MIN: Final = 0.9
-"""Below this a rate is not shown."""
-N_GOOD_MIN: Final = 5
-"""After a poor second, so many good ones before a value is shown: in noise, one comes by chance."""
+QUALITY_MIN: Final = 0.85
+"""Below this a rate is not shown in noise: its errors are large and come in many."""
+QUALITY_QUIET_MIN: Final = 0.4
+"""The same between quiet baselines: there the doubt is about one beat of ten seconds, which is 6
+per minute, and where the rhythm is irregular or beats are ectopic there is nearly always one."""
+QUIET_SHARE: Final = 0.09
+"""Quiet is noise of no more than this share of the height of beats: of the median interval, and of
+the last three on average, since noise begins at once."""
+N_GOOD_MIN: Final = 4
+"""After a poor second, so many good ones before a rate is shown: in noise, some come by chance."""
 
 _FINE_HZ_MIN: Final = 100.0
 _BLOCK_S: Final = 0.04
@@ -59,9 +82,9 @@ _RAIL_UV_MIN: Final = 500.0
 _N_BEATS_MIN: Final = 3
 
 #               small early very doubt unlike noise excess gap overdue very, and the constant
-_BEAT_WEIGHTS = (0.9, 4.6, 1.2, 2.5, 0.95, 0.8, 0.2, 0.0, 0.0, 0.0, -3.9)
-_GAP_WEIGHTS = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 5.0, 3.8, -4.3)
-_JITTER_WEIGHTS = (0.4, 0.0, 0.0, 0.0, 1.5, 0.9, 0.05, 0.0, 0.0, 0.0, 2.0)
+_BEAT_WEIGHTS = (0.9, 4.7, 1.25, 2.5, 0.75, 0.75, 0.7, 0.0, 0.0, 0.0, -4.75)
+_GAP_WEIGHTS = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 4.9, 3.9, -4.5)
+_JITTER_WEIGHTS = (0.5, 0.0, 0.0, 0.0, 1.5, 0.9, 0.3, 0.0, 0.0, 0.0, 1.8)
 """Fitted by tests/benchmarks/calibrate_quality.py with none below zero, and rounded; but the odds
 of an error in a rate are taken twice as high as fitted (0.7 more in the first two constants),
 because the people to come are not those of the recordings."""
@@ -70,12 +93,13 @@ REASONS: Final = {
     GOOD: None,
     LEAD_OFF: NoValueReason.LEAD_OFF,
     RAIL: NoValueReason.SATURATED,
+    BACK: NoValueReason.WARMING_UP,
     CLIPPED: NoValueReason.SATURATED,
     WARMING_UP: NoValueReason.WARMING_UP,
     TOO_FEW: NoValueReason.TOO_FEW_BEATS,
     POOR: NoValueReason.POOR_SIGNAL,
 }
-_DISCONNECTED: Final = (LEAD_OFF, RAIL)
+_DISCONNECTED: Final = (LEAD_OFF, RAIL, BACK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +113,7 @@ class Assessment:
     reason: NoValueReason | None
     """Why no rate may be shown."""
     connected: bool
+    """False: no interval may span this second."""
 
 
 class EcgQuality:
@@ -259,6 +284,8 @@ def _setup(fs_hz: float, blocks_setup: Record) -> Record:
     setup["clipped_max"] = _CLIPPED_SHARE_MAX
     setup["n_beats_min"] = _N_BEATS_MIN
     setup["quality_min"] = QUALITY_MIN
+    setup["quality_quiet_min"] = QUALITY_QUIET_MIN
+    setup["quiet_max"] = math.log(QUIET_SHARE)
     setup["n_good_min"] = N_GOOD_MIN
     return setup
 

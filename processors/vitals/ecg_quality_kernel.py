@@ -13,7 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from processors.dsp.kernel import Record, kernel
-from processors.vitals.ecg_beats_kernel import N_FEATURES, N_KNOWN, add_beat, likened
+from processors.vitals.ecg_beats_kernel import (
+    N_FEATURES,
+    N_KNOWN,
+    NOISE,
+    add_beat,
+    likened,
+    sort,
+)
 from processors.vitals.ecg_blocks_kernel import HIGH, LOW
 
 OF_BEAT, OF_INTERVAL, N_OF_BEAT = N_FEATURES, N_FEATURES + 1, N_FEATURES + 2
@@ -22,8 +29,10 @@ SCORE_MAX: Final = 30.0
 """From here on the logarithm is the score itself, to the last bit."""
 RATE, INTERVAL, VERDICT, N_OF_SECOND = range(4)
 """Columns of a second."""
-GOOD, LEAD_OFF, RAIL, WARMING_UP, CLIPPED, TOO_FEW, POOR = range(7)
+GOOD, LEAD_OFF, RAIL, BACK, WARMING_UP, CLIPPED, TOO_FEW, POOR = range(8)
 """Verdicts on a second."""
+N_LAST: Final = 3
+"""Beats before which the present noise is looked for."""
 
 
 @kernel
@@ -35,6 +44,17 @@ def cost(features: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
     if score > SCORE_MAX:
         return score
     return math.log(1.0 + math.exp(score))
+
+
+@kernel
+def noise_level(noises: NDArray[np.float64], n: int) -> float:
+    """Give the noise of the window or of its last beats, whichever is higher; newest first."""
+    n_last = min(n, N_LAST)
+    last = 0.0
+    for k in range(n_last):
+        last += noises[k] / n_last
+    sort(noises, n)
+    return max(last, noises[n // 2])
 
 
 @kernel
@@ -92,8 +112,13 @@ def judge_second(
     verdict = connection(own, how, blocks, first, last)
     said[RATE] = 0.0
     said[INTERVAL] = 0.0
+    if verdict != GOOD:
+        own["n_good"] = 0
+    if own["is_off"] == 1 and verdict in (GOOD, CLIPPED):
+        verdict = BACK  # the step at its return looks like a beat
     said[VERDICT] = verdict
-    if verdict in (LEAD_OFF, RAIL):
+    own["is_off"] = verdict in (LEAD_OFF, RAIL)
+    if verdict in (LEAD_OFF, RAIL, BACK):
         own["n_beats"] = 0
         return
     if end < how["warm_up"]:
@@ -106,8 +131,12 @@ def judge_second(
     against_rate = 0.0
     interval_quality = 0.0
     against_interval = 0.0
+    noises = np.empty(N_KNOWN)
+    n_noises = 0
     for n in range(n_beats - 1, max(-1, n_beats - N_KNOWN - 1), -1):
         features = likened(own, n)
+        noises[n_noises] = features[NOISE]
+        n_noises += 1
         against_rate += cost(features, how["beat_weights"])
         against_beat = cost(features, how["jitter_weights"])
         if n_seen > 0:
@@ -123,7 +152,9 @@ def judge_second(
         return
     said[RATE] = math.exp(-against_rate)
     said[INTERVAL] = interval_quality / n_seen
-    own["n_good"] = own["n_good"] + 1 if said[RATE] >= how["quality_min"] else 0
+    quiet = noise_level(noises, n_noises) <= how["quiet_max"]
+    quality_min = how["quality_quiet_min"] if quiet else how["quality_min"]
+    own["n_good"] = own["n_good"] + 1 if said[RATE] >= quality_min else 0
     if own["n_good"] < how["n_good_min"]:
         said[VERDICT] = POOR
 

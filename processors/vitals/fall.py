@@ -122,11 +122,15 @@ class FallWatch:
         del self._history[:-_N_HISTORY]
 
     def _begin(self) -> None:
-        """Note the posture before a blow; a second blow soon after belongs to the first."""
-        if self._i_blow < 0 and len(self._history) > _BEFORE_S:
+        """Note the posture before a blow; a second blow soon after belongs to the first.
+
+        So does one while a fall is suspected: who falls back when trying to get up was lying just
+        before, and lying must not become the posture that ends the suspicion.
+        """
+        if self._i_blow < 0 and not self.suspected:
+            if len(self._history) <= _BEFORE_S:
+                return
             self._before = self._history[-1 - _BEFORE_S][:3]
-        elif self._i_blow < 0:
-            return
         self._i_blow = 0
 
     def _decide(self, impact: Impact) -> None:

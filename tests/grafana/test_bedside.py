@@ -36,7 +36,7 @@ from ingest.observation import AlarmEvent, AlarmPriority, Observation
 from processors.catalogue import MICROVOLTS
 from processors.sinks.influx import InfluxStore
 from processors.sinks.lines import LineEncoder
-from processors.vitals.quality import QUALITY_MIN
+from processors.vitals.ecg_quality import QUALITY_MIN
 from processors.vitals.reasons import NoValueReason
 from tests.grafana.board_rules import VARIABLE, Board, findings
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from devices import codes
 from ingest.frame import NS_PER_S
-from processors.across import IDLE_NS, AcrossSources, Item
+from processors.across import IDLE_NS, N_PENDING_MAX, AcrossSources, Item
 from processors.dsp.state import MalformedStateError
 from processors.vitals.derived import Algorithm, Beat, Derived
 from processors.vitals.reasons import NoValueReason
@@ -32,7 +32,7 @@ class Counting:
     def __init__(self) -> None:
         self.heard: list[tuple[str, int]] = []
 
-    def add(self, source: str, item: Item) -> None:
+    def add(self, _modality: str, source: str, item: Item) -> None:
         self.heard.append((source, item.t_ns))
 
     def at(self, t_ns: int) -> Sequence[Derived]:
@@ -67,8 +67,8 @@ def beat(t_ns: int) -> Beat:
 
 def test_each_second_is_judged_once_when_everything_up_to_it_is_known() -> None:
     across = AcrossSources([Counting()])
-    across.add("ecg", [beat(500_000_000), beat(1_500_000_000)])
-    across.add("ppg", [beat(1_000_000_000)])
+    across.add("ecg", "ecg", [beat(500_000_000), beat(1_500_000_000)])
+    across.add("ppg", "ppg", [beat(1_000_000_000)])
 
     first = across.advance(2 * NS_PER_S)
     second = across.advance(2 * NS_PER_S + 1)
@@ -80,7 +80,7 @@ def test_each_second_is_judged_once_when_everything_up_to_it_is_known() -> None:
 def test_what_a_step_says_the_steps_after_it_hear() -> None:
     first, second = Counting(), Counting()
     across = AcrossSources([first, second])
-    across.add("ecg", [beat(NS_PER_S)])
+    across.add("ecg", "ecg", [beat(NS_PER_S)])
 
     across.advance(NS_PER_S + 1)
 
@@ -90,7 +90,7 @@ def test_what_a_step_says_the_steps_after_it_hear() -> None:
 
 def test_a_long_silence_is_not_gone_through_second_by_second() -> None:
     across = AcrossSources([Counting()])
-    across.add("ecg", [beat(NS_PER_S), beat(10**18)])
+    across.add("ecg", "ecg", [beat(NS_PER_S), beat(10**18)])
 
     said = across.advance(10**18 + 1)
 
@@ -108,7 +108,7 @@ def test_asked_in_steps_or_at_once_and_restored_between_it_says_the_same(
     ]
     whole, pieces = AcrossSources([Counting()]), AcrossSources([Counting()])
     for source, item in items:
-        whole.add(source, [item])
+        whole.add(source, source, [item])
     expected = whole.advance(11 * NS_PER_S)
 
     said: list[Derived] = []
@@ -117,7 +117,7 @@ def test_asked_in_steps_or_at_once_and_restored_between_it_says_the_same(
         due = [(s, i) for s, i in items if i.t_ns < end_ns]
         items = items[len(due) :]
         for source, item in due:
-            pieces.add(source, [item])
+            pieces.add(source, source, [item])
         said += pieces.advance(end_ns)
         pieces = AcrossSources.from_bytes(pieces.to_bytes(), [Counting.from_bytes], ALGORITHMS)
 
@@ -126,8 +126,41 @@ def test_asked_in_steps_or_at_once_and_restored_between_it_says_the_same(
 
 def test_a_damaged_item_is_no_state() -> None:
     across = AcrossSources([])
-    across.add("ecg", [value(5, 1.0)])
+    across.add("ecg", "ecg", [value(5, 1.0)])
     state = across.to_bytes()
 
     with pytest.raises(MalformedStateError):
         AcrossSources.from_bytes(state, [], {})
+
+
+def test_what_comes_late_is_heard_and_begins_no_second_anew() -> None:
+    step = Counting()
+    across = AcrossSources([step])
+    across.add("ecg", "ecg", [beat(1000 * NS_PER_S)])
+    across.advance(1000 * NS_PER_S + 1)
+    across.advance(2000 * NS_PER_S)
+
+    across.add("ppg", "ppg", [beat(5 * NS_PER_S)])
+    said = across.advance(3000 * NS_PER_S)
+
+    assert said == []
+    assert step.heard[-1] == ("ppg", 5 * NS_PER_S)
+
+
+def test_a_clock_far_ahead_does_not_end_what_comes_before() -> None:
+    across = AcrossSources([Counting()])
+    across.add("bad", "bad", [value(10**18, 1.0)])
+    across.advance(0)
+    across.add("ecg", "ecg", [beat(NS_PER_S)])
+
+    assert [one.t_ns for one in across.advance(NS_PER_S + 1)] == [NS_PER_S]
+
+
+def test_what_waits_is_bounded() -> None:
+    across = AcrossSources([Counting()])
+    across.add("ecg", "ecg", [beat(n) for n in range(NS_PER_S, NS_PER_S + N_PENDING_MAX + 5)])
+
+    across.advance(0)
+    across.advance(3 * NS_PER_S)
+
+    assert across.advance(10 * NS_PER_S)[0].value == N_PENDING_MAX

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from processors.channel_group import WAIT_S, ChannelGroup, Chunk
+from processors.channel_group import WAIT_S, ChannelGroup, Chunk, _Piece
 from processors.dsp.state import MalformedStateError, State
 
 Floats = NDArray[np.float64]
@@ -134,3 +134,32 @@ def test_a_state_without_channels_is_refused() -> None:
 
     with pytest.raises(MalformedStateError, match="without channels"):
         ChannelGroup.from_bytes(state.to_bytes())
+
+
+def test_pieces_that_follow_one_another_are_one_chunk() -> None:
+    group = ChannelGroup(2, FS_HZ, 0)
+    for i in range(10):
+        group.add(0, i, ramp(0, i, i + 1))
+    group.add(1, 0, ramp(1, 0, 10))
+
+    assert [(chunk.i_first, chunk.samples.shape) for chunk in group.take()] == [(0, (2, 10))]
+
+
+def test_the_work_for_many_pieces_grows_with_their_number_and_not_its_square(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A Frame of the longest record may bring a hundred thousand blocks of one sample."""
+    n_asked = 0
+
+    def counted(piece: _Piece) -> int:
+        nonlocal n_asked
+        n_asked += 1
+        return piece.i_first + piece.samples.size
+
+    monkeypatch.setattr(_Piece, "i_end", property(counted))
+    group = ChannelGroup(1, 1000.0, 0)
+    for i in range(0, 2000, 2):
+        group.add(0, i, ramp(0, i, i + 1))
+
+    assert len(group.take_all()) == 1000
+    assert n_asked < 10 * 1000

@@ -15,7 +15,7 @@ from ingest.frame import Frame, Reading, SamplePeriod
 from ingest.observation import AlarmEvent, Observation
 from ingest.recording import open_recording
 from ingest.replay import ReplayPlan, frames_of
-from processors.catalogue import ALGORITHMS
+from processors.catalogue import ALGORITHMS, MOTION
 from processors.pipeline import Output, SubjectPipeline
 from tests.ingest import records
 
@@ -51,6 +51,9 @@ def observations(found: Iterable[Output]) -> list[Observation]:
 
 EXPECTED = outputs(frames())
 
+ACROSS = {"heart_rate_fusion", "beat_respiration", "respiration_fusion"}
+"""Algorithms of several streams: they name the inputs that they rest on just then."""
+
 
 def reading(value: float | None, t_ns: int, quantity: codes.Quantity = codes.SPO2) -> Reading:
     return Reading(
@@ -68,7 +71,7 @@ def of_readings(*readings: Reading) -> Frame:
 
 
 def test_an_ecg_gives_beats_quality_and_rate_with_all_that_an_observation_carries() -> None:
-    found = [one for one in observations(EXPECTED) if one.algorithm != "heart_rate_fusion"]
+    found = [one for one in observations(EXPECTED) if one.algorithm not in ACROSS]
 
     assert {one.name for one in found} >= {"rr_interval", "signal_quality", "heart_rate"}
     for one in found:
@@ -146,8 +149,8 @@ def test_a_new_time_grid_re_arms_and_an_old_one_is_a_repetition() -> None:
     found = observations(outputs([*frames(), *later, *frames()]))
 
     assert observations(EXPECTED) == found[: len(EXPECTED)]
-    # The fused rate alone goes on for some seconds, until the last one is too old.
-    rest = [one for one in found[len(EXPECTED) :] if one.algorithm != "heart_rate_fusion"]
+    # What is fused goes on for some seconds, until its inputs are too old.
+    rest = [one for one in found[len(EXPECTED) :] if one.algorithm not in ACROSS]
     assert all(one.t_ns > START_NS + 3600 * 10**9 for one in rest)
     assert not any(one.name.endswith("_suspected") and one.value == 1.0 for one in rest)
     assert len(found) >= 2 * len(EXPECTED) - 3
@@ -257,3 +260,19 @@ def test_a_scale_that_no_electrode_has_is_no_trouble(scale: float, offset: float
                 replace(block, scale=scale, offset=offset, unit=unit) for block in frame.waveforms
             )
             pipeline.process(replace(frame, waveforms=blocks))
+
+
+def test_of_two_accelerometers_in_one_device_three_different_axes_are_taken() -> None:
+    axes = (codes.ACC_X, codes.ACC_X, codes.ACC_Y, codes.ACC_Z)
+    blocks = [
+        records.block(channel=f"acc/{n}", mdc_code=axis.mdc, unit="[g]", scale=0.001, offset=0.0)
+        for n, axis in enumerate(axes)
+    ]
+
+    chosen = MOTION.choose(blocks)
+
+    assert [block.mdc_code for block in chosen] == [
+        codes.ACC_X.mdc,
+        codes.ACC_Y.mdc,
+        codes.ACC_Z.mdc,
+    ]

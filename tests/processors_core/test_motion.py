@@ -222,6 +222,19 @@ def test_of_an_unknown_site_a_fall_must_turn_it_and_end_in_stillness() -> None:
         assert not any(value.value for value in of(codes.FALL, values(other, site="unknown")))
 
 
+@pytest.mark.parametrize("site", ["chest", "unknown"])
+def test_who_falls_back_when_trying_to_get_up_is_still_on_the_floor(site: Site) -> None:
+    drop = np.array(SUPINE)[:, None] * np.full(20, 0.3)
+    blow = np.array(SUPINE)[:, None] * np.full(4, 3.5)
+    again = [fall(50), drop, blow, rest(40, 50, SUPINE)]
+
+    falls = of(codes.FALL, values(np.concatenate(again, axis=1), site=site))
+
+    suspected = [value.value for value in falls]
+    assert 1.0 in suspected
+    assert 0.0 not in suspected[suspected.index(1.0) :]
+
+
 def jump() -> Floats:
     n = 25
     flight = np.array(UPRIGHT)[:, None] * np.full(n, 0.2)

@@ -21,6 +21,7 @@ from processors.sinks.live.protocol import (
 )
 from processors.sinks.live.trail import CLOCK_JUMP_S, TRAIL_S, WaveformTrail
 from processors.vitals.fusion import ALGORITHM as HEART_RATE_FUSION
+from processors.vitals.respiration_fusion import ALGORITHM as RESPIRATION_FUSION
 
 CHANNELS_MAX: Final = 64
 DEVICES_MAX: Final = 32
@@ -42,7 +43,7 @@ SHOWN: Final = frozenset(
 )
 """The quantities that the page has a place for; the others are not sent to it."""
 
-FUSIONS: Final = frozenset({HEART_RATE_FUSION.name})
+FUSIONS: Final = frozenset({HEART_RATE_FUSION.name, RESPIRATION_FUSION.name})
 """What is fused from several sources; the page shows it rather than any of them."""
 
 FRAMES_REMEMBERED: Final = 4_096

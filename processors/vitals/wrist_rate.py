@@ -1,0 +1,300 @@
+"""Pulse rate from the wrist of somebody who moves: the light, with the accelerometer beside it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from devices import codes
+from processors.dsp.sample_clock import SampleClock
+from processors.dsp.state import State, translated_errors
+from processors.vitals.derived import Algorithm, Derived
+from processors.vitals.reasons import NoValueReason
+from processors.vitals.wrist_rate_kernel import N_PER_S, believe, clean, resample
+
+_KIND = "wrist_rate"
+_STREAM_KIND = "wrist_stream"
+_VERSION = 1
+
+Floats = NDArray[np.float64]
+
+GRID_NS: Final = 1_000_000_000
+WINDOW_S: Final = 8
+EVERY_S: Final = 2
+KEPT_S: Final = 20
+"""Samples of one sensor wait so long for those of the other."""
+QUALITY_MIN: Final = 0.6
+RATE_BPM_MIN: Final = 36.0
+RATE_BPM_MAX: Final = 216.0
+
+_LATE_NS: Final = 100_000_000
+"""The window ends so long before the second, so that the last point has neighbours."""
+_N_WINDOW: Final = WINDOW_S * N_PER_S
+_N_FFT: Final = 2048
+_BIN_BPM: Final = 60.0 * N_PER_S / _N_FFT
+_K_LOW: Final = round(RATE_BPM_MIN / _BIN_BPM)
+_K_HIGH: Final = round(RATE_BPM_MAX / _BIN_BPM)
+_N_STATES: Final = _K_HIGH - _K_LOW + 1
+_K_BAND: Final = 2 * _K_HIGH + 1
+_MOTION_G: Final = 0.02
+"""RMS beside gravity at which motion takes half of its full share."""
+_NEAR_BINS: Final = 5
+_N_ACC: Final = 3
+
+ALGORITHM: Final = Algorithm(
+    name="wrist_pulse_rate",
+    version=1,
+    method="Spectrum of 8 s of light, from which the spectrum of acceleration is taken by a Wiener "
+    "filter as far as there is motion; a belief in each rate from 36 to 216 /min, moved on as a "
+    "heart rate may and weighed by that spectrum (a hidden Markov chain, run forwards only).",
+    source="Temko, IEEE Trans Biomed Eng 64:2016-2024 (2017); Zhang, Pi and Liu, IEEE Trans Biomed "
+    "Eng 62:522-531 (2015)",
+    delay_s=0.0,
+    averaging="8 s, every 2 s.",
+    validity="Light without a gap in the last 8 s (no_samples, warming_up) that varies (lead_off); "
+    "most of the belief within 5 /min of one rate (moving, or poor_signal when still).",
+)
+
+
+class _Stream:
+    """Samples of one sensor, brought to a common grid of event time second by second."""
+
+    def __init__(self, n_channels: int, fs_hz: float, clock: SampleClock) -> None:
+        self.clock = clock
+        self._n_channels = n_channels
+        self._fs_hz = float(fs_hz)
+        self._samples = np.zeros((n_channels, 0))
+        self._i_first = 0
+
+    def add(self, chunk: Floats, i_first: int) -> None:
+        samples = np.array(chunk, dtype=np.float64, ndmin=2)
+        if samples.shape[0] != self._n_channels:
+            raise ValueError(f"{samples.shape[0]} channels were given, not {self._n_channels}")
+        if not np.isfinite(samples).all():
+            raise ValueError("a sample is not a finite number; leave out what was not measured")
+        i_next = self._i_first + self._samples.shape[1]
+        n_kept = round(KEPT_S * self._fs_hz)
+        if not self._samples.shape[1] or i_first - i_next > n_kept:
+            self._samples, self._i_first = samples, i_first
+        else:
+            missing = np.full((self._n_channels, max(0, i_first - i_next)), np.nan)
+            fresh = samples[:, max(0, i_next - i_first) :]
+            self._samples = np.concatenate((self._samples, missing, fresh), axis=1)
+        self._drop(max(0, self._samples.shape[1] - n_kept))
+
+    def second(self, t_ns: int) -> Floats:
+        """Resample the second that ends before ``t_ns``; NaN where nothing was measured."""
+        begin_ns = t_ns - GRID_NS - _LATE_NS
+        i_begin = self.clock.index_at_or_after(begin_ns)
+        # Whole samples in integers, the rest of one as a float: no drift, whatever the epoch.
+        ahead_ns = (self.clock.epoch_ns - begin_ns) * self.clock.period_den
+        rest = (ahead_ns + i_begin * self.clock.period_num_ns) / self.clock.period_num_ns
+        out = np.empty((self._n_channels, N_PER_S))
+        step = self.clock.fs_hz / N_PER_S
+        first = i_begin - self._i_first - rest
+        resample(np.ascontiguousarray(self._samples), first, step, max(1.0, step), out)
+        self._drop(min(self._samples.shape[1], max(0, i_begin - self._i_first - 2)))
+        return out
+
+    def _drop(self, n_samples: int) -> None:
+        self._samples = self._samples[:, n_samples:]
+        self._i_first += n_samples
+
+    def to_bytes(self) -> bytes:
+        known = np.isfinite(self._samples)
+        return State(
+            kind=_STREAM_KIND,
+            version=_VERSION,
+            scalars={
+                "fs_hz": self._fs_hz,
+                "epoch_ns": self.clock.epoch_ns,
+                "period_num_ns": self.clock.period_num_ns,
+                "period_den": self.clock.period_den,
+                "i_first": self._i_first,
+                "n_channels": self._n_channels,
+            },
+            arrays={
+                "samples": np.where(known, self._samples, 0.0),
+                "known": np.array(known.all(axis=0), dtype=np.int64),
+            },
+        ).to_bytes()
+
+    @classmethod
+    def from_bytes(cls, state: bytes) -> _Stream:
+        kept = State.from_bytes(state, kind=_STREAM_KIND, version=_VERSION)
+        with translated_errors(_STREAM_KIND):
+            clock = SampleClock(
+                epoch_ns=kept.integer("epoch_ns"),
+                period_num_ns=kept.integer("period_num_ns"),
+                period_den=kept.integer("period_den"),
+            )
+            restored = cls(kept.integer("n_channels"), kept.number("fs_hz"), clock)
+            known = kept.int_array("known")
+            samples = kept.float_array("samples", (restored._n_channels, known.size))
+            restored._samples = np.where(known == 1, samples, np.nan)
+        restored._i_first = kept.integer("i_first")
+        return restored
+
+
+class WristRate:
+    """Pulse rate every two seconds from light and acceleration, each on its own time grid.
+
+    The caller adds the samples of both as they come and asks at each whole second, ascending,
+    when both are known up to it; without acceleration the light is believed as it is.
+
+    Parameters
+    ----------
+    ppg_clock, acc_clock
+        Time of sample ``i`` of each sensor.
+    n_channels
+        Of light, in any unit, any way up.
+    """
+
+    def __init__(self, ppg_clock: SampleClock, acc_clock: SampleClock, n_channels: int = 1) -> None:
+        self._n_channels = n_channels
+        self._ppg = _Stream(n_channels, ppg_clock.fs_hz, ppg_clock)
+        self._acc = _Stream(_N_ACC, acc_clock.fs_hz, acc_clock)
+        self._t_ns: int | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        self._window = np.full((self._n_channels + _N_ACC, _N_WINDOW), np.nan)
+        self._belief = np.full(_N_STATES, 1.0 / _N_STATES)
+
+    def add_ppg(self, chunk: Floats, i_first: int) -> None:
+        """Take ``(n_channels, n_samples)`` of light, the first being sample ``i_first``.
+
+        Raises
+        ------
+        ValueError
+            A sample is not a finite number, or the number of channels is another one.
+        """
+        self._ppg.add(chunk, i_first)
+
+    def add_acc(self, chunk: Floats, i_first: int) -> None:
+        """Take ``(3, n_samples)`` of acceleration in g, as `add_ppg` does."""
+        self._acc.add(chunk, i_first)
+
+    def at(self, t_ns: int) -> list[Derived]:
+        """Say the rate at a whole second, in every other one; all samples before it are known."""
+        if self._t_ns is not None and t_ns != self._t_ns + GRID_NS:
+            self._begin()
+        self._t_ns = t_ns
+        fresh = np.concatenate((self._ppg.second(t_ns), self._acc.second(t_ns)))
+        self._window = np.concatenate((self._window[:, N_PER_S:], fresh), axis=1)
+        if t_ns // GRID_NS % EVERY_S:
+            return []
+        return [self._judge(t_ns)]
+
+    def _judge(self, t_ns: int) -> Derived:
+        light, motion = self._window[: self._n_channels], self._window[self._n_channels :]
+        newest = light[0, -N_PER_S:]
+        if not np.isfinite(newest).all():
+            self._belief[:] = 1.0 / _N_STATES
+            return _derived(t_ns, None, NoValueReason.NO_SAMPLES, 0.0)
+        if not np.isfinite(light).all():
+            return _derived(t_ns, None, NoValueReason.WARMING_UP, 0.0)
+        if not np.ptp(light, axis=1).any():
+            self._belief[:] = 1.0 / _N_STATES
+            return _derived(t_ns, None, NoValueReason.LEAD_OFF, 0.0)
+        has_motion = bool(np.isfinite(motion).all())
+        share = _motion_share(motion) if has_motion else 0.0
+        power = _spectrum(light, each=True)
+        shaken = _spectrum(motion, each=False) if has_motion else np.zeros(_K_BAND)
+        cleaned = np.empty(_K_BAND)
+        clean(power, shaken, share, cleaned)
+        believe(self._belief, cleaned, _K_LOW, _BIN_BPM, float(EVERY_S))
+        rate_bpm, quality = _best(self._belief)
+        sources = ("ppg", "acc") if has_motion else ("ppg",)
+        if quality < QUALITY_MIN:
+            is_moving = share > 0.5  # noqa: PLR2004
+            reason = NoValueReason.MOVING if is_moving else NoValueReason.POOR_SIGNAL
+            return _derived(t_ns, None, reason, quality, sources)
+        return _derived(t_ns, rate_bpm, None, quality, sources)
+
+    def to_bytes(self) -> bytes:
+        """Everything it remembers."""
+        known = np.isfinite(self._window)
+        return State(
+            kind=_KIND,
+            version=_VERSION,
+            scalars={
+                "n_channels": self._n_channels,
+                "t_ns": self._t_ns,
+            },
+            arrays={
+                "window": np.where(known, self._window, 0.0),
+                "known": known.astype(np.float64),
+                "belief": self._belief,
+            },
+            children={"ppg": self._ppg.to_bytes(), "acc": self._acc.to_bytes()},
+        ).to_bytes()
+
+    @classmethod
+    def from_bytes(cls, state: bytes) -> WristRate:
+        """Continue where ``to_bytes`` stood; raises StateError."""
+        kept = State.from_bytes(state, kind=_KIND, version=_VERSION)
+        with translated_errors(_KIND):
+            ppg = _Stream.from_bytes(kept.child("ppg"))
+            acc = _Stream.from_bytes(kept.child("acc"))
+            restored = cls(ppg.clock, acc.clock, kept.integer("n_channels"))
+        restored._ppg, restored._acc = ppg, acc
+        restored._t_ns = kept.optional_integer("t_ns")
+        shape = restored._window.shape
+        known = kept.float_array("known", shape) > 0
+        restored._window = np.where(known, kept.float_array("window", shape), np.nan)
+        restored._belief = kept.float_array("belief", (_N_STATES,))
+        return restored
+
+
+def _derived(
+    t_ns: int,
+    value: float | None,
+    reason: NoValueReason | None,
+    quality: float,
+    sources: tuple[str, ...] = ("ppg",),
+) -> Derived:
+    return Derived(
+        quantity=codes.PULSE_RATE,
+        algorithm=ALGORITHM,
+        t_ns=t_ns,
+        value=value,
+        reason=reason,
+        quality=quality,
+        sources=sources,
+    )
+
+
+_TAPER: Final = np.hanning(_N_WINDOW)
+
+
+def _spectrum(window: Floats, *, each: bool) -> Floats:
+    """Power up to twice the highest rate; ``each`` channel as strong as the others."""
+    line = np.linspace(-1.0, 1.0, _N_WINDOW)
+    level = window - window.mean(axis=1, keepdims=True)
+    level -= (level @ line / (line @ line))[:, np.newaxis] * line
+    parts = np.fft.rfft(level * _TAPER, _N_FFT, axis=1)[:, :_K_BAND]
+    power: Floats = parts.real**2 + parts.imag**2
+    power[:, : _K_LOW // 2] = 0.0
+    if each:
+        tops = power.max(axis=1, keepdims=True)
+        power /= np.where(tops > 0, tops, 1.0)
+    return np.ascontiguousarray(power.sum(axis=0))
+
+
+def _motion_share(motion: Floats) -> float:
+    """From 0, still, to 1, moving strongly."""
+    square = float(motion.var(axis=1).sum())
+    return square / (square + _MOTION_G**2)
+
+
+def _best(belief: Floats) -> tuple[float, float]:
+    """Give the rate most believed in, and how much belief is within 5 bpm of it."""
+    j = int(np.argmax(belief))
+    near = slice(max(0, j - _NEAR_BINS), j + _NEAR_BINS + 1)
+    weights = belief[near]
+    k = _K_LOW + np.arange(_N_STATES)[near]
+    total = float(weights.sum())
+    return _BIN_BPM * float((weights * k).sum()) / total, min(1.0, total)
