@@ -32,7 +32,8 @@ ROLE = "worker"
 RETRY_S = 1.0
 
 SUBJECTS_MAX = 5_000
-"""Subjects of one partition in memory, some 50 kB each; more than a worker can keep up with."""
+"""Subjects of one partition in memory, some hundred kilobytes each with everything on; more than a
+worker can keep up with."""
 
 
 class _Message(Protocol):
