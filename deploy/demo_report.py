@@ -22,10 +22,14 @@ TOLERANCE_BPM: Final = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateReport:
-    """One subject's heart rate and the reference, both over the seconds that have a reference."""
+    """One subject's heart rate and the reference, over the seconds that have a reference.
+
+    The medians are both of the seconds that have a rate too: a rate that is withheld while it is
+    fast would otherwise look slow.
+    """
 
     source: str
-    """``heart_rate`` from an ECG, or ``pulse_rate`` as an oximeter gave it."""
+    """``heart_rate`` from an ECG, or ``pulse_rate``: ours, else the device's own."""
     reference: str
     median: float | None
     reference_median: float | None
@@ -215,11 +219,12 @@ def _compared(
     )
     values, reference = found.values[settled], reference[settled]
     within = np.abs(values - reference) <= TOLERANCE_BPM  # NaN, "no value", is not within
+    shown = ~np.isnan(values)
     return RateReport(
         source=source,
         reference=reference_name,
         median=_median(values),
-        reference_median=_median(reference),
+        reference_median=_median(reference[shown]),
         within_2_bpm_percent=round(100.0 * float(within.mean()), 2) if within.size else None,
         n_seconds=int(within.size),
     )

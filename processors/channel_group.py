@@ -107,6 +107,8 @@ class ChannelGroup:
     def _take_before(self, i_end: int) -> list[Chunk]:
         if i_end <= self._i_next:
             return []
+        if all(self._is_whole(pieces, i_end) for pieces in self._pending):  # nearly always
+            return [self._take_whole(i_end)]
         runs: list[list[Chunk]] = []
         for begin, end in pairwise(self._edges(i_end)):
             pieces = [_piece_at(pending, begin) for pending in self._pending]
@@ -118,6 +120,17 @@ class ChannelGroup:
         self._i_next = i_end
         self._pending = [_rest(pieces, i_end) for pieces in self._pending]
         return chunks
+
+    def _is_whole(self, pieces: list[_Piece], i_end: int) -> bool:
+        return len(pieces) == 1 and (pieces[0].i_first, pieces[0].i_end) == (self._i_next, i_end)
+
+    def _take_whole(self, i_end: int) -> Chunk:
+        rows = np.stack([pieces[0].samples for pieces in self._pending])
+        chunk = Chunk(self._i_next, rows)
+        self._last = rows[:, -1].copy()
+        self._i_next = i_end
+        self._pending = [[] for _ in self._pending]
+        return chunk
 
     def _edges(self, i_end: int) -> list[int]:
         """Where any channel begins or ends to have samples."""

@@ -67,6 +67,10 @@ _DISCONNECTED: Final = frozenset(
 
 Output = Observation | AlarmEvent
 
+_MODALITY_OF: Final = MappingProxyType(
+    {mdc_code: modality for modality in MODALITIES for mdc_code in modality.ranks}
+)
+
 
 class SubjectPipeline:
     """All streams of one subject, in the order of their samples."""
@@ -87,7 +91,7 @@ class SubjectPipeline:
 
     def process(self, frame: Frame) -> list[Output]:
         """Take the subject's next Frame; give what follows from it, in order of event time."""
-        usable = [b for b in frame.waveforms if any(m.accepts(b) for m in MODALITIES)]
+        usable = [b for b in frame.waveforms if _is_usable(b)]
         outputs: list[Output] = []
         for part in slices_of(usable, frame.readings):
             if part.second != self._slice_second:
@@ -95,7 +99,9 @@ class SubjectPipeline:
                 outputs += self._across_sources()
                 self._slice_second = part.second
             for modality in MODALITIES:
-                outputs += self._process_modality(modality, part.blocks)
+                blocks = [block for block in part.blocks if block.mdc_code in modality.ranks]
+                if blocks:
+                    outputs += self._process_modality(modality, blocks)
             outputs += self._process_readings(part.readings)
         return sorted(outputs, key=lambda output: output.t_ns)
 
@@ -107,7 +113,7 @@ class SubjectPipeline:
         if stream is None or not owned:
             return
         before = stream.n_samples_repeated
-        items = stream.process(block for block in owned if modality.accepts(block))
+        items = stream.process(owned)
         self.n_samples_repeated += stream.n_samples_repeated - before
         self._across.add(modality.name, stream.sources[0], items)
         for derived in self._with_beat_steps(items) if modality.name == "ecg" else items:
@@ -120,7 +126,7 @@ class SubjectPipeline:
         """Give the stream of a modality; one that is silent gives way to another device's."""
         stream = self._streams.get(modality.name)
         if stream is not None:
-            if any(stream.owns(block) and modality.accepts(block) for block in blocks):
+            if any(stream.owns(block) for block in blocks):
                 return stream
             # The next one begins behind it: time never goes back.
             silent_ns = stream.newest_ns + SILENCE_NS
@@ -262,3 +268,8 @@ class SubjectPipeline:
         )
         restored._alarm = NoHeartRateAlarm.from_bytes(kept.child("alarm"))
         return restored
+
+
+def _is_usable(block: WaveformBlock) -> bool:
+    modality = _MODALITY_OF.get(block.mdc_code)
+    return modality is not None and modality.accepts(block)

@@ -179,8 +179,8 @@ class Stream:
         """Process the blocks of a Frame that it owns, in order of time."""
         items: list[Item] = []
         for block in blocks:
-            clock = _clock(block)
-            if clock != self._clock:
+            if not _is_on(block, self._clock):
+                clock = _clock(block)
                 i_fresh = clock.index_at_or_after(self.newest_ns)
                 if block.i_end <= i_fresh:
                     self._n_repeated += block.n_samples  # a grid that lies in the past
@@ -242,6 +242,15 @@ def _clock(block: WaveformBlock) -> SampleClock:
         epoch_ns=block.epoch_ns,
         period_num_ns=block.period.ns_numerator,
         period_den=block.period.ns_denominator,
+    )
+
+
+def _is_on(block: WaveformBlock, clock: SampleClock) -> bool:
+    """Tell whether the block is on this time grid."""
+    return (
+        block.period.ns_numerator == clock.period_num_ns
+        and block.period.ns_denominator == clock.period_den
+        and block.epoch_ns == clock.epoch_ns
     )
 
 
