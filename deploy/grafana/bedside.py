@@ -50,8 +50,8 @@ SAMPLES_MAX: Final = 120_000
 """Samples of a trace in one answer: a minute at 2 kHz, the fastest ECG that is processed. In a
 longer range the first ones are drawn, and then nothing."""
 
-QUALITY_MIN: Final = 0.9
-"""Below this the ECG gives no heart rate: ``processors.vitals.ecg_quality.QUALITY_MIN``."""
+QUALITY_MIN: Final = 0.85
+"""Below this an ECG in noise gives no heart rate: ``processors.vitals.ecg_quality.QUALITY_MIN``."""
 
 BELIEVED_MIN: Final = 0.5
 """A value of lower quality is not shown, as on the live page."""
@@ -362,8 +362,8 @@ def _quality() -> JsonObject:
         title="ECG signal quality",
         description=(
             "0 to 100 %: about the probability that the heart rate is right. The worst of each "
-            f"interval. Below {QUALITY_MIN:.0%} no heart rate is given; nothing is drawn where "
-            "nothing is known."
+            f"interval. Below {QUALITY_MIN:.0%} a heart rate is given only where the line between "
+            "the beats is quiet; nothing is drawn where nothing is known."
         ),
         place=Place(x=0, y=16, w=12, h=4),
         unit="percentunit",

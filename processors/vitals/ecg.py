@@ -17,18 +17,27 @@ from processors.vitals.arrhythmia import FibrillationSuspicion
 from processors.vitals.beat_class import BeatClassifier
 from processors.vitals.derived import Algorithm, Beat, BeatClass, Derived
 from processors.vitals.ecg_beats_kernel import N_FEATURES
-from processors.vitals.ecg_quality import Assessment, EcgQuality, best_assessments
+from processors.vitals.ecg_quality import (
+    N_GOOD_MIN,
+    QUALITY_MIN,
+    QUALITY_QUIET_MIN,
+    QUIET_SHARE,
+    Assessment,
+    EcgQuality,
+    best_assessments,
+)
 from processors.vitals.rate import AVERAGING, BeatRate
 from processors.vitals.reasons import NoValueReason
 
 _KIND = "ecg_chain"
-_VERSION = 2
+_VERSION = 3
 
 Floats = NDArray[np.float64]
+BeatInHand = tuple[float, float, float, float, int]
 
 GRID_NS: Final = 1_000_000_000
 _N_FIELDS: Final = 5
-"""Of a beat in hand: index, certainty, height, level, class."""
+"""Of a beat in hand: index, height, level, certainty (those of BEAT_DTYPE), and class."""
 _DELAY_S: Final = 0.5
 
 BEATS: Final = Algorithm(
@@ -45,13 +54,16 @@ BEATS: Final = Algorithm(
 HEART_RATE: Final = Algorithm(
     name="ecg_heart_rate",
     version=2,
-    method=f"{AVERAGING}. Withheld where the quality for a rate is low.",
+    method=f"{AVERAGING}. Withheld where the quality for a rate is too low for the noise there is: "
+    "in a quiet signal mostly one beat of ten seconds is in doubt, an error of 6 per minute.",
     source="IEC 60601-2-27 (the maker discloses the averaging rule)",
     delay_s=_DELAY_S,
     averaging=f"{AVERAGING}.",
     validity="At least two intervals (warming_up, too_few_beats); a beat within the last 4 s "
     "(asystole_suspected); electrodes on (lead_off), amplifier in range (saturated); quality for a "
-    "rate high, for some seconds after it was low (poor_signal).",
+    f"rate at least {QUALITY_MIN} in noise, {QUALITY_QUIET_MIN} where the noise between beats is "
+    f"no more than {QUIET_SHARE} of their height, and after it was lower for {N_GOOD_MIN} s "
+    "(poor_signal).",
 )
 QUALITY: Final = Algorithm(
     name="ecg_quality",
@@ -97,7 +109,7 @@ class EcgChain:
         self._fibrillation = FibrillationSuspicion(fs_hz)
         self._rate = BeatRate()
         self._i_next: int | None = None
-        self._beats: Floats = np.zeros((0, _N_FIELDS))
+        self._beats: list[BeatInHand] = []
         self._beats_ns: list[int] = []
         self._grid_ns = 0
 
@@ -116,7 +128,10 @@ class EcgChain:
         ValueError
             A sample is not a finite number, or the number of leads is another one.
         """
-        leads = np.atleast_2d(np.require(chunk_uv, np.float64, ["C", "W"]))
+        leads = np.ascontiguousarray(chunk_uv, dtype=np.float64)
+        if not leads.flags.writeable:
+            leads = leads.copy()  # for another kind of array the kernels would be compiled anew
+        leads = np.atleast_2d(leads)
         if leads.shape[0] != self._n_leads:
             raise ValueError(f"{leads.shape[0]} leads were given, not {self._n_leads}")
         if not np.isfinite(leads).all():
@@ -140,14 +155,9 @@ class EcgChain:
     def _keep(self, found: NDArray[np.void], chunk_uv: Floats) -> None:
         """Put beats in hand until the watermark has passed them; class by the first lead."""
         classes = self._classifier.process(chunk_uv, found["i_r"])
-        if found.size == 0:
-            return
-        fresh = np.empty((found.size, _N_FIELDS))
-        for column, name in enumerate(("i_r", "certainty", "height_uv", "level_uv")):
-            fresh[:, column] = found[name]
-        fresh[:, -1] = classes
-        self._beats = np.concatenate((self._beats, fresh))
-        self._beats_ns += [self._time_ns(i_r) for i_r in found["i_r"].tolist()]
+        for said, kind in zip(found.tolist(), classes.tolist(), strict=True):
+            self._beats.append((*said, kind))
+            self._beats_ns.append(self._time_ns(said[0]))
 
     def _time_ns(self, i_sample: float) -> int:
         """Time of a fraction of a sample."""
@@ -186,7 +196,7 @@ class EcgChain:
         beats, self._beats = self._beats[:n_beats], self._beats[n_beats:]
         n_before = [bisect_right(beats_ns, t_ns) for t_ns in ends_ns]
         qualities, assessments = self._judge(beats, ends_ns, n_before)
-        found = list(zip(beats_ns, qualities, beats.tolist(), strict=True))
+        found = list(zip(beats_ns, qualities, beats, strict=True))
         outputs: list[Beat | Derived] = []
         n = 0
         for n_next, judged in zip(n_before, assessments, strict=True):
@@ -197,28 +207,29 @@ class EcgChain:
         return outputs
 
     def _judge(
-        self, beats: Floats, ends_ns: range, n_before: list[int]
+        self, beats: list[BeatInHand], ends_ns: range, n_before: list[int]
     ) -> tuple[list[list[float]], list[Assessment]]:
         """Quality of each beat and of each second; of two leads, the better one's."""
-        # In C order whatever their size: for each other order the kernel would be compiled anew.
-        ends = np.empty((len(ends_ns), 2), dtype=np.int64)
-        ends[:, 0] = [self._clock.index_at_or_after(t_ns + 1) for t_ns in ends_ns]
-        ends[:, 1] = n_before
-        places = np.ascontiguousarray(beats[:, :2])
+        index_at_or_after = self._clock.index_at_or_after
+        of_ends = [(index_at_or_after(t + 1), n) for t, n in zip(ends_ns, n_before, strict=True)]
+        ends = np.array(of_ends, dtype=np.int64).reshape(-1, 2)
+        places = np.array([(beat[0], beat[3]) for beat in beats], dtype=np.float64).reshape(-1, 2)
         said = [quality.judge(places, ends) for quality in self._qualities]
-        of_beats = np.max([of_beats[:, N_FEATURES:] for of_beats, _ in said], axis=0)
+        of_beats = said[0][0][:, N_FEATURES:]
+        for of_others, _ in said[1:]:
+            of_beats = np.maximum(of_beats, of_others[:, N_FEATURES:])
         return of_beats.tolist(), best_assessments([of_seconds for _, of_seconds in said])
 
     def _add_beats(
-        self, found: list[tuple[int, list[float], list[float]]], outputs: list[Beat | Derived]
+        self, found: list[tuple[int, list[float], BeatInHand]], outputs: list[Beat | Derived]
     ) -> None:
-        for t_ns, (quality, of_interval), (_, _, height_uv, level_uv, kind) in found:
+        for t_ns, (quality, of_interval), (_, height_uv, level_uv, _, kind) in found:
             interval_s = self._rate.add_beat(t_ns)
             outputs.append(
                 Beat(
                     t_ns=t_ns,
                     interval_s=interval_s,
-                    beat_class=BeatClass(int(kind)),
+                    beat_class=BeatClass(kind),
                     quality=quality,
                     height=height_uv,
                     level=level_uv,
@@ -239,7 +250,7 @@ class EcgChain:
                     quantity=codes.BEAT_CLASS,
                     algorithm=beat_class.ALGORITHM,
                     t_ns=t_ns,
-                    value=kind,
+                    value=float(kind),
                     quality=quality,
                 )
             )
@@ -290,7 +301,7 @@ class EcgChain:
                 "grid_ns": self._grid_ns,
             },
             arrays={
-                "beats": self._beats,
+                "beats": np.array(self._beats, dtype=np.float64).reshape(-1, _N_FIELDS),
                 "beats_ns": np.array(self._beats_ns, dtype=np.int64),
             },
             children={
@@ -316,7 +327,12 @@ class EcgChain:
         restored._i_next = kept.optional_integer("i_next")
         restored._grid_ns = kept.integer("grid_ns")
         restored._beats_ns = kept.int_array("beats_ns").tolist()
-        restored._beats = kept.float_array("beats", (len(restored._beats_ns), _N_FIELDS))
+        beats = kept.float_array("beats", (len(restored._beats_ns), _N_FIELDS)).tolist()
+        with translated_errors(_KIND):
+            restored._beats = [
+                (i_r, height_uv, level_uv, certainty, int(kind))
+                for i_r, height_uv, level_uv, certainty, kind in beats
+            ]
         restored._detector = RPeakDetector.from_bytes(kept.child("detector"))
         restored._classifier = BeatClassifier.from_bytes(kept.child("classifier"))
         restored._fibrillation = FibrillationSuspicion.from_bytes(kept.child("fibrillation"))

@@ -9,10 +9,10 @@ stress test: Moody, Muldrow and Mark, Comput Cardiol 11:381-384, 1984). Against 
 energy like that of a beat within it, and a late end. The quality for intervals is such a product
 too, with what blurs the time of an R peak in the place of what makes a beat a false one.
 
-Which quality suffices to show a rate is a matter of what an error would be. Between quiet baselines
-it is one beat in doubt, which nobody need be spared: 6 per minute, within the tolerance of monitors
-from 60 per minute on (IEC 60601-2-27: 10 % or 5 per minute, whichever is greater). In noise it is
-any number of beats, and the quality has to be high. The quality that goes with the rate says which.
+Which quality suffices to show a rate depends on what an error would be. Between quiet baselines it
+is mostly one beat, which changes the rate by 6 per minute: from 60 per minute on that is within
+what monitors are allowed (IEC 60601-2-27: 10 % or 5 per minute, whichever is greater). In noise it
+may be any number of beats, and the quality has to be high. Either way it goes with the rate.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ WARM_UP_S: Final = 3.0
 QUALITY_MIN: Final = 0.85
 """Below this a rate is not shown in noise: its errors are large and come in many."""
 QUALITY_QUIET_MIN: Final = 0.4
-"""The same between quiet baselines: there the doubt is about one beat of ten seconds, which is 6
-per minute, and where the rhythm is irregular or beats are ectopic there is nearly always one."""
+"""The same between quiet baselines: there the doubt is mostly about one beat of ten seconds, and
+where the rhythm is irregular or beats are ectopic there nearly always is one."""
 QUIET_SHARE: Final = 0.09
 """Quiet is noise of no more than this share of the height of beats: of the median interval, and of
 the last three on average, since noise begins at once."""

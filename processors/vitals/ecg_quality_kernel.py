@@ -54,7 +54,7 @@ def noise_level(noises: NDArray[np.float64], n: int) -> float:
     for k in range(n_last):
         last += noises[k] / n_last
     sort(noises, n)
-    return max(last, noises[n // 2])
+    return max(last, float(noises[n // 2]))
 
 
 @kernel

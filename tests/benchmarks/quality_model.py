@@ -150,7 +150,7 @@ def _loss(
 def _spread(slope: Floats, first: Ints, stop: Ints, n_beats: int) -> Floats:
     """Sum over the cases that a beat belongs to."""
     steps = np.bincount(first, slope, n_beats + 1) - np.bincount(stop, slope, n_beats + 1)
-    return np.asarray(np.cumsum(steps)[:-1])
+    return np.asarray(np.cumsum(steps)[:-1], dtype=np.float64)
 
 
 def _logistic(scores: Floats) -> Floats:

@@ -108,6 +108,32 @@ def test_intervals_suffer_from_noise_before_the_rate_does() -> None:
     assert noisy.interval_quality < quiet.interval_quality - 0.03
 
 
+def test_an_irregular_rhythm_is_not_taken_for_noise() -> None:
+    rhythm_s = np.cumsum(np.random.default_rng(8).uniform(0.4, 1.2, 70))
+    ecg = ecg_uv(rhythm_s[rhythm_s < 58], FS_HZ, 60) + noise_uv(15_000, 40)
+
+    found = assess(ecg)[10:58]
+
+    assert all(judged.reason is None for judged in found)
+    assert min(judged.rate_quality for judged in found) > 0.9
+
+
+def test_one_doubtful_beat_hides_the_rate_in_noise_but_not_between_quiet_baselines() -> None:
+    beats_s = regular_s(0.8, 60)
+    beats_s[40] -= 0.4
+    kinds = [WIDE if n == 40 else NORMAL for n in range(beats_s.size)]
+    clean = ecg_uv(beats_s, FS_HZ, 60, tuple(kinds))
+
+    quiet, noisy = (
+        run(clean + noise_uv(15_000, rms_uv), FS_HZ, beats_s * FS_HZ).seconds[33:42]
+        for rms_uv in (8, 160)
+    )
+
+    assert max(judged.rate_quality for judged in quiet + noisy) < 0.8
+    assert {judged.reason for judged in quiet} == {None}
+    assert {judged.reason for judged in noisy} == {NoValueReason.POOR_SIGNAL}
+
+
 def test_a_beat_that_is_missing_or_too_many_spoils_the_window_it_is_in() -> None:
     ecg = ecg_uv(regular_s(0.8, 40), FS_HZ, 40) + noise_uv(10_000, 8)
     true = regular_s(0.8, 40) * FS_HZ
@@ -272,13 +298,21 @@ def errors_bpm(rates: list[Derived], reference_bpm: Floats) -> tuple[Floats, Flo
     return seconds[kept], np.abs(shown[kept] - reference_bpm[seconds[kept]]), quality[kept]
 
 
+def within_tolerance(error: Floats, reference_bpm: Floats) -> NDArray[np.bool_]:
+    """Of the seconds from the tenth on whose rate is shown: as near as IEC 60601-2-27 asks."""
+    tolerance = np.maximum(5.0, 0.1 * np.nan_to_num(reference_bpm[10 : 10 + error.size]))
+    return np.asarray((error <= tolerance)[np.isfinite(error)])
+
+
 def test_good_heart_rates_of_the_arrhythmia_database_are_right(chevet_data: Path) -> None:
     rows: list[str] = []
-    errors, qualities = [], []
+    errors, qualities, shares, allowed = [], [], {}, []
     for path in sorted((chevet_data / "mitdb").glob("*.atr")):
         reference = mean_rates_bpm(read_beats(path.with_suffix("")) / MITDB_HZ, 1800)
         _, error, quality = errors_bpm(heart_rates(read_ecg_uv(path.with_suffix(""))), reference)
-        rows.append(f"{path.stem} shown {np.isfinite(error).mean():6.1%}")
+        shares[path.stem] = np.isfinite(error).mean()
+        rows.append(f"{path.stem} shown {shares[path.stem]:6.1%}")
+        allowed.append(within_tolerance(error, reference))
         errors.append(error)
         qualities.append(quality)
     error, quality = np.concatenate(errors), np.concatenate(qualities)
@@ -286,25 +320,33 @@ def test_good_heart_rates_of_the_arrhythmia_database_are_right(chevet_data: Path
 
     good = (quality >= 0.9) & np.isfinite(error)
     assert np.mean(error[good] <= 5) >= 0.99
-    assert good.mean() >= 0.85
-    assert np.mean(error <= 2) >= 0.85
+    assert good.mean() >= 0.89
+    assert np.mean(error <= 2) >= 0.9
+    assert np.mean(error[np.isfinite(error)] <= 5) >= 0.99
+    assert np.mean(np.concatenate(allowed)) >= 0.999
+    assert min(shares.values()) >= 0.5  # atrial fibrillation with noise
+    assert sorted(shares.values())[1] >= 0.75
 
 
 @pytest.mark.parametrize("record", ["118", "119"])
-def test_electrode_motion_never_gives_a_wrong_heart_rate(chevet_data: Path, record: str) -> None:
+def test_electrode_motion_never_gives_a_wrong_heart_rate_of_good_quality(
+    chevet_data: Path, record: str
+) -> None:
     clean = read_ecg_uv(chevet_data / "mitdb" / record)
     beats = read_beats(chevet_data / "mitdb" / record)
     noise = read_ecg_uv(chevet_data / "nstdb" / "em")
     reference = mean_rates_bpm(beats / MITDB_HZ, 1800)
     for snr_db in (24, 18, 12, 6, 0, -6):
         rates = heart_rates(with_noise(clean, noise, beats, snr_db))
-        seconds, error, _ = errors_bpm(rates, reference)
+        seconds, error, quality = errors_bpm(rates, reference)
         noisy = (seconds >= 310) & ((seconds - 300) % 240 >= 10) & ((seconds - 300) % 240 < 120)
         shown = np.isfinite(error)
         print(f"{snr_db:3d} dB, noisy seconds shown {shown[noisy].mean():6.1%}")
 
-        assert (error[shown] <= 5).all()
-        assert shown[noisy].mean() >= {24: 0.9, 18: 0.7}.get(snr_db, 0.0)
+        assert (error[shown & (quality >= 0.9)] <= 5).all()
+        assert np.mean(error[shown] <= 5) >= 0.995
+        assert within_tolerance(error, reference).all()
+        assert shown[noisy].mean() >= {24: 0.97, 18: 0.94, 12: 0.5}.get(snr_db, 0.0)
 
 
 def test_columns_of_features_are_those_that_the_weights_have() -> None:
