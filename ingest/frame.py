@@ -41,7 +41,8 @@ def check_names(**names: str) -> None:
     ------
     MalformedRecordError
     """
-    _check_lengths(names, NAME_CHARS_MAX)
+    if sum(map(len, names.values())) > NAME_CHARS_MAX:  # else none of them is too long
+        _check_lengths(names, NAME_CHARS_MAX)
 
 
 def check_texts(**texts: str) -> None:

@@ -26,6 +26,11 @@ N_PENDING_MAX: Final = 10_000
 """Items that wait for the slowest stream, some seconds of all; the oldest are dropped when there
 are more: all of them go into each state."""
 
+HEARD: Final = frozenset(
+    quantity.name for quantity in (codes.HEART_RATE, codes.PULSE_RATE, codes.RESPIRATORY_RATE)
+)
+"""What a step across streams may want to know, beside beats."""
+
 Item = Beat | Derived
 
 
@@ -65,8 +70,12 @@ class AcrossSources:
         self._heard_ns = 0
 
     def add(self, modality: str, source: str, items: Iterable[Item]) -> None:
-        """Take what a stream said, in order of time."""
-        self._pending += [_Said(modality, source, item) for item in items]
+        """Take what a stream said, in order of time; beats and rates are kept."""
+        self._pending += [
+            _Said(modality, source, item)
+            for item in items
+            if isinstance(item, Beat) or item.quantity.name in HEARD
+        ]
 
     def advance(self, end_ns: int) -> list[Derived]:
         """Judge all whole seconds before ``end_ns``."""

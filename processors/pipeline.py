@@ -115,10 +115,11 @@ class SubjectPipeline:
         before = stream.n_samples_repeated
         items = stream.process(owned)
         self.n_samples_repeated += stream.n_samples_repeated - before
-        self._across.add(modality.name, stream.sources[0], items)
+        sources = stream.sources
+        self._across.add(modality.name, sources[0], items)
         for derived in self._with_beat_steps(items) if modality.name == "ecg" else items:
             if isinstance(derived, Derived):
-                observation = self._observation(derived, stream.sources)
+                observation = self._observation(derived, sources)
                 yield observation
                 yield from self._alarm.process(observation)
 

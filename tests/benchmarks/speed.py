@@ -61,6 +61,7 @@ def _streams() -> list[Candidate]:
     found = [
         Candidate(group, "whole subject", STREAM_S, _stream(everything)),
         Candidate(group, "ECG alone", STREAM_S, _stream(ecg)),
+        Candidate(group, "ECG chain alone, no Frames", STREAM_S, _chain_in_chunks()),
         Candidate(
             group, "pulse wave alone", STREAM_S, _stream(subject.frames(STREAM_S, only=("pleth",)))
         ),
@@ -78,6 +79,21 @@ def _streams() -> list[Candidate]:
         name = f"whole subject, state written every {SNAPSHOT_EVERY_S} s"
         found.insert(1, Candidate(group, name, STREAM_S, _stream(everything, snapshot=True)))
     return found
+
+
+def _chain_in_chunks() -> Callable[[], object]:
+    from processors.vitals.ecg import EcgChain
+
+    fs_hz = 250
+    ecg = subject.ecg_uv(STREAM_S, fs_hz)
+    clock = SampleClock(epoch_ns=0, period_num_ns=10**9, period_den=fs_hz)
+
+    def run() -> None:
+        chain = EcgChain(fs_hz, clock)
+        for i in range(0, ecg.size, fs_hz):
+            chain.process(ecg[i : i + fs_hz], i)
+
+    return run
 
 
 def _wholes() -> list[Candidate]:
