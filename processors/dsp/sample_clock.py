@@ -26,6 +26,12 @@ class SampleClock:
         """UTC of sample ``i_sample``."""
         return self.epoch_ns + (i_sample * self.period_num_ns) // self.period_den
 
+    def time_between_ns(self, i_sample: float) -> int:
+        """UTC of a place between samples, to the nearest nanosecond behind the sample before it."""
+        i_whole = int(i_sample)
+        rest = (i_sample - i_whole) * self.period_num_ns / self.period_den
+        return self.time_ns(i_whole) + round(rest)
+
     def index_at_or_after(self, t_ns: int) -> int:
         """First sample whose time is not before ``t_ns``."""
         return -(-(t_ns - self.epoch_ns) * self.period_den // self.period_num_ns)

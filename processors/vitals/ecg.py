@@ -157,13 +157,7 @@ class EcgChain:
         classes = self._classifier.process(chunk_uv, found["i_r"])
         for said, kind in zip(found.tolist(), classes.tolist(), strict=True):
             self._beats.append((*said, kind))
-            self._beats_ns.append(self._time_ns(said[0]))
-
-    def _time_ns(self, i_sample: float) -> int:
-        """Time of a fraction of a sample."""
-        i_whole = int(i_sample)
-        rest = (i_sample - i_whole) * self._clock.period_num_ns / self._clock.period_den
-        return self._clock.time_ns(i_whole) + round(rest)
+            self._beats_ns.append(self._clock.time_between_ns(said[0]))
 
     def _pass_gap(self, i_first: int) -> list[Beat | Derived]:
         """End the stretch of samples before a gap and begin one at ``i_first``, if there is one."""

@@ -155,13 +155,7 @@ class PpgChain:
     def _keep(self, found: NDArray[np.void]) -> None:
         for beat in found.tolist():
             self._beats.append(list(beat))
-            self._beats_ns.append(self._time_ns(beat[0]))
-
-    def _time_ns(self, i_sample: float) -> int:
-        """Time of a fraction of a sample."""
-        i_whole = int(i_sample)
-        rest = (i_sample - i_whole) * self._clock.period_num_ns / self._clock.period_den
-        return self._clock.time_ns(i_whole) + round(rest)
+            self._beats_ns.append(self._clock.time_between_ns(beat[0]))
 
     def _pass_gap(self, i_first: int) -> list[Beat | Derived]:
         """End the stretch of samples before a gap and begin one at ``i_first``, if there is one."""

@@ -39,3 +39,10 @@ def test_a_third_of_a_hertz_does_not_drift() -> None:
 def test_a_period_that_is_not_positive_is_refused(num: int, den: int) -> None:
     with pytest.raises(ValueError, match="not positive"):
         SampleClock(epoch_ns=0, period_num_ns=num, period_den=den)
+
+
+def test_a_place_between_samples_has_a_time_between_theirs() -> None:
+    clock = SampleClock(epoch_ns=7, period_num_ns=25_000_000, period_den=9)
+
+    assert clock.time_between_ns(36.0) == clock.time_ns(36)
+    assert clock.time_between_ns(36.5) == clock.time_ns(36) + round(25_000_000 / 18)
