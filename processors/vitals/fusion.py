@@ -9,7 +9,6 @@ them, nobody knows which.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,12 +16,11 @@ from types import MappingProxyType
 from typing import Final
 
 from devices import codes
-from processors.dsp.state import Scalar, State, translated_errors
 from processors.vitals.derived import Algorithm, Derived
+from processors.vitals.last_words import LastWords, best_reason
 from processors.vitals.reasons import NoValueReason
 
 _KIND = "heart_rate_fusion"
-_VERSION = 1
 
 
 class RateKind(StrEnum):
@@ -68,8 +66,6 @@ GOOD: Final = 0.9
 """Of an ECG: its rate is right in 99 % and more."""
 SOURCES_MAX: Final = 16
 """The source that has been silent longest gives way."""
-KEPT_MAX: Final = 16
-"""Values of one source: as much as sources may be late one against another."""
 
 ALGORITHM: Final = Algorithm(
     name="heart_rate_fusion",
@@ -83,15 +79,6 @@ ALGORITHM: Final = Algorithm(
     validity="sources_disagree when two sides differ and neither has twice the weight of the "
     "other; no_samples when no source is young enough; otherwise the reason of the best source.",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Rate:
-    t_ns: int
-    rate: float | None
-    reason: NoValueReason | None
-    quality: float
-    age_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,107 +100,48 @@ class HeartRateFusion:
     """The sources of one subject; ``add`` what they say, ask ``at`` whole seconds."""
 
     def __init__(self) -> None:
-        self._kinds: dict[str, RateKind] = {}
-        self._rates: dict[str, deque[_Rate]] = {}
+        self._words = LastWords(_KIND, AGE_S_MAX, SOURCES_MAX)
 
     def add(self, source: str, kind: RateKind, derived: Derived) -> None:
         """Take what ``source`` says; what is not after its last word is passed over.
 
         A source that changes its kind starts anew.
         """
-        none: deque[_Rate] = deque(maxlen=KEPT_MAX)
-        kept = self._rates.pop(source, none)
-        kept = kept if self._kinds.get(source) is kind else none
-        self._kinds[source] = kind
-        self._rates[source] = kept  # now the youngest key
-        if not kept or derived.t_ns > kept[-1].t_ns:
-            rate = _Rate(
-                derived.t_ns, derived.value, derived.reason, derived.quality, derived.age_s
-            )
-            kept.append(rate)
-        if len(self._rates) > SOURCES_MAX:
-            silent = next(iter(self._rates))
-            del self._rates[silent], self._kinds[silent]
+        self._words.add(source, kind, derived)
 
     def at(self, t_ns: int) -> list[Derived]:
         """Give the heart rate at ``t_ns``, or why there is none; nothing while no source is known.
 
         ``t_ns`` is a whole second up to which the sources have spoken, ascending.
         """
-        if not self._rates:
+        if not self._words:
             return []
-        current = self._current(t_ns)
+        current = self._words.current(t_ns)
         voices = [
             _Voice(
                 source,
-                self._kinds[source],
+                kind,
                 said.rate,
-                TRUST[self._kinds[source]] * said.quality,
+                TRUST[kind] * said.quality,
                 said.age_s + (t_ns - said.t_ns) / 1e9,
             )
-            for source, said in current
+            for source, kind, said in current
             if said.rate is not None and said.quality >= QUALITY_MIN
         ]
         if not voices:
-            return [_withheld(t_ns, _best_reason([said for _, said in current]))]
+            return [_withheld(t_ns, best_reason([said for _, _, said in current]))]
         return [_fused(t_ns, voices)]
-
-    def _current(self, t_ns: int) -> list[tuple[str, _Rate]]:
-        """Last word of each source at ``t_ns``, where it is young enough; the best kind first."""
-        found: list[tuple[str, _Rate]] = []
-        order = list(RateKind)
-        for source in sorted(self._rates, key=lambda name: (order.index(self._kinds[name]), name)):
-            past = [said for said in self._rates[source] if said.t_ns <= t_ns]
-            if past and t_ns - past[-1].t_ns <= AGE_S_MAX[self._kinds[source]] * 1e9:
-                found.append((source, past[-1]))
-        return found
 
     def to_bytes(self) -> bytes:
         """Everything it remembers."""
-        scalars: dict[str, Scalar] = {}
-        for i, (source, kept) in enumerate(self._rates.items()):
-            scalars[f"source_{i}"] = source
-            scalars[f"kind_{i}"] = str(self._kinds[source])
-            scalars[f"n_{i}"] = len(kept)
-            for j, said in enumerate(kept):
-                scalars[f"t_ns_{i}_{j}"] = said.t_ns
-                scalars[f"rate_{i}_{j}"] = said.rate
-                scalars[f"reason_{i}_{j}"] = None if said.reason is None else str(said.reason)
-                scalars[f"quality_{i}_{j}"] = said.quality
-                scalars[f"age_s_{i}_{j}"] = said.age_s
-        scalars["n_sources"] = len(self._rates)
-        return State(kind=_KIND, version=_VERSION, scalars=scalars).to_bytes()
+        return self._words.to_bytes()
 
     @classmethod
     def from_bytes(cls, state: bytes) -> HeartRateFusion:
         """Continue where ``to_bytes`` stood; raises StateError."""
-        kept = State.from_bytes(state, kind=_KIND, version=_VERSION)
         restored = cls()
-        with translated_errors(_KIND):
-            for i in range(min(kept.integer("n_sources"), SOURCES_MAX)):
-                source = str(kept.scalars[f"source_{i}"])
-                restored._kinds[source] = RateKind(str(kept.scalars[f"kind_{i}"]))
-                n_kept = min(kept.integer(f"n_{i}"), KEPT_MAX)
-                said = (_restored_rate(kept, f"{i}_{j}") for j in range(n_kept))
-                restored._rates[source] = deque(said, maxlen=KEPT_MAX)
+        restored._words.restore(state)
         return restored
-
-
-def _restored_rate(kept: State, which: str) -> _Rate:
-    reason = kept.scalars[f"reason_{which}"]
-    return _Rate(
-        t_ns=kept.integer(f"t_ns_{which}"),
-        rate=None if reason is not None else kept.number(f"rate_{which}"),
-        reason=None if reason is None else NoValueReason(str(reason)),
-        quality=kept.number(f"quality_{which}"),
-        age_s=kept.number(f"age_s_{which}"),
-    )
-
-
-def _best_reason(current: Sequence[_Rate]) -> NoValueReason:
-    """Why the best source has no value; NO_SAMPLES where there is none."""
-    reasons = [said.reason for said in current if said.reason is not None]
-    return reasons[0] if reasons else NoValueReason.NO_SAMPLES
 
 
 def _withheld(t_ns: int, reason: NoValueReason) -> Derived:

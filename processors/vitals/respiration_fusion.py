@@ -8,7 +8,6 @@ beats still remember.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,12 +15,11 @@ from types import MappingProxyType
 from typing import Final
 
 from devices import codes
-from processors.dsp.state import Scalar, State, translated_errors
 from processors.vitals.derived import Algorithm, Derived
+from processors.vitals.last_words import LastWords, best_reason
 from processors.vitals.reasons import NoValueReason
 
 _KIND = "respiration_fusion"
-_VERSION = 1
 
 
 class BreathSource(StrEnum):
@@ -48,8 +46,6 @@ PREFERENCE: Final = 2.0
 QUALITY_MIN: Final = 0.05
 SOURCES_MAX: Final = 8
 """The source that has been silent longest gives way."""
-KEPT_MAX: Final = 16
-"""Values of one source: as much as sources may be late one against another."""
 
 ALGORITHM: Final = Algorithm(
     name="respiration_fusion",
@@ -64,15 +60,6 @@ ALGORITHM: Final = Algorithm(
     "and neither has twice the weight of the other; no_samples when no source is young enough; "
     "otherwise the reason of the best source.",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Said:
-    t_ns: int
-    rate: float | None
-    reason: NoValueReason | None
-    quality: float
-    age_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,108 +80,51 @@ class RespirationFusion:
     """The sources of one subject; ``add`` what they say, ask ``at`` whole seconds."""
 
     def __init__(self) -> None:
-        self._kinds: dict[str, BreathSource] = {}
-        self._said: dict[str, deque[_Said]] = {}
+        ages_s = dict.fromkeys(BreathSource, AGE_S_MAX)
+        self._words = LastWords(_KIND, ages_s, SOURCES_MAX)
 
     def add(self, source: str, kind: BreathSource, derived: Derived) -> None:
         """Take what ``source`` says; what is not after its last word is passed over.
 
         A source that changes its kind starts anew.
         """
-        none: deque[_Said] = deque(maxlen=KEPT_MAX)
-        kept = self._said.pop(source, none)
-        kept = kept if self._kinds.get(source) is kind else none
-        self._kinds[source] = kind
-        self._said[source] = kept  # now the youngest key
-        if not kept or derived.t_ns > kept[-1].t_ns:
-            kept.append(
-                _Said(derived.t_ns, derived.value, derived.reason, derived.quality, derived.age_s)
-            )
-        if len(self._said) > SOURCES_MAX:
-            silent = next(iter(self._said))
-            del self._said[silent], self._kinds[silent]
+        self._words.add(source, kind, derived)
 
     def at(self, t_ns: int) -> list[Derived]:
         """Give the respiratory rate at ``t_ns``, or why there is none; nothing without a source.
 
         ``t_ns`` is a whole second up to which the sources have spoken, ascending.
         """
-        if not self._said:
+        if not self._words:
             return []
-        current = self._current(t_ns)
-        for source, said in current:
-            is_chest = self._kinds[source] is BreathSource.CHEST
-            if is_chest and said.reason is NoValueReason.APNOEA_SUSPECTED:
+        current = self._words.current(t_ns)
+        for _, kind, said in current:
+            if kind is BreathSource.CHEST and said.reason is NoValueReason.APNOEA_SUSPECTED:
                 return [_withheld(t_ns, said.reason)]
         voices = [
             _Voice(
                 source,
                 said.rate,
-                TRUST[self._kinds[source]] * said.quality,
+                TRUST[kind] * said.quality,
                 said.age_s + (t_ns - said.t_ns) / 1e9,
             )
-            for source, said in current
+            for source, kind, said in current
             if said.rate is not None and said.quality >= QUALITY_MIN
         ]
         if not voices:
-            return [_withheld(t_ns, _best_reason([said for _, said in current]))]
+            return [_withheld(t_ns, best_reason([said for _, _, said in current]))]
         return [_fused(t_ns, voices)]
-
-    def _current(self, t_ns: int) -> list[tuple[str, _Said]]:
-        """Last word of each source at ``t_ns``, where it is young enough; the best kind first."""
-        found: list[tuple[str, _Said]] = []
-        order = list(BreathSource)
-        for source in sorted(self._said, key=lambda name: (order.index(self._kinds[name]), name)):
-            past = [said for said in self._said[source] if said.t_ns <= t_ns]
-            if past and t_ns - past[-1].t_ns <= AGE_S_MAX * 1e9:
-                found.append((source, past[-1]))
-        return found
 
     def to_bytes(self) -> bytes:
         """Everything it remembers."""
-        scalars: dict[str, Scalar] = {"n_sources": len(self._said)}
-        for i, (source, kept) in enumerate(self._said.items()):
-            scalars[f"source_{i}"] = source
-            scalars[f"kind_{i}"] = str(self._kinds[source])
-            scalars[f"n_{i}"] = len(kept)
-            for j, said in enumerate(kept):
-                which = f"{i}_{j}"
-                scalars[f"t_ns_{which}"] = said.t_ns
-                scalars[f"rate_{which}"] = said.rate
-                scalars[f"reason_{which}"] = None if said.reason is None else str(said.reason)
-                scalars[f"quality_{which}"] = said.quality
-                scalars[f"age_s_{which}"] = said.age_s
-        return State(kind=_KIND, version=_VERSION, scalars=scalars).to_bytes()
+        return self._words.to_bytes()
 
     @classmethod
     def from_bytes(cls, state: bytes) -> RespirationFusion:
         """Continue where ``to_bytes`` stood; raises StateError."""
-        kept = State.from_bytes(state, kind=_KIND, version=_VERSION)
         restored = cls()
-        with translated_errors(_KIND):
-            for i in range(min(kept.integer("n_sources"), SOURCES_MAX)):
-                source = str(kept.scalars[f"source_{i}"])
-                restored._kinds[source] = BreathSource(str(kept.scalars[f"kind_{i}"]))
-                n_kept = min(kept.integer(f"n_{i}"), KEPT_MAX)
-                said = (_restored(kept, f"{i}_{j}") for j in range(n_kept))
-                restored._said[source] = deque(said, maxlen=KEPT_MAX)
+        restored._words.restore(state)
         return restored
-
-
-def _restored(kept: State, which: str) -> _Said:
-    reason = kept.scalars[f"reason_{which}"]
-    return _Said(
-        t_ns=kept.integer(f"t_ns_{which}"),
-        rate=None if reason is not None else kept.number(f"rate_{which}"),
-        reason=None if reason is None else NoValueReason(str(reason)),
-        quality=kept.number(f"quality_{which}"),
-        age_s=kept.number(f"age_s_{which}"),
-    )
-
-
-def _best_reason(current: Sequence[_Said]) -> NoValueReason:
-    reasons = [said.reason for said in current if said.reason is not None]
-    return reasons[0] if reasons else NoValueReason.NO_SAMPLES
 
 
 def _withheld(t_ns: int, reason: NoValueReason) -> Derived:

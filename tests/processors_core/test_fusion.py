@@ -9,11 +9,11 @@ from processors.dsp.state import StateError
 from processors.vitals.derived import Algorithm, Derived
 from processors.vitals.fusion import (
     AGE_S_MAX,
-    KEPT_MAX,
     SOURCES_MAX,
     HeartRateFusion,
     RateKind,
 )
+from processors.vitals.last_words import KEPT_MAX
 from processors.vitals.reasons import NoValueReason
 
 NS = 1_000_000_000

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from devices import codes
 from processors.dsp.state import StateError
 from processors.vitals.derived import Algorithm, Derived
+from processors.vitals.last_words import KEPT_MAX
 from processors.vitals.reasons import NoValueReason
 from processors.vitals.respiration_fusion import (
     AGE_S_MAX,
-    KEPT_MAX,
     SOURCES_MAX,
     BreathSource,
     RespirationFusion,

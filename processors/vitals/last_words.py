@@ -1,0 +1,129 @@
+"""What each of several sources said last: the memory of a fusion."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Generic, TypeVar
+
+from processors.dsp.state import Scalar, State, translated_errors
+from processors.vitals.derived import Derived
+from processors.vitals.reasons import NoValueReason
+
+_VERSION = 1
+
+KEPT_MAX: Final = 16
+"""Values of one source: as much as sources may be late one against another."""
+
+Kind = TypeVar("Kind", bound=StrEnum)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A value of a source, or why it had none."""
+
+    t_ns: int
+    rate: float | None
+    reason: NoValueReason | None
+    quality: float
+    age_s: float
+
+
+class LastWords(Generic[Kind]):
+    """The last values of some sources, each of a kind.
+
+    Parameters
+    ----------
+    name
+        Of the fusion, in its state.
+    age_s_max
+        By kind, in the order of preference: older than this a source does not count.
+    sources_max
+        When there are more, the source that has been silent longest gives way.
+    """
+
+    def __init__(self, name: str, age_s_max: Mapping[Kind, float], sources_max: int) -> None:
+        self._name = name
+        self._age_s_max = age_s_max
+        self._sources_max = sources_max
+        self._kinds: dict[str, Kind] = {}
+        self._said: dict[str, deque[Said]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._said)
+
+    def add(self, source: str, kind: Kind, derived: Derived) -> None:
+        """Take what ``source`` says; what is not after its last word is passed over.
+
+        A source that changes its kind starts anew.
+        """
+        none: deque[Said] = deque(maxlen=KEPT_MAX)
+        kept = self._said.pop(source, none)
+        kept = kept if self._kinds.get(source) is kind else none
+        self._kinds[source] = kind
+        self._said[source] = kept  # now the youngest key
+        if not kept or derived.t_ns > kept[-1].t_ns:
+            kept.append(
+                Said(derived.t_ns, derived.value, derived.reason, derived.quality, derived.age_s)
+            )
+        if len(self._said) > self._sources_max:
+            silent = next(iter(self._said))
+            del self._said[silent], self._kinds[silent]
+
+    def current(self, t_ns: int) -> list[tuple[str, Kind, Said]]:
+        """Last word of each source at ``t_ns``, where it is young enough; the best kind first."""
+        found: list[tuple[str, Kind, Said]] = []
+        order = list(self._age_s_max)
+        for source in sorted(self._said, key=lambda name: (order.index(self._kinds[name]), name)):
+            kind = self._kinds[source]
+            past = [said for said in self._said[source] if said.t_ns <= t_ns]
+            if past and t_ns - past[-1].t_ns <= self._age_s_max[kind] * 1e9:
+                found.append((source, kind, past[-1]))
+        return found
+
+    def to_bytes(self) -> bytes:
+        """Everything it remembers."""
+        scalars: dict[str, Scalar] = {"n_sources": len(self._said)}
+        for i, (source, kept) in enumerate(self._said.items()):
+            scalars[f"source_{i}"] = source
+            scalars[f"kind_{i}"] = str(self._kinds[source])
+            scalars[f"n_{i}"] = len(kept)
+            for j, said in enumerate(kept):
+                which = f"{i}_{j}"
+                scalars[f"t_ns_{which}"] = said.t_ns
+                scalars[f"rate_{which}"] = said.rate
+                scalars[f"reason_{which}"] = None if said.reason is None else str(said.reason)
+                scalars[f"quality_{which}"] = said.quality
+                scalars[f"age_s_{which}"] = said.age_s
+        return State(kind=self._name, version=_VERSION, scalars=scalars).to_bytes()
+
+    def restore(self, state: bytes) -> None:
+        """Continue where ``to_bytes`` stood; raises StateError."""
+        kept = State.from_bytes(state, kind=self._name, version=_VERSION)
+        kinds = {str(kind): kind for kind in self._age_s_max}
+        with translated_errors(self._name):
+            for i in range(min(kept.integer("n_sources"), self._sources_max)):
+                source = str(kept.scalars[f"source_{i}"])
+                self._kinds[source] = kinds[str(kept.scalars[f"kind_{i}"])]
+                n_kept = min(kept.integer(f"n_{i}"), KEPT_MAX)
+                said = (_restored(kept, f"{i}_{j}") for j in range(n_kept))
+                self._said[source] = deque(said, maxlen=KEPT_MAX)
+
+
+def best_reason(current: Sequence[Said]) -> NoValueReason:
+    """Why the best source has no value; NO_SAMPLES where there is none."""
+    reasons = [said.reason for said in current if said.reason is not None]
+    return reasons[0] if reasons else NoValueReason.NO_SAMPLES
+
+
+def _restored(kept: State, which: str) -> Said:
+    reason = kept.scalars[f"reason_{which}"]
+    return Said(
+        t_ns=kept.integer(f"t_ns_{which}"),
+        rate=None if reason is not None else kept.number(f"rate_{which}"),
+        reason=None if reason is None else NoValueReason(str(reason)),
+        quality=kept.number(f"quality_{which}"),
+        age_s=kept.number(f"age_s_{which}"),
+    )
