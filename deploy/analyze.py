@@ -22,6 +22,8 @@ from ingest.observation import Observation
 from ingest.recording import Recording, Signal, open_recording
 from ingest.replay import ReplayPlan, frames_of, unknown_signals
 from processors.pipeline import SubjectPipeline
+from processors.vitals.calibration import CURVES
+from processors.vitals.posture import MOUNTS
 
 EPOCH_NS: Final = 946_684_800 * NS_PER_S
 """2000-01-01T00:00:00Z: when every record begins, whatever its header says. Many records do not say
@@ -47,6 +49,21 @@ class AnalyzeOptions:
     """Numbers of the signals to use, in the order of the header from 0; empty: all."""
     leads: tuple[str, ...] = ()
     """Names of the ECG leads to use; other signals are kept. Empty: all."""
+    device_model: str | None = None
+    """What the recorder was; None: nobody knows, and what depends on it is not derived."""
+
+
+def check_model(model: str) -> None:
+    """Refuse the name of a model of which nothing is known.
+
+    Raises
+    ------
+    ValueError
+        It has neither a calibration curve nor a mounting.
+    """
+    known = sorted({*CURVES, *MOUNTS})
+    if model not in known:
+        raise ValueError(f"nothing is known of a device model {model!r}; known: {', '.join(known)}")
 
 
 def record_names(specs: Sequence[str]) -> list[str]:
@@ -106,7 +123,7 @@ def analyze(
             table = undo.enter_context(ObservationTable(path, start_ns=EPOCH_NS))
             takers.append(table.add)
             files.append(str(path))
-        for observation in observations_of(recording, on_progress):
+        for observation in observations_of(recording, on_progress, options.device_model):
             if observation.t_ns <= end_ns:
                 for take in takers:
                     take(observation)
@@ -184,13 +201,19 @@ def frame_rate_hz(spec: str, recording: Recording) -> float:
 
 
 def observations_of(
-    recording: Recording, on_progress: Callable[[float], None] | None = None
+    recording: Recording,
+    on_progress: Callable[[float], None] | None = None,
+    device_model: str | None = None,
 ) -> Iterator[Observation]:
     """Run a recording through the pipeline, as the worker would, in order of delivery."""
     pipeline = SubjectPipeline(recording.name)
     frame_s = _frame_s(recording)
     plan = ReplayPlan(
-        subject_id=recording.name, agent_id="analyze", start_ns=EPOCH_NS, frame_s=frame_s
+        subject_id=recording.name,
+        agent_id="analyze",
+        start_ns=EPOCH_NS,
+        frame_s=frame_s,
+        device_model=device_model,
     )
     sequence = 0
     for frame in frames_of(recording, plan):

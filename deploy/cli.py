@@ -349,6 +349,11 @@ def _utc_ns(start: Any) -> int:  # noqa: ANN401
     help="Use this signal of the header only, counted from 0. May be given several times.",
 )
 @click.option("--leads", metavar="NAMES", help="Of the ECG use these leads only: MLII,V5.")
+@click.option(
+    "--device-model",
+    metavar="NAME",
+    help="What recorded it: its calibration of SpO2, and how it sits on the chest.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array at the end.")
 def analyze(
     records: tuple[str, ...],
@@ -357,6 +362,7 @@ def analyze(
     table_format: str,
     channels: tuple[int, ...],
     leads: str | None,
+    device_model: str | None,
     as_json: bool,  # noqa: FBT001
 ) -> None:
     """Run recordings through the pipeline, without a broker, and write what it says.
@@ -374,11 +380,13 @@ def analyze(
     chevet analyze mitdb/101 mitdb/102 --annotations out --observations out
     chevet score --reference mitdb --test out 101 102
     """
-    from deploy.analyze import AnalyzeOptions, record_names
+    from deploy.analyze import AnalyzeOptions, check_model, record_names
     from deploy.analyze import run as run_analyze
 
     try:
         record_names(records)
+        if device_model is not None:
+            check_model(device_model)
     except ValueError as error:
         _fail(str(error), EXIT_USAGE)
     options = AnalyzeOptions(
@@ -387,6 +395,7 @@ def analyze(
         table_format="csv" if table_format == "csv" else "parquet",
         channels=channels,
         leads=tuple(name.strip() for name in leads.split(",")) if leads else (),
+        device_model=device_model,
     )
     summaries, failures = run_analyze(
         records, options, progress=lambda text: click.echo(text, nl=False, err=True)

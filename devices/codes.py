@@ -193,6 +193,10 @@ GYRO_Y: Final = _private("gyro_y", "Angular velocity, y", term=0x04, ucum="deg/s
 GYRO_Z: Final = _private("gyro_z", "Angular velocity, z", term=0x05, ucum="deg/s")
 PPG: Final = _private("ppg", "Photoplethysmogram, raw", term=0x10, ucum="1")
 PPG_AMBIENT: Final = _private("ppg_ambient", "Ambient light, raw", term=0x11, ucum="1")
+PPG_RED: Final = _private("ppg_red", "Photoplethysmogram, raw red light", term=0x13, ucum="1")
+PPG_INFRARED: Final = _private(
+    "ppg_infrared", "Photoplethysmogram, raw infrared light", term=0x14, ucum="1"
+)
 PP_INTERVAL: Final = _private("pp_interval", "Pulse-to-pulse interval", term=0x12, ucum="ms")
 SIGNAL_QUALITY: Final = _private("signal_quality", "Signal quality", term=0x20, ucum="1")
 SDNN: Final = _private(
@@ -303,6 +307,8 @@ _ROWS: Final = (
     GYRO_Z,
     PPG,
     PPG_AMBIENT,
+    PPG_RED,
+    PPG_INFRARED,
     PP_INTERVAL,
     SIGNAL_QUALITY,
     SDNN,

@@ -95,6 +95,8 @@ class DeviceEventKind(StrEnum):
     """What happened to a device."""
 
     CONNECTED = "connected"
+    """The detail is the model's name in the catalogue of devices: what is derived may depend on it,
+    as saturation on the sensor's calibration and posture on how it is worn."""
     LINK_LOST = "link_lost"
     STREAM_STARTED = "stream_started"
     STREAM_STOPPED = "stream_stopped"

@@ -1,11 +1,18 @@
 """The Observation: one derived value, or the reason why there is none."""
 
-import math
 from dataclasses import dataclass
 from enum import StrEnum
+from math import isfinite
 
 from ingest.errors import MalformedRecordError
-from ingest.frame import check_names, check_texts, check_time
+from ingest.frame import (
+    NAME_CHARS_MAX,
+    TEXT_CHARS_MAX,
+    TIME_NS_MAX,
+    check_names,
+    check_texts,
+    check_time,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +43,24 @@ class Observation:
     algorithm_version: int
 
     def __post_init__(self) -> None:
+        value, reason = self.value, self.reason
+        if reason is None:
+            is_sound = value is not None and isfinite(value)
+        else:
+            is_sound = value is None and len(reason) <= TEXT_CHARS_MAX
+        # One look at what is nearly always right: a subject makes ten of these each second.
+        if not (
+            is_sound
+            and 0 <= self.t_ns <= TIME_NS_MAX
+            and 0.0 <= self.quality <= 1.0
+            and isfinite(self.age_s)
+            and len(self.subject_id) + len(self.name) + len(self.unit) + len(self.algorithm)
+            <= NAME_CHARS_MAX
+        ):
+            self._refuse()
+
+    def _refuse(self) -> None:
+        """Say what is wrong, if anything is."""
         check_names(
             subject_id=self.subject_id, name=self.name, unit=self.unit, algorithm=self.algorithm
         )
@@ -46,11 +71,11 @@ class Observation:
                 f"{self.name}: exactly one of value and reason, "
                 f"not {self.value!r} and {self.reason!r}"
             )
-        if self.value is not None and not math.isfinite(self.value):
+        if self.value is not None and not isfinite(self.value):
             raise MalformedRecordError(f"{self.name}: {self.value} is not finite")
         if not 0.0 <= self.quality <= 1.0:
             raise MalformedRecordError(f"{self.name}: quality {self.quality} is not within 0 to 1")
-        if not math.isfinite(self.age_s):
+        if not isfinite(self.age_s):
             raise MalformedRecordError(f"{self.name}: age {self.age_s} s is not finite")
 
     @property

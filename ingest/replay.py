@@ -15,10 +15,18 @@ from typing import Final
 
 from devices import codes
 from ingest.codec import encode_frame
-from ingest.frame import NS_PER_S, Frame, Reading, SamplePeriod, WaveformBlock
+from ingest.frame import (
+    NS_PER_S,
+    DeviceEvent,
+    DeviceEventKind,
+    Frame,
+    Reading,
+    SamplePeriod,
+    WaveformBlock,
+)
 from ingest.kafka import Producer
 from ingest.recording import Numeric, Recording, Signal
-from ingest.signal_kinds import ACCELERATIONS, axis_of, is_raw_light
+from ingest.signal_kinds import ACCELERATIONS, axis_of, is_raw_light, light_of
 from ingest.topics import FRAMES
 
 BATCH_FRAMES: Final = 100
@@ -41,6 +49,9 @@ _LEADS: Final = MappingProxyType(
         "V6": codes.ECG_V6,
     }
 )
+_LIGHTS: Final = MappingProxyType(
+    {"red": codes.PPG_RED, "infrared": codes.PPG_INFRARED, "ambient": codes.PPG_AMBIENT}
+)
 _AXES: Final = MappingProxyType({"x": codes.ACC_X, "y": codes.ACC_Y, "z": codes.ACC_Z})
 
 
@@ -56,6 +67,8 @@ class ReplayPlan:
     """Length of a Frame."""
     seconds_max: float | None = None
     """Stop here; None: play all."""
+    device_model: str | None = None
+    """What recorded it; said when it connects, in the first Frame."""
 
 
 def quantity_of(signal: Signal) -> codes.Quantity | None:
@@ -64,7 +77,8 @@ def quantity_of(signal: Signal) -> codes.Quantity | None:
         case "ecg":
             return _LEADS.get(signal.name.upper(), codes.ECG)
         case "pleth":
-            return codes.PPG if is_raw_light(signal.name) else codes.PLETH
+            raw = codes.PPG if is_raw_light(signal.name) else codes.PLETH
+            return _LIGHTS.get(light_of(signal.name) or "", raw)
         case "resp":
             return codes.RESPIRATION_IMPEDANCE
         case "acc" if signal.unit in ACCELERATIONS:
@@ -98,7 +112,20 @@ def frames_of(recording: Recording, plan: ReplayPlan) -> Iterator[Frame]:
                 for block in _blocks(device_id, channel, plan.start_ns, begin_s, end_s)
             ),
             readings=tuple(_readings(device_id, recording, plan, begin_s, end_s)),
+            events=_events(device_id, plan) if sequence == 0 else (),
         )
+
+
+def _events(device_id: str, plan: ReplayPlan) -> tuple[DeviceEvent, ...]:
+    if plan.device_model is None:
+        return ()
+    connected = DeviceEvent(
+        device_id=device_id,
+        kind=DeviceEventKind.CONNECTED,
+        t_ns=plan.start_ns,
+        detail=plan.device_model,
+    )
+    return (connected,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,8 +30,9 @@ ACCELERATIONS: Final = frozenset({"[g]", "m/s2"})
 _WAVEFORM_HZ_MIN: Final = 2.0
 """What is sampled more slowly is a monitor's figure: a RESP at one per second is a rate."""
 
-_WAVELENGTH: Final = r"(.*[^a-z])?(red|infrared|ir|green)([^a-z]|$)"
+_WAVELENGTH: Final = r"(.*[^a-z])?(red|infrared|ir|green|ambient)([^a-z]|$)"
 _RAW_LIGHT: Final = re.compile(rf"{_WAVELENGTH}|.*raw")
+_LIGHT: Final = re.compile(_WAVELENGTH)
 
 _KINDS: Final[Mapping[SignalKind, re.Pattern[str]]] = {
     "resp": re.compile(r"resp"),
@@ -80,3 +81,11 @@ def is_raw_light(name: str) -> bool:
     raw is what is named by its wavelength, or as raw.
     """
     return _RAW_LIGHT.match(name.lower()) is not None
+
+
+def light_of(name: str) -> str | None:
+    """Tell which light a raw pulse wave is of: red, infrared, green, ambient, or None."""
+    found = _LIGHT.match(name.lower())
+    if found is None:
+        return None
+    return "infrared" if found[2] == "ir" else found[2]

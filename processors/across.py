@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from devices import codes
 from ingest.frame import NS_PER_S
-from processors.dsp.state import MalformedStateError, State, translated_errors
-from processors.vitals.derived import Algorithm, Beat, BeatClass, Derived
-from processors.vitals.reasons import NoValueReason
+from processors.dsp.sample_clock import SampleClock
+from processors.dsp.state import State, translated_errors
+from processors.items import Item, item_of, row_of
+from processors.vitals.derived import Algorithm, Beat, Derived
 
 _KIND = "across"
 _VERSION = 1
@@ -27,11 +31,13 @@ N_PENDING_MAX: Final = 10_000
 are more: all of them go into each state."""
 
 HEARD: Final = frozenset(
-    quantity.name for quantity in (codes.HEART_RATE, codes.PULSE_RATE, codes.RESPIRATORY_RATE)
+    quantity.name
+    for quantity in (codes.HEART_RATE, codes.PULSE_RATE, codes.RESPIRATORY_RATE, codes.STILL)
 )
-"""What a step across streams may want to know, beside beats."""
+"""What a step across streams may want to know, beside beats and what waits to be judged."""
 
-Item = Beat | Derived
+UNJUDGED: Final = "unjudged"
+"""Instead of a modality: the value is said only when a step has judged it."""
 
 
 class _Said(NamedTuple):
@@ -56,6 +62,17 @@ class CrossStep(Protocol):
         ...
 
 
+@runtime_checkable
+class SampleStep(Protocol):
+    """A step that takes the samples of two streams, too."""
+
+    def hear(
+        self, modality: str, clock: SampleClock, samples: NDArray[np.float64], i_first: int
+    ) -> None:
+        """Take samples, ``(n_channels, n_samples)``; those before a second come before its `at`."""
+        ...
+
+
 class AcrossSources:
     """Holds what the streams said until all have passed a second, then asks the steps.
 
@@ -64,6 +81,7 @@ class AcrossSources:
 
     def __init__(self, steps: Sequence[CrossStep]) -> None:
         self._steps = steps
+        self._sample_steps = [step for step in steps if isinstance(step, SampleStep)]
         self._pending: list[_Said] = []
         self._next_ns: int | None = None
         self._floor_ns = 0  # seconds before it have been judged
@@ -74,8 +92,15 @@ class AcrossSources:
         self._pending += [
             _Said(modality, source, item)
             for item in items
-            if isinstance(item, Beat) or item.quantity.name in HEARD
+            if isinstance(item, Beat) or item.quantity.name in HEARD or modality == UNJUDGED
         ]
+
+    def hear(
+        self, modality: str, clock: SampleClock, samples: NDArray[np.float64], i_first: int
+    ) -> None:
+        """Hand samples to the steps that need them."""
+        for step in self._sample_steps:
+            step.hear(modality, clock, samples, i_first)
 
     def advance(self, end_ns: int) -> list[Derived]:
         """Judge all whole seconds before ``end_ns``."""
@@ -136,7 +161,7 @@ class AcrossSources:
                 "floor_ns": self._floor_ns,
                 "heard_ns": self._heard_ns,
                 "pending": json.dumps(
-                    [[s.modality, s.source, *_row(s.item)] for s in self._pending]
+                    [[s.modality, s.source, *row_of(s.item)] for s in self._pending]
                 ),
             },
             children={str(n): step.to_bytes() for n, step in enumerate(self._steps)},
@@ -158,7 +183,7 @@ class AcrossSources:
         with translated_errors(_KIND):
             rows = json.loads(kept.text("pending"))
             restored._pending = [
-                _Said(str(modality), str(source), _item(row, algorithms))
+                _Said(str(modality), str(source), item_of(row, algorithms))
                 for modality, source, *row in rows
             ]
         return restored
@@ -166,62 +191,3 @@ class AcrossSources:
 
 def _order(said: _Said) -> tuple[int, str, str, int]:
     return said.item.t_ns, said.modality, said.source, isinstance(said.item, Derived)
-
-
-def _row(item: Item) -> list[object]:
-    if isinstance(item, Beat):
-        return [
-            "beat",
-            item.t_ns,
-            item.interval_s,
-            int(item.beat_class),
-            item.quality,
-            item.height,
-            item.level,
-        ]
-    return [
-        item.quantity.name,
-        item.t_ns,
-        item.algorithm.name,
-        None if item.value is None else float(item.value),
-        item.reason,
-        float(item.quality),
-        float(item.age_s),
-        list(item.sources),
-    ]
-
-
-def _item(row: list[object], algorithms: Mapping[str, Algorithm]) -> Item:
-    match row:
-        case ["beat", int(t_ns), float() | None as interval_s, int(beat_class), *numbers]:
-            quality, height, level = (float(str(number)) for number in numbers)
-            return Beat(
-                t_ns=t_ns,
-                interval_s=interval_s,
-                beat_class=BeatClass(beat_class),
-                quality=quality,
-                height=height,
-                level=level,
-            )
-        case [
-            str(name),
-            int(t_ns),
-            str(algorithm),
-            float() | None as value,
-            str() | None as reason,
-            float(quality),
-            float(age_s),
-            list(sources),
-        ]:
-            return Derived(
-                quantity=codes.QUANTITIES[name],
-                algorithm=algorithms[algorithm],
-                t_ns=t_ns,
-                value=value,
-                reason=None if reason is None else NoValueReason(reason),
-                quality=quality,
-                age_s=age_s,
-                sources=tuple(str(source) for source in sources),
-            )
-        case _:
-            raise MalformedStateError(f"{_KIND}: {row!r} is no item")

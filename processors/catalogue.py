@@ -13,10 +13,13 @@ from processors import vitals
 from processors.across import CrossStep
 from processors.cross_steps import BreathingInBeats, FusedHeartRate, FusedRespiration
 from processors.dsp.sample_clock import SampleClock
+from processors.light_in_motion import LightInMotion
 from processors.sources import Modality
-from processors.vitals import atrial_fibrillation, ecg, ectopy, hrv, motion, ppg, respiration
+from processors.vitals import atrial_fibrillation, ecg, ectopy, hrv, motion, ppg, respiration, spo2
 from processors.vitals.arrhythmia import ArrhythmiaSuspicion
+from processors.vitals.calibration import CURVES
 from processors.vitals.derived import Algorithm, Beat, Derived
+from processors.vitals.posture import MOUNTS
 from processors.vitals.reasons import NoValueReason
 
 
@@ -49,21 +52,33 @@ MICROVOLTS: Final[Mapping[str, float]] = MappingProxyType({"uV": 1.0, "mV": 1e3,
 _G: Final[Mapping[str, float]] = MappingProxyType({"[g]": 1.0, "m/s2": 1 / 9.80665})
 
 
-def _ecg(clock: SampleClock, mdc_codes: tuple[int, ...]) -> ecg.EcgChain:
+def _ecg(clock: SampleClock, mdc_codes: tuple[int, ...], _: str | None) -> ecg.EcgChain:
     return ecg.EcgChain(clock.fs_hz, clock, n_leads=len(mdc_codes))
 
 
-def _ppg(clock: SampleClock, mdc_codes: tuple[int, ...]) -> ppg.PpgChain:
+def _ppg(clock: SampleClock, mdc_codes: tuple[int, ...], _: str | None) -> ppg.PpgChain:
     # Raw light falls with each pulse, and its constant part is light; a pleth says neither.
-    return ppg.PpgChain(clock.fs_hz, clock, has_dc=mdc_codes == (codes.PPG.mdc,))
+    return ppg.PpgChain(clock.fs_hz, clock, has_dc=mdc_codes[0] in RAW_LIGHT)
 
 
-def _respiration(clock: SampleClock, _: tuple[int, ...]) -> respiration.RespirationChain:
+def _oximetry(clock: SampleClock, _: tuple[int, ...], model: str | None) -> spo2.Spo2Chain:
+    return spo2.Spo2Chain(clock.fs_hz, clock, CURVES.get(model or ""))
+
+
+def _respiration(
+    clock: SampleClock, _codes: tuple[int, ...], _model: str | None
+) -> respiration.RespirationChain:
     return respiration.RespirationChain(clock.fs_hz, clock)
 
 
-def _motion(clock: SampleClock, _: tuple[int, ...]) -> motion.MotionChain:
-    return motion.MotionChain(clock.fs_hz, clock)
+def _motion(clock: SampleClock, _: tuple[int, ...], model: str | None) -> motion.MotionChain:
+    mount = MOUNTS.get(model or "")
+    # Whose mounting on the chest is known is worn there; others are worn anywhere.
+    return motion.MotionChain(clock.fs_hz, clock, "unknown" if mount is None else "chest", mount)
+
+
+RAW_LIGHT: Final = frozenset({codes.PPG.mdc, codes.PPG_INFRARED.mdc, codes.PPG_RED.mdc})
+"""What a photodiode sees."""
 
 
 ECG: Final = Modality(
@@ -81,11 +96,28 @@ ECG: Final = Modality(
 )
 PPG: Final = Modality(
     name="ppg",
-    ranks={codes.PLETH.mdc: 0, codes.PPG.mdc: 1},
+    # Of raw light, infrared reaches deepest; red moves least with the pulse.
+    ranks={
+        codes.PLETH.mdc: 0,
+        codes.PPG.mdc: 1,
+        codes.PPG_INFRARED.mdc: 2,
+        codes.PPG_RED.mdc: 3,
+    },
     build=_ppg,
     restore=ppg.PpgChain.from_bytes,
     rate_hz_min=20.0,
     rate_hz_max=1000.0,
+)
+OXIMETRY: Final = Modality(
+    name="oximetry",
+    ranks={codes.PPG_RED.mdc: 0, codes.PPG_INFRARED.mdc: 1, codes.PPG_AMBIENT.mdc: 2},
+    build=_oximetry,
+    restore=spo2.Spo2Chain.from_bytes,
+    by_model=True,
+    n_channels_min=2,
+    n_channels_max=3,
+    rate_hz_min=spo2.FS_HZ_MIN,
+    rate_hz_max=spo2.FS_HZ_MAX,
 )
 RESPIRATION: Final = Modality(
     name="respiration",
@@ -100,6 +132,7 @@ MOTION: Final = Modality(
     ranks={codes.ACC_X.mdc: 0, codes.ACC_Y.mdc: 1, codes.ACC_Z.mdc: 2},
     build=_motion,
     restore=motion.MotionChain.from_bytes,
+    by_model=True,
     units=_G,
     n_channels_min=3,
     n_channels_max=3,
@@ -107,7 +140,8 @@ MOTION: Final = Modality(
     rate_hz_max=400.0,
     value_max=1e3,
 )
-MODALITIES: Final = (ECG, PPG, RESPIRATION, MOTION)
+MODALITIES: Final = (ECG, PPG, OXIMETRY, RESPIRATION, MOTION)
+"""In the order in which those of one second are processed."""
 
 BEAT_STEPS: Final[tuple[tuple[Callable[[], BeatStep], Callable[[bytes], BeatStep]], ...]] = (
     (hrv.HeartRateVariability, hrv.HeartRateVariability.from_bytes),
@@ -121,6 +155,7 @@ BEAT_STEPS: Final[tuple[tuple[Callable[[], BeatStep], Callable[[bytes], BeatStep
 """What follows from the heart beats: how a step is made, and how it is restored."""
 
 CROSS_STEPS: Final[tuple[tuple[Callable[[], CrossStep], Callable[[bytes], CrossStep]], ...]] = (
+    (LightInMotion, LightInMotion.from_bytes),
     (FusedHeartRate, FusedHeartRate.from_bytes),
     (BreathingInBeats, BreathingInBeats.from_bytes),
     (FusedRespiration, FusedRespiration.from_bytes),

@@ -8,8 +8,9 @@ from types import MappingProxyType
 from typing import Final
 
 from devices import codes
-from processors.sources import Item
-from processors.vitals import beat_respiration, ecg, ppg, respiration
+from processors.across import UNJUDGED
+from processors.items import Item
+from processors.vitals import beat_respiration, ecg, ppg, respiration, wrist_rate
 from processors.vitals.beat_respiration import BeatRespiration
 from processors.vitals.derived import Beat, Derived
 from processors.vitals.fusion import HeartRateFusion, RateKind
@@ -24,6 +25,7 @@ _RATE_KINDS: Final[Mapping[tuple[str, str], RateKind]] = MappingProxyType(
     {
         (codes.HEART_RATE.name, ecg.HEART_RATE.name): RateKind.ECG,
         (codes.PULSE_RATE.name, ppg.PULSE_RATE.name): RateKind.PULSE,
+        (codes.PULSE_RATE.name, wrist_rate.ALGORITHM.name): RateKind.PULSE,
         (codes.HEART_RATE.name, DEVICE_READING.name): RateKind.DEVICE_ECG,
         (codes.PULSE_RATE.name, DEVICE_READING.name): RateKind.DEVICE_PULSE,
     }
@@ -44,13 +46,14 @@ class FusedHeartRate:
     def __init__(self, fusion: HeartRateFusion | None = None) -> None:
         self._fusion = fusion or HeartRateFusion()
 
-    def add(self, _modality: str, source: str, item: Item) -> None:
-        """Take what a stream said; only rates count."""
-        if isinstance(item, Beat):
+    def add(self, modality: str, source: str, item: Item) -> None:
+        """Take what a stream said; only rates count, and those that need it when judged."""
+        if isinstance(item, Beat) or modality == UNJUDGED:
             return
         kind = _RATE_KINDS.get((item.quantity.name, item.algorithm.name))
         if kind is not None:
-            self._fusion.add(source, kind, _believable(item))
+            named = item.sources[0] if item.sources else source
+            self._fusion.add(named, kind, _believable(item))
 
     def at(self, t_ns: int) -> list[Derived]:
         """Give the fused rate on a whole second."""

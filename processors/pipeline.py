@@ -10,25 +10,36 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeGuard, TypeVar
 
 from devices import codes
-from ingest.frame import NS_PER_S, Frame, Reading, WaveformBlock
+from ingest.frame import (
+    NS_PER_S,
+    DeviceEvent,
+    DeviceEventKind,
+    Frame,
+    Reading,
+    WaveformBlock,
+)
 from ingest.observation import AlarmEvent, Observation
-from processors.across import AcrossSources
+from processors.across import UNJUDGED, AcrossSources
 from processors.alarms.technical import NoHeartRateAlarm
 from processors.catalogue import ALGORITHMS, BEAT_STEPS, CROSS_STEPS, MODALITIES
 from processors.dsp.state import State, translated_errors
+from processors.items import Item
+from processors.light_in_motion import JUDGED
 from processors.slices import slices_of
-from processors.sources import SILENCE_NS, Item, Modality, Stream
+from processors.sources import SILENCE_NS, Hearer, Modality, Stream, unheard
 from processors.vitals import ecg
 from processors.vitals.derived import Beat, Derived
 from processors.vitals.readings import DEVICE_READING
 from processors.vitals.reasons import NoValueReason
+from processors.waiting import WaitingBlocks
 
 _KIND = "subject_pipeline"
-_VERSION = 1
+_VERSION = 2
 
 PASSED_THROUGH: Final[Mapping[int, codes.Quantity]] = MappingProxyType(
     {
@@ -67,9 +78,17 @@ _DISCONNECTED: Final = frozenset(
 
 Output = Observation | AlarmEvent
 
-_MODALITY_OF: Final = MappingProxyType(
-    {mdc_code: modality for modality in MODALITIES for mdc_code in modality.ranks}
+_LIGHT: Final = frozenset({"ppg", "oximetry"})
+
+_MODALITIES_OF: Final = MappingProxyType(
+    {
+        mdc_code: tuple(modality for modality in MODALITIES if mdc_code in modality.ranks)
+        for mdc_code in {mdc_code for modality in MODALITIES for mdc_code in modality.ranks}
+    }
 )
+
+_Key = TypeVar("_Key")
+_Known = TypeVar("_Known")
 
 
 class SubjectPipeline:
@@ -80,7 +99,10 @@ class SubjectPipeline:
         self._streams: dict[str, Stream] = {}
         self._beat_steps = [build() for build, _ in BEAT_STEPS]
         self._across = AcrossSources([build() for build, _ in CROSS_STEPS])
+        self._waiting = WaitingBlocks()
+        self._models: dict[str, str] = {}
         self._last_reading_ns: dict[tuple[str, int], int] = {}
+        self._speakers: dict[int, tuple[str, int]] = {}
         self._newest_reading_ns = 0  # that another one bears out
         self._before_reading_ns = 0
         self._second_ns = 0  # the newest whole second of the ECG
@@ -93,11 +115,13 @@ class SubjectPipeline:
         """Take the subject's next Frame; give what follows from it, in order of event time."""
         usable = [b for b in frame.waveforms if _is_usable(b)]
         outputs: list[Output] = []
-        for part in slices_of(usable, frame.readings):
+        for part in slices_of(usable, frame.readings, frame.events):
             if part.second != self._slice_second:
                 # All that is before this second has come: what is known now, whatever the cut.
                 outputs += self._across_sources()
+                outputs += self._begin_streams(part.second * NS_PER_S)
                 self._slice_second = part.second
+            outputs += self._learn_models(part.events)
             for modality in MODALITIES:
                 blocks = [block for block in part.blocks if block.mdc_code in modality.ranks]
                 if blocks:
@@ -108,34 +132,76 @@ class SubjectPipeline:
     def _process_modality(
         self, modality: Modality, blocks: list[WaveformBlock]
     ) -> Iterator[Output]:
-        stream = self._stream(modality, blocks)
-        owned = [] if stream is None else [block for block in blocks if stream.owns(block)]
-        if stream is None or not owned:
+        stream = self._streams.get(modality.name)
+        if stream is None:
+            self._waiting.add(modality.name, blocks)
             return
-        before = stream.n_samples_repeated
-        items = stream.process(owned)
-        self.n_samples_repeated += stream.n_samples_repeated - before
+        owned = [block for block in blocks if stream.owns(block)]
+        if owned:
+            before = stream.n_samples_repeated
+            items = stream.process(owned, self._hearer(stream))
+            self.n_samples_repeated += stream.n_samples_repeated - before
+            yield from self._said(stream, items)
+        if len(owned) < len(blocks):
+            self._waiting.add(modality.name, _behind(stream, blocks))
+
+    def _begin_streams(self, now_ns: int) -> Iterator[Output]:
+        """Begin the streams whose channels have had time to come.
+
+        A stream that is silent gives way to another device's; the next one begins behind it: time
+        never goes back.
+        """
+        if not self._waiting:
+            return
+        for modality in MODALITIES:
+            old = self._streams.get(modality.name)
+            blocks = self._waiting.due(modality.name, now_ns)
+            chosen = modality.choose(blocks if old is None else _behind(old, blocks))
+            if chosen:
+                model = self._models.get(chosen[0].device_id)
+                stream = Stream.of_blocks(modality, chosen, model)
+                self._streams[modality.name] = stream
+                self._waiting.forget(modality.name)
+                yield from self._process_modality(modality, blocks)
+
+    def _learn_models(self, events: Iterable[DeviceEvent]) -> Iterator[Output]:
+        for event in events:
+            if event.kind is DeviceEventKind.CONNECTED and event.detail:
+                _remember(self._models, event.device_id, event.detail)
+                for stream in self._streams.values():
+                    if stream.device_id == event.device_id:
+                        items = stream.learn_model(event.detail, self._hearer(stream))
+                        yield from self._said(stream, items)
+
+    def _said(self, stream: Stream, items: list[Item]) -> Iterator[Output]:
+        """Give what follows from what a stream said."""
         sources = stream.sources
-        self._across.add(modality.name, sources[0], items)
-        for derived in self._with_beat_steps(items) if modality.name == "ecg" else items:
+        name = stream.modality.name
+        if self._is_judged(stream):
+            unjudged = [one for one in items if _is_unjudged(one)]
+            items = [one for one in items if not _is_unjudged(one)]
+            self._across.add(
+                UNJUDGED, sources[0], [replace(one, sources=sources) for one in unjudged]
+            )
+        self._across.add(name, sources[0], items)
+        for derived in self._with_beat_steps(items) if name == "ecg" else items:
             if isinstance(derived, Derived):
                 observation = self._observation(derived, sources)
                 yield observation
                 yield from self._alarm.process(observation)
 
-    def _stream(self, modality: Modality, blocks: list[WaveformBlock]) -> Stream | None:
-        """Give the stream of a modality; one that is silent gives way to another device's."""
-        stream = self._streams.get(modality.name)
-        if stream is not None:
-            if any(stream.owns(block) for block in blocks):
-                return stream
-            # The next one begins behind it: time never goes back.
-            silent_ns = stream.newest_ns + SILENCE_NS
-            blocks = [block for block in blocks if block.t0_ns > silent_ns]
-        chosen = modality.choose(blocks)
-        if chosen:
-            stream = self._streams[modality.name] = Stream.of_blocks(modality, chosen)
-        return stream
+    def _is_judged(self, stream: Stream) -> bool:
+        """Tell whether a stream is light of a device whose motion is known."""
+        motion = self._streams.get("motion")
+        is_light = stream.modality.name in _LIGHT
+        return is_light and motion is not None and motion.device_id == stream.device_id
+
+    def _hearer(self, stream: Stream) -> Hearer:
+        """Give who hears the samples: what a wrist says of a pulse takes light and motion."""
+        other = self._streams.get({"ppg": "motion", "motion": "ppg"}.get(stream.modality.name, ""))
+        if other is None or other.device_id != stream.device_id:
+            return unheard
+        return partial(self._across.hear, stream.modality.name)
 
     def _with_beat_steps(self, items: Iterable[Item]) -> Iterator[Derived]:
         """Add what follows from the heart beats, second by second."""
@@ -171,19 +237,20 @@ class SubjectPipeline:
             yield self._observation(derived, ())
 
     def _observation(self, derived: Derived, channels: tuple[str, ...]) -> Observation:
+        quantity, algorithm, reason = derived.quantity, derived.algorithm, derived.reason
         return Observation(
             subject_id=self._subject_id,
             t_ns=derived.t_ns,
-            name=derived.quantity.name,
-            mdc_code=derived.quantity.mdc,
-            unit=derived.quantity.ucum,
+            name=quantity.name,
+            mdc_code=quantity.mdc,
+            unit=quantity.ucum,
             value=derived.value,
-            reason=None if derived.reason is None else str(derived.reason),
+            reason=None if reason is None else reason.value,
             quality=derived.quality,
             age_s=derived.age_s,
             channels=derived.sources or channels,
-            algorithm=derived.algorithm.name,
-            algorithm_version=derived.algorithm.version,
+            algorithm=algorithm.name,
+            algorithm_version=algorithm.version,
         )
 
     def _process_readings(self, readings: Iterable[Reading]) -> Iterator[Observation]:
@@ -192,10 +259,7 @@ class SubjectPipeline:
             key = (reading.device_id, reading.mdc_code)
             if quantity is None or reading.t_ns <= self._last_reading_ns.get(key, -1):
                 continue
-            self._last_reading_ns.pop(key, None)
-            self._last_reading_ns[key] = reading.t_ns
-            if len(self._last_reading_ns) > READINGS_MAX:
-                del self._last_reading_ns[next(iter(self._last_reading_ns))]
+            _remember(self._last_reading_ns, key, reading.t_ns)
             # One device whose clock is far ahead for a moment must not end all that comes before.
             if reading.t_ns - self._before_reading_ns <= BORNE_OUT_NS:
                 self._newest_reading_ns = max(self._newest_reading_ns, reading.t_ns)
@@ -212,12 +276,31 @@ class SubjectPipeline:
             )
             if reading.mdc_code in FUSED:
                 self._across.add("reading", source, [derived])
-            if reading.mdc_code in PASSED_THROUGH:
+            if reading.mdc_code in PASSED_THROUGH and self._speaks(reading):
                 yield replace(self._observation(derived, (source,)), reason=reading.reason)
+
+    def _speaks(self, reading: Reading) -> bool:
+        """Tell whether a device speaks for a quantity: the first one that does not fall silent.
+
+        Two oximeters at once would be one value that jumps; each one's figures stand in its Frames.
+        """
+        device_id, spoke_ns = self._speakers.get(reading.mdc_code, ("", 0))
+        has_value = reading.value is not None
+        if device_id not in ("", reading.device_id) and (
+            not has_value or reading.t_ns - spoke_ns <= SILENCE_NS
+        ):
+            return False
+        if has_value or not device_id:
+            self._speakers[reading.mdc_code] = (reading.device_id, reading.t_ns)
+        return True
 
     def to_bytes(self) -> bytes:
         """Everything that is remembered of the subject."""
-        children = {"across": self._across.to_bytes(), "alarm": self._alarm.to_bytes()}
+        children = {
+            "across": self._across.to_bytes(),
+            "alarm": self._alarm.to_bytes(),
+            "waiting": self._waiting.to_bytes(),
+        }
         # In the order of the table: a restored pipeline must write the same bytes.
         names = [modality.name for modality in MODALITIES if modality.name in self._streams]
         children |= {f"stream/{name}": self._streams[name].to_bytes() for name in names}
@@ -229,6 +312,8 @@ class SubjectPipeline:
             scalars={
                 "subject_id": self._subject_id,
                 "readings": json.dumps(readings),
+                "speakers": json.dumps([[code, *one] for code, one in self._speakers.items()]),
+                "models": json.dumps(list(self._models.items())),
                 "newest_reading_ns": self._newest_reading_ns,
                 "before_reading_ns": self._before_reading_ns,
                 "second_ns": self._second_ns,
@@ -252,6 +337,11 @@ class SubjectPipeline:
         with translated_errors(_KIND):
             rows = json.loads(kept.text("readings"))
             restored._last_reading_ns = {(str(d), int(code)): int(t) for d, code, t in rows}
+            rows = json.loads(kept.text("speakers"))
+            restored._speakers = {int(code): (str(d), int(t)) for code, d, t in rows}
+            rows = json.loads(kept.text("models"))
+            restored._models = {str(device): str(model) for device, model in rows}
+        restored._waiting = WaitingBlocks.from_bytes(kept.child("waiting"))
         restored._newest_reading_ns = kept.integer("newest_reading_ns")
         restored._before_reading_ns = kept.integer("before_reading_ns")
         restored._second_ns = kept.integer("second_ns")
@@ -272,5 +362,22 @@ class SubjectPipeline:
 
 
 def _is_usable(block: WaveformBlock) -> bool:
-    modality = _MODALITY_OF.get(block.mdc_code)
-    return modality is not None and modality.accepts(block)
+    return any(modality.accepts(block) for modality in _MODALITIES_OF.get(block.mdc_code, ()))
+
+
+def _is_unjudged(item: Item) -> TypeGuard[Derived]:
+    return isinstance(item, Derived) and item.algorithm.name in JUDGED
+
+
+def _behind(stream: Stream, blocks: list[WaveformBlock]) -> list[WaveformBlock]:
+    """Keep what is of others, and so late that the stream has fallen silent."""
+    silent_ns = stream.newest_ns + SILENCE_NS
+    return [block for block in blocks if block.t0_ns > silent_ns and not stream.owns(block)]
+
+
+def _remember(known: dict[_Key, _Known], key: _Key, value: _Known) -> None:
+    """Keep the newest; the oldest give way."""
+    known.pop(key, None)
+    known[key] = value
+    if len(known) > READINGS_MAX:
+        del known[next(iter(known))]

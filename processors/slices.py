@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from ingest.frame import NS_PER_S, Reading, WaveformBlock
+from ingest.frame import NS_PER_S, DeviceEvent, Reading, WaveformBlock
 
 
 @dataclass(slots=True)
@@ -17,10 +17,15 @@ class Slice:
     blocks: list[WaveformBlock] = field(default_factory=list[WaveformBlock])
     """In order of time."""
     readings: list[Reading] = field(default_factory=list[Reading])
+    events: list[DeviceEvent] = field(default_factory=list[DeviceEvent])
 
 
-def slices_of(blocks: Iterable[WaveformBlock], readings: Iterable[Reading]) -> list[Slice]:
-    """Cut blocks and sort readings into the seconds that they lie in, in order of time."""
+def slices_of(
+    blocks: Iterable[WaveformBlock],
+    readings: Iterable[Reading],
+    events: Iterable[DeviceEvent] = (),
+) -> list[Slice]:
+    """Cut blocks and sort the rest into the seconds that they lie in, in order of time."""
     found: dict[int, Slice] = {}
     for block in sorted(blocks, key=lambda block: block.t0_ns):
         for piece in _pieces(block):
@@ -29,6 +34,9 @@ def slices_of(blocks: Iterable[WaveformBlock], readings: Iterable[Reading]) -> l
     for reading in sorted(readings, key=lambda reading: reading.t_ns):
         second = reading.t_ns // NS_PER_S
         found.setdefault(second, Slice(second)).readings.append(reading)
+    for event in sorted(events, key=lambda event: event.t_ns):
+        second = event.t_ns // NS_PER_S
+        found.setdefault(second, Slice(second)).events.append(event)
     return [found[second] for second in sorted(found)]
 
 

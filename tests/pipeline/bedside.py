@@ -1,4 +1,4 @@
-"""A subject with everything on: two leads, pleth, breaths, acceleration, a device's readings."""
+"""Subjects: one with everything on at the bedside, and one who walks about with a wrist band."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -7,7 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices import codes
-from ingest.frame import NS_PER_S, Frame, Reading, SamplePeriod, WaveformBlock
+from ingest.frame import (
+    NS_PER_S,
+    DeviceEvent,
+    DeviceEventKind,
+    Frame,
+    Reading,
+    SamplePeriod,
+    WaveformBlock,
+)
 from ingest.recording import open_recording
 
 START_NS = 1_790_000_000 * NS_PER_S + 123_456_789
@@ -69,17 +77,38 @@ def _channels() -> list[Channel]:
             Fraction(25),
             breaths.astype(np.int32),
         ),
-        *_acceleration(rng),
+        *_acceleration(rng, "strap-1"),
+        *_lights(rng, "clip-1", moves=False),
     ]
 
 
-def _acceleration(rng: np.random.Generator) -> list[Channel]:
+def _lights(rng: np.random.Generator, device_id: str, *, moves: bool) -> list[Channel]:
+    """Red and infrared light of a heart at 66 /min, saturation some 97 %; steps move it, too."""
+    t_s = np.arange(int(50 * SECONDS)) / 50.0
+    walks = (t_s >= 30) & (t_s < 60)
+    pulse = np.sin(2 * np.pi * 1.1 * t_s) + 0.4 * np.sin(4 * np.pi * 1.1 * t_s + 1)
+    swing = 3.0 * moves * walks * np.sin(2 * np.pi * 1.8 * t_s)
+    ratio = 0.52  # of the pulses; blood that is swung about moves both lights alike
+    found: list[Channel] = []
+    for quantity, light, share in (
+        (codes.PPG_RED, 40_000.0, ratio * pulse + swing),
+        (codes.PPG_INFRARED, 60_000.0, pulse + swing),
+    ):
+        counts = light * (1 - 0.01 * share) + rng.normal(0.0, 8.0, t_s.size)
+        name = quantity.name.replace("_", "/")
+        found.append(
+            Channel(device_id, name, quantity, "1", 1.0, Fraction(50), counts.astype(np.int32))
+        )
+    return found
+
+
+def _acceleration(rng: np.random.Generator, device_id: str) -> list[Channel]:
     """Still for 30 s, walking for 30 s, still again."""
     t_s = np.arange(int(50 * SECONDS)) / 50.0
     walks = (t_s >= 30) & (t_s < 60)
     return [
         Channel(
-            "strap-1",
+            device_id,
             quantity.name.replace("_", "/"),
             quantity,
             "[g]",
@@ -102,13 +131,28 @@ def _acceleration(rng: np.random.Generator) -> list[Channel]:
 CHANNELS = _channels()
 
 
-def frames(frame_s: Fraction = Fraction(1, 2), seconds: float = SECONDS) -> list[Frame]:
-    """All channels, and once a second what the strap itself says."""
+def _band() -> list[Channel]:
+    rng = np.random.default_rng(2)
+    return [*_lights(rng, "band-1", moves=True), *_acceleration(rng, "band-1")]
+
+
+BAND = _band()
+"""Channels of a wrist band: light and acceleration of one device."""
+
+MODELS = {"clip-1": "textbook_linear", "band-1": "textbook_linear", "strap-1": "Polar H10"}
+
+
+def frames(
+    frame_s: Fraction = Fraction(1, 2),
+    seconds: float = SECONDS,
+    channels: list[Channel] = CHANNELS,
+) -> list[Frame]:
+    """All channels, what their devices are, and once a second what the strap itself says."""
     found: list[Frame] = []
     end_s = Fraction(seconds)
     for sequence in range(-(-end_s // frame_s)):
         begin_s = sequence * frame_s
-        blocks = [channel.block(begin_s, min(begin_s + frame_s, end_s)) for channel in CHANNELS]
+        blocks = [channel.block(begin_s, min(begin_s + frame_s, end_s)) for channel in channels]
         found.append(
             Frame(
                 subject_id="p-1",
@@ -116,9 +160,22 @@ def frames(frame_s: Fraction = Fraction(1, 2), seconds: float = SECONDS) -> list
                 sequence=sequence,
                 waveforms=tuple(block for block in blocks if block is not None),
                 readings=tuple(_readings(begin_s, min(begin_s + frame_s, end_s))),
+                events=tuple(_events(channels)) if sequence == 0 else (),
             )
         )
     return found
+
+
+def _events(channels: list[Channel]) -> list[DeviceEvent]:
+    return [
+        DeviceEvent(
+            device_id=device_id,
+            kind=DeviceEventKind.CONNECTED,
+            t_ns=START_NS,
+            detail=MODELS[device_id],
+        )
+        for device_id in sorted({channel.device_id for channel in channels} & set(MODELS))
+    ]
 
 
 def _readings(begin_s: Fraction, end_s: Fraction) -> list[Reading]:

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from devices import codes
 from ingest.frame import NS_PER_S
-from processors.across import IDLE_NS, N_PENDING_MAX, AcrossSources, Item
+from processors.across import IDLE_NS, N_PENDING_MAX, AcrossSources
 from processors.dsp.state import MalformedStateError
+from processors.items import Item
 from processors.vitals.derived import Algorithm, Beat, Derived
 from processors.vitals.reasons import NoValueReason
 

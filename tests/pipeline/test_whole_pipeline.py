@@ -17,6 +17,7 @@ from tests.pipeline import bedside
 from tests.pipeline.test_pipeline import ordered, outputs
 
 EXPECTED = outputs(bedside.frames())
+WITH_BAND = outputs(bedside.frames(channels=bedside.BAND))
 
 
 def names(found: list[Output]) -> Counter[str]:
@@ -33,6 +34,7 @@ def test_every_modality_is_heard() -> None:
         "mean_nn",
         "motion_intensity",
         "step_count",
+        "spo2",
     }
 
 
@@ -40,19 +42,21 @@ def test_every_modality_is_heard() -> None:
 @given(st.fractions(min_value=Fraction(1, 20), max_value=90, max_denominator=20))
 def test_frames_of_any_length_give_the_same_observations(frame_s: Fraction) -> None:
     assert outputs(bedside.frames(frame_s)) == EXPECTED
+    assert outputs(bedside.frames(frame_s, channels=bedside.BAND)) == WITH_BAND
 
 
 @settings(max_examples=4, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_a_restart_between_any_two_frames_changes_nothing(random: Random) -> None:
-    pipeline = SubjectPipeline("p-1")
-    found: list[Output] = []
-    for frame in bedside.frames():
-        if random.random() < 0.2:
-            pipeline = SubjectPipeline.from_bytes(pipeline.to_bytes())
-        found += pipeline.process(frame)
+    for channels, expected in ((bedside.CHANNELS, EXPECTED), (bedside.BAND, WITH_BAND)):
+        pipeline = SubjectPipeline("p-1")
+        found: list[Output] = []
+        for frame in bedside.frames(channels=channels):
+            if random.random() < 0.2:
+                pipeline = SubjectPipeline.from_bytes(pipeline.to_bytes())
+            found += pipeline.process(frame)
 
-    assert ordered(found) == EXPECTED
+        assert ordered(found) == expected
 
 
 @settings(max_examples=8, deadline=None)

@@ -17,6 +17,8 @@ _SHORT_LABELS: Final = {
     codes.GYRO_Z.mdc: "Gyro z",
     codes.PPG.mdc: "PPG",
     codes.PPG_AMBIENT.mdc: "Ambient",
+    codes.PPG_RED.mdc: "PPG red",
+    codes.PPG_INFRARED.mdc: "PPG IR",
 }
 _KINDS: Final = {
     "ecg": "ecg",
