@@ -72,18 +72,18 @@ class Modality:
 
     def accepts(self, block: WaveformBlock) -> bool:
         """Tell whether the chain can take such a block."""
-        if block.mdc_code not in self.ranks:
-            return False
-        if self.units is not None and block.unit not in self.units:
-            return False
-        if block.time_ns(block.i_end) > TIME_NS_MAX:
-            return False  # what follows from it would be at a time that no Observation can have
-        full_scale = (abs(block.scale) * 2**31 + abs(block.offset)) * self.factor(block)
         return (
-            self.rate_hz_min <= block.period.rate_hz <= self.rate_hz_max
-            and full_scale <= self.value_max * 2**31
-            and abs(block.scale) * self.factor(block) >= STEP_MIN
+            block.mdc_code in self.ranks
+            and (self.units is None or block.unit in self.units)
+            # What follows from a later one would be at a time that no Observation can have.
+            and block.time_ns(block.i_end) <= TIME_NS_MAX
+            and self.rate_hz_min <= block.period.rate_hz <= self.rate_hz_max
+            and self._is_of_size(block.scale, block.offset, self.factor(block))
         )
+
+    def _is_of_size(self, scale: float, offset: float, factor: float) -> bool:
+        full_scale = (abs(scale) * 2**31 + abs(offset)) * factor
+        return full_scale <= self.value_max * 2**31 and abs(scale) * factor >= STEP_MIN
 
     def factor(self, block: WaveformBlock) -> float:
         """From the block's unit to the chain's."""
