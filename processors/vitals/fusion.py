@@ -10,7 +10,6 @@ them, nobody knows which.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
@@ -19,6 +18,16 @@ from devices import codes
 from processors.vitals.derived import Algorithm, Derived
 from processors.vitals.last_words import LastWords, best_reason
 from processors.vitals.reasons import NoValueReason
+from processors.vitals.sides import (
+    Agreement,
+    Standing,
+    Voice,
+    preferred_side,
+    said_by,
+    side_of,
+    voices_of,
+    withheld,
+)
 
 _KIND = "heart_rate_fusion"
 
@@ -36,16 +45,16 @@ class RateKind(StrEnum):
     """A device's own rate from a pulse wave (oximeter, watch)."""
 
 
-TRUST: Final[Mapping[RateKind, float]] = MappingProxyType(
+STANDINGS: Final[Mapping[RateKind, Standing]] = MappingProxyType(
     {
-        RateKind.ECG: 1.0,
-        RateKind.PULSE: 0.9,
-        RateKind.DEVICE_ECG: 0.45,
-        RateKind.DEVICE_PULSE: 0.4,
+        RateKind.ECG: Standing(),
+        RateKind.PULSE: Standing(belief=0.9, trust=0.9),
+        RateKind.DEVICE_ECG: Standing(belief=0.45, trust=0.45, from_device=True),
+        RateKind.DEVICE_PULSE: Standing(belief=0.4, trust=0.4, from_device=True),
     }
 )
-"""What the quality of each kind is multiplied by. Ours are calibrated; a device says neither how it
-averages nor how sure it is, so that a good ECG or pulse wave of ours outweighs it twice over."""
+"""Ours are calibrated; a device says neither how it averages nor how sure it is, so that a good ECG
+or pulse wave of ours outweighs it twice over."""
 AGE_S_MAX: Final[Mapping[RateKind, float]] = MappingProxyType(
     {
         RateKind.ECG: 3.0,
@@ -55,13 +64,8 @@ AGE_S_MAX: Final[Mapping[RateKind, float]] = MappingProxyType(
     }
 )
 """Older than this a source does not count: ours come every second, a device's may miss some."""
-AGREEMENT_BPM: Final = 5.0
-AGREEMENT_SHARE: Final = 0.1
+AGREEMENT: Final = Agreement(rate=5.0, share=0.1)
 """Two rates agree within 5/min or 10 %, whichever is more: what IEC 60601-2-27 allows a meter."""
-PREFERENCE: Final = 2.0
-"""One side is preferred when its weight is this many times that of the other."""
-QUALITY_MIN: Final = 0.05
-"""A source of less quality says nothing."""
 GOOD: Final = 0.9
 """Of an ECG: its rate is right in 99 % and more."""
 SOURCES_MAX: Final = 16
@@ -69,31 +73,17 @@ SOURCES_MAX: Final = 16
 
 ALGORITHM: Final = Algorithm(
     name="heart_rate_fusion",
-    version=1,
+    version=2,
     method="Mean of the sources that agree with the best supported one (within 5/min or 10 %), "
-    "weighted by quality; a device's own figure counts less than half. When the pulse is slower "
-    "than an ECG of good quality the ECG is right (pulse deficit).",
+    "each by the odds that it is right, so that a good ECG is hardly moved by the others. A "
+    "device's own figure counts less than half, and several of them as one. When the pulse is "
+    "slower than an ECG of good quality the ECG is right (pulse deficit).",
     source="IEC 60601-2-27 (agreement)",
     delay_s=0.0,
     averaging="That of its sources; each second.",
     validity="sources_disagree when two sides differ and neither has twice the weight of the "
     "other; no_samples when no source is young enough; otherwise the reason of the best source.",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Voice:
-    """A source that has a value at the instant of fusion."""
-
-    source: str
-    kind: RateKind
-    rate: float
-    weight: float
-    age_s: float
-
-    def agrees(self, other: _Voice) -> bool:
-        mean = (self.rate + other.rate) / 2
-        return abs(self.rate - other.rate) <= max(AGREEMENT_BPM, AGREEMENT_SHARE * mean)
 
 
 class HeartRateFusion:
@@ -117,20 +107,15 @@ class HeartRateFusion:
         if not self._words:
             return []
         current = self._words.current(t_ns)
-        voices = [
-            _Voice(
-                source,
-                kind,
-                said.rate,
-                TRUST[kind] * said.quality,
-                said.age_s + (t_ns - said.t_ns) / 1e9,
-            )
-            for source, kind, said in current
-            if said.rate is not None and said.quality >= QUALITY_MIN
-        ]
+        voices = voices_of(current, STANDINGS, t_ns)
         if not voices:
-            return [_withheld(t_ns, best_reason([said for _, _, said in current]))]
-        return [_fused(t_ns, voices)]
+            reason = best_reason([said for _, _, said in current])
+            return [withheld(reason, codes.HEART_RATE, ALGORITHM, t_ns)]
+        side = preferred_side(voices, AGREEMENT) or _right_in_deficit(voices)
+        if side is None:
+            reason = NoValueReason.SOURCES_DISAGREE
+            return [withheld(reason, codes.HEART_RATE, ALGORITHM, t_ns)]
+        return [said_by(side, codes.HEART_RATE, ALGORITHM, t_ns)]
 
     def to_bytes(self) -> bytes:
         """Everything it remembers."""
@@ -144,56 +129,15 @@ class HeartRateFusion:
         return restored
 
 
-def _withheld(t_ns: int, reason: NoValueReason) -> Derived:
-    return Derived(
-        quantity=codes.HEART_RATE,
-        algorithm=ALGORITHM,
-        t_ns=t_ns,
-        value=None,
-        reason=reason,
-        quality=0.0,
-    )
+_PULSES: Final = (RateKind.PULSE, RateKind.DEVICE_PULSE)
 
 
-def _fused(t_ns: int, voices: Sequence[_Voice]) -> Derived:
-    """Weigh ``voices``, the best kind first."""
-    best = max(voices, key=lambda voice: _weight(_side(voice, voices)))
-    side = _side(best, voices)
-    others = [voice for voice in voices if voice not in side]
-    if others and _weight(side) < PREFERENCE * _weight(others):
-        ecg = _right_in_deficit(voices)
-        if ecg is None:
-            return _withheld(t_ns, NoValueReason.SOURCES_DISAGREE)
-        side = _side(ecg, voices)
-    doubt = 1.0
-    for voice in side:
-        doubt *= 1.0 - voice.weight
-    return Derived(
-        quantity=codes.HEART_RATE,
-        algorithm=ALGORITHM,
-        t_ns=t_ns,
-        value=sum(voice.rate * voice.weight for voice in side) / _weight(side),
-        quality=1.0 - doubt,
-        age_s=min(voice.age_s for voice in side),
-        sources=tuple(voice.source for voice in side),
-    )
-
-
-def _side(voice: _Voice, voices: Sequence[_Voice]) -> list[_Voice]:
-    return [other for other in voices if voice.agrees(other)]
-
-
-def _weight(side: Sequence[_Voice]) -> float:
-    return sum(voice.weight for voice in side)
-
-
-def _right_in_deficit(voices: Sequence[_Voice]) -> _Voice | None:
-    """Find an ECG of good quality from which nothing differs but slower pulses."""
+def _right_in_deficit(voices: Sequence[Voice]) -> list[Voice] | None:
+    """Find the side of an ECG of good quality from which nothing differs but slower pulses."""
     for voice in voices:
-        if voice.kind is not RateKind.ECG or voice.weight < GOOD * TRUST[RateKind.ECG]:
+        if voice.kind is not RateKind.ECG or voice.weight < GOOD:
             continue
-        others = [other for other in voices if not voice.agrees(other)]
-        pulses = (RateKind.PULSE, RateKind.DEVICE_PULSE)
-        if all(other.kind in pulses and other.rate < voice.rate for other in others):
-            return voice
+        others = [other for other in voices if not AGREEMENT(voice, other)]
+        if all(other.kind in _PULSES and other.rate < voice.rate for other in others):
+            return side_of(voice, voices, AGREEMENT)
     return None

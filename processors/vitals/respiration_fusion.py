@@ -8,8 +8,7 @@ beats still remember.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
@@ -18,6 +17,14 @@ from devices import codes
 from processors.vitals.derived import Algorithm, Derived
 from processors.vitals.last_words import LastWords, best_reason
 from processors.vitals.reasons import NoValueReason
+from processors.vitals.sides import (
+    Agreement,
+    Standing,
+    preferred_side,
+    said_by,
+    voices_of,
+    withheld,
+)
 
 _KIND = "respiration_fusion"
 
@@ -33,26 +40,28 @@ class BreathSource(StrEnum):
     """A device's own figure."""
 
 
-TRUST: Final[Mapping[BreathSource, float]] = MappingProxyType(
-    {BreathSource.CHEST: 1.0, BreathSource.BEATS: 0.45, BreathSource.DEVICE: 0.4}
+STANDINGS: Final[Mapping[BreathSource, Standing]] = MappingProxyType(
+    {
+        BreathSource.CHEST: Standing(),
+        BreathSource.BEATS: Standing(trust=0.45),
+        BreathSource.DEVICE: Standing(belief=0.4, trust=0.4, from_device=True),
+    }
 )
-"""What a quality is multiplied by: a good chest signal is right when the others differ."""
+"""A good chest signal is right when the others differ: beats follow a change half a minute late.
+Where there are only beats they are believed as far as they say."""
 AGE_S_MAX: Final = 5.0
-AGREEMENT: Final = 2.0
-AGREEMENT_SHARE: Final = 0.15
+AGREEMENT: Final = Agreement(rate=2.0, share=0.15)
 """Two rates agree within 2 per minute or 15 %, whichever is more."""
-PREFERENCE: Final = 2.0
-"""One side is preferred when its weight is this many times that of the other."""
-QUALITY_MIN: Final = 0.05
 SOURCES_MAX: Final = 8
 """The source that has been silent longest gives way."""
 
 ALGORITHM: Final = Algorithm(
     name="respiration_fusion",
-    version=1,
+    version=2,
     method="Mean of the sources that agree with the best supported one (within 2 per minute or "
-    "15 %), weighted by the square of their quality; beats and a device's own figure count less "
-    "than half of a chest signal.",
+    "15 %), each by the odds that it is right, so that a good chest signal is hardly moved by the "
+    "others. Against each other, beats and a device's own figure count less than half of a chest "
+    "signal.",
     source="Own",
     delay_s=0.0,
     averaging="That of its sources; each second.",
@@ -60,20 +69,6 @@ ALGORITHM: Final = Algorithm(
     "and neither has twice the weight of the other; no_samples when no source is young enough; "
     "otherwise the reason of the best source.",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Voice:
-    """A source that has a value at the instant of fusion."""
-
-    source: str
-    rate: float
-    weight: float
-    age_s: float
-
-    def agrees(self, other: _Voice) -> bool:
-        mean = (self.rate + other.rate) / 2
-        return abs(self.rate - other.rate) <= max(AGREEMENT, AGREEMENT_SHARE * mean)
 
 
 class RespirationFusion:
@@ -100,20 +95,16 @@ class RespirationFusion:
         current = self._words.current(t_ns)
         for _, kind, said in current:
             if kind is BreathSource.CHEST and said.reason is NoValueReason.APNOEA_SUSPECTED:
-                return [_withheld(t_ns, said.reason)]
-        voices = [
-            _Voice(
-                source,
-                said.rate,
-                TRUST[kind] * said.quality,
-                said.age_s + (t_ns - said.t_ns) / 1e9,
-            )
-            for source, kind, said in current
-            if said.rate is not None and said.quality >= QUALITY_MIN
-        ]
+                return [withheld(said.reason, codes.RESPIRATORY_RATE, ALGORITHM, t_ns)]
+        voices = voices_of(current, STANDINGS, t_ns)
         if not voices:
-            return [_withheld(t_ns, best_reason([said for _, _, said in current]))]
-        return [_fused(t_ns, voices)]
+            reason = best_reason([said for _, _, said in current])
+            return [withheld(reason, codes.RESPIRATORY_RATE, ALGORITHM, t_ns)]
+        side = preferred_side(voices, AGREEMENT)
+        if side is None:
+            reason = NoValueReason.SOURCES_DISAGREE
+            return [withheld(reason, codes.RESPIRATORY_RATE, ALGORITHM, t_ns)]
+        return [said_by(side, codes.RESPIRATORY_RATE, ALGORITHM, t_ns)]
 
     def to_bytes(self) -> bytes:
         """Everything it remembers."""
@@ -125,43 +116,3 @@ class RespirationFusion:
         restored = cls()
         restored._words.restore(state)
         return restored
-
-
-def _withheld(t_ns: int, reason: NoValueReason) -> Derived:
-    return Derived(
-        quantity=codes.RESPIRATORY_RATE,
-        algorithm=ALGORITHM,
-        t_ns=t_ns,
-        value=None,
-        reason=reason,
-        quality=0.0,
-    )
-
-
-def _fused(t_ns: int, voices: Sequence[_Voice]) -> Derived:
-    best = max(voices, key=lambda voice: _weight(_side(voice, voices)))
-    side = _side(best, voices)
-    others = [voice for voice in voices if voice not in side]
-    if others and _weight(side) < PREFERENCE * _weight(others):
-        return _withheld(t_ns, NoValueReason.SOURCES_DISAGREE)
-    doubt = 1.0
-    for voice in side:
-        doubt *= 1.0 - voice.weight
-    squares = [voice.weight**2 for voice in side]
-    return Derived(
-        quantity=codes.RESPIRATORY_RATE,
-        algorithm=ALGORITHM,
-        t_ns=t_ns,
-        value=sum(v.rate * square for v, square in zip(side, squares, strict=True)) / sum(squares),
-        quality=1.0 - doubt,
-        age_s=min(voice.age_s for voice in side),
-        sources=tuple(voice.source for voice in side),
-    )
-
-
-def _side(voice: _Voice, voices: Sequence[_Voice]) -> list[_Voice]:
-    return [other for other in voices if voice.agrees(other)]
-
-
-def _weight(side: Sequence[_Voice]) -> float:
-    return sum(voice.weight for voice in side)

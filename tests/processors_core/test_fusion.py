@@ -60,10 +60,11 @@ def test_a_single_source_is_named_and_keeps_its_rate_and_quality() -> None:
     assert result.algorithm.name == "heart_rate_fusion"
 
 
-def test_sources_that_agree_are_averaged_by_quality_and_strengthen_each_other() -> None:
+def test_sources_that_agree_are_averaged_by_their_odds_and_strengthen_each_other() -> None:
     result = fused((ECG, said(70.0, 0.9)), (PULSE, said(73.0, 0.5)))
 
-    assert result.value == pytest.approx((70 * 0.9 + 73 * 0.45) / 1.35)
+    pulse_odds = 0.45 / 0.55
+    assert result.value == pytest.approx((70 * 9 + 73 * pulse_odds) / (9 + pulse_odds))
     assert result.sources == ("ecg0", "pulse1")
     assert result.quality > 0.9
 
