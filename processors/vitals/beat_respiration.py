@@ -30,8 +30,8 @@ UPDATE_NS: Final = 2_000_000_000
 """Between two of them a window of 32 s hardly changes."""
 WARM_UP_NS: Final = 28_000_000_000
 """The window of 32 s may lack 4 s."""
-QUALITY_MIN: Final = 0.25
-"""The square of a posterior probability of a half: less, and another rate is as likely."""
+QUALITY_MIN: Final = 0.3
+"""With less, every second rate is wrong."""
 BEAT_QUALITY_MIN: Final = 0.3
 """A beat of less may be none, or somewhere else."""
 MODULATIONS: Final = (
@@ -45,7 +45,7 @@ MODULATIONS: Final = (
 
 ALGORITHM: Final = Algorithm(
     name="beat_respiration",
-    version=1,
+    version=2,
     method="Spectra of what breathing modulates - interval, height and baseline of R waves and of "
     "pulse waves - on an even 4 Hz grid, whitened, weighed by how clear they are, and followed in "
     "time by a Bayesian filter over rates of 6 to 40 per minute; ventricular beats and the one "
@@ -56,8 +56,11 @@ ALGORITHM: Final = Algorithm(
     averaging="The last 32 s of beats, every 2 s, repeated on the second between; changes are "
     "followed over half a minute.",
     validity="28 s after the start or a gap (warming_up); beats throughout the window "
-    "(too_few_beats); quality, the squared posterior probability of a rate within 3 per minute, at "
-    "least 0.25 (poor_signal). Rates above half the heart rate cannot be seen in beats.",
+    "(too_few_beats); quality at least 0.3 (poor_signal). The quality is the probability that the "
+    "rate is within 2 per minute, by the posterior of a rate near it, with the odds of an error "
+    "taken twice as high as those found. Rates above half the heart rate cannot be seen in beats; "
+    "in apnoea the last rate stands for half a minute; who walks may have a rate in their beats "
+    "that is the steps' and not the breaths'.",
 )
 
 
