@@ -135,7 +135,7 @@ _PULSES: Final = (RateKind.PULSE, RateKind.DEVICE_PULSE)
 def _right_in_deficit(voices: Sequence[Voice]) -> list[Voice] | None:
     """Find the side of an ECG of good quality from which nothing differs but slower pulses."""
     for voice in voices:
-        if voice.kind is not RateKind.ECG or voice.weight < GOOD:
+        if voice.kind != RateKind.ECG or voice.weight < GOOD:
             continue
         others = [other for other in voices if not AGREEMENT(voice, other)]
         if all(other.kind in _PULSES and other.rate < voice.rate for other in others):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
 from devices.codes import Quantity
@@ -41,7 +40,7 @@ class Voice:
     """A source that has a value at the instant of fusion."""
 
     source: str
-    kind: StrEnum
+    kind: str
     rate: float
     """Per minute."""
     quality: float

@@ -7,6 +7,7 @@ from typing import Any
 from processors.scoring.rates import CurvePoint, RateScore, coverage_error_curve
 from tests.benchmarks import results
 from tests.benchmarks.accuracy_ecg import arrhythmia, noise
+from tests.benchmarks.accuracy_fusion import fusions
 from tests.benchmarks.accuracy_monitor import monitors
 from tests.benchmarks.figures import print_sections
 
@@ -24,7 +25,7 @@ def measure(folder: Path) -> dict[str, Any]:
     What is in the JSON.
     """
     found = {"mitdb": arrhythmia(folder), "nstdb": noise(folder), "bidmc": monitors(folder)}
-    figures = [figure for listed, _ in found.values() for figure in listed]
+    figures = [figure for listed, _ in found.values() for figure in listed] + fusions(folder)
     print_sections(figures)
     rates = {name: score for name, (_, score) in found.items()}
     rates["all"] = sum(list(rates.values())[1:], rates["mitdb"])
