@@ -41,10 +41,12 @@ class Signal:
                 f"signal {self.name}: counts must be one row of int32, not {self.counts.dtype} "
                 f"of shape {self.counts.shape}"
             )
-        if self.sampling_rate <= 0 or not np.isfinite([self.scale, self.offset]).all():
+        is_scale = self.scale != 0.0 and np.isfinite([self.scale, self.offset]).all()
+        if self.sampling_rate <= 0 or not is_scale:
             raise RecordingError(
                 f"signal {self.name}: sampling rate {self.sampling_rate} Hz, scale {self.scale}, "
-                f"offset {self.offset}: the first must be positive, the others finite"
+                f"offset {self.offset}: the first must be positive, the others finite, the scale "
+                "not 0"
             )
         bounds = [-1, *chain.from_iterable(self.missing), self.counts.size + 1]
         if not all(one < other for one, other in pairwise(bounds)):

@@ -9,6 +9,8 @@ from ingest.recorded import SignalKind
 _UNITS: Final[Mapping[str, tuple[str, float]]] = {
     "mV": ("uV", 1e3),
     "uV": ("uV", 1.0),
+    "\N{MICRO SIGN}V": ("uV", 1.0),
+    "\N{GREEK SMALL LETTER MU}V": ("uV", 1.0),
     "V": ("uV", 1e6),
     "mmHg": ("mm[Hg]", 1.0),
     "g": ("[g]", 1.0),
@@ -23,11 +25,11 @@ _UNITS: Final[Mapping[str, tuple[str, float]]] = {
 }
 """WFDB's unit, its UCUM code, and how many of the latter it is."""
 
-_VOLTS: Final = ("mV", "uV", "V")
+_VOLT: Final = "uV"
 ACCELERATIONS: Final = frozenset({"[g]", "m/s2"})
 """UCUM units of an acceleration."""
 
-_WAVEFORM_HZ_MIN: Final = 2.0
+WAVEFORM_HZ_MIN: Final = 2.0
 """What is sampled more slowly is a monitor's figure: a RESP at one per second is a rate."""
 
 _WAVELENGTH: Final = r"(.*[^a-z])?(red|infrared|ir|green|ambient)([^a-z]|$)"
@@ -59,12 +61,12 @@ def kind_of(name: str, unit: str, rate_hz: float) -> SignalKind:
     name, unit
         As in the header.
     """
-    if rate_hz < _WAVEFORM_HZ_MIN:
+    if rate_hz < WAVEFORM_HZ_MIN:
         return "other"
     for kind, pattern in _KINDS.items():
         if pattern.match(name.lower()):
             return kind
-    return "ecg" if unit in _VOLTS else "other"
+    return "ecg" if ucum_of(unit)[0] == _VOLT else "other"
 
 
 def axis_of(name: str) -> str | None:

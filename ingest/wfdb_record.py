@@ -4,8 +4,8 @@ Source: WFDB Applications Guide, header(5), signal(5) and annot(5).
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, time
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
@@ -16,29 +16,14 @@ from numpy.typing import NDArray
 from ingest import recorded
 from ingest.errors import RecordingError
 from ingest.packages import import_package, third_party_warnings_off
-from ingest.recorded import Recording, Signal, stretches
-from ingest.recorded_numerics import read_numerics
-from ingest.signal_kinds import kind_of, ucum_of
+from ingest.recorded import Numeric, Recording, Signal, stretches
+from ingest.recorded_numerics import later_by_s, numerics_of, read_table
+from ingest.signal_kinds import WAVEFORM_HZ_MIN, kind_of, ucum_of
+from ingest.wfdb_header import began, errors_of, header_file, read_header
+from ingest.wfdb_segment import Segment, SegmentSignal, read_layout, read_segment
 
 _BEAT_SYMBOLS: Final = frozenset("NLRBAaJSVrFejnE/fQ?")
 """The annotations of WFDB that mark a beat; the others mark rhythm, noise and waves."""
-
-_INVALID_COUNTS: Final = {
-    "8": None,
-    "16": -(1 << 15),
-    "24": -(1 << 23),
-    "32": -(1 << 31),
-    "61": -(1 << 15),
-    "80": -(1 << 7),
-    "160": -(1 << 15),
-    "212": -(1 << 11),
-    "310": -(1 << 9),
-    "311": -(1 << 9),
-    "508": -(1 << 7),
-    "516": -(1 << 15),
-    "524": -(1 << 23),
-}
-"""What each WFDB format stores where there is no sample."""
 
 _CLIPPED_S_MAX: Final = 0.5
 """How long a signal may lie on its lowest count and come back as one that was cut off there."""
@@ -47,6 +32,9 @@ _STEPS_PER_COUNT: Final = 64
 """Where a signal's gain changes from segment to segment its counts are refined by so much, so that
 what rounding adds is less than a hundredth of the finest of the steps that were digitised."""
 _COUNT_MAX: Final = 2**31 - 1
+
+_NOTHING: Final = "~"
+"""The name of a segment in which nothing was recorded."""
 
 _N_NAMED_MAX: Final = 3
 """Records of a folder that an error names."""
@@ -63,6 +51,9 @@ def read_record(path: Path) -> Recording:
     offset changes between segments is brought to one finer scale; otherwise counts are the
     integers of the files.
 
+    What a monitor showed is taken from the record's own slow signals, from the record of the same
+    name with an ``n`` behind it, and from the tables of the BIDMC set, in this order.
+
     Parameters
     ----------
     path
@@ -72,18 +63,31 @@ def read_record(path: Path) -> Recording:
     ------
     RecordingError
     """
-    path, header = _record_and_header(path)
-    wfdb = import_package("wfdb", "recordings")
-    with _errors_of(header), third_party_warnings_off():
-        _check_not_empty(path.parent, wfdb.rdheader(str(path)))
-        record = wfdb.rdrecord(str(path), physical=False, smooth_frames=False, m2s=False)
-        signals = tuple(_signals(record))
+    path, _ = _record_and_header(path)
+    signals, start = _read_signals(path)
+    numerics = read_table(path) | _numerics_beside(path, start) | numerics_of(signals)
     return Recording(
         name=path.name,
         signals=signals,
-        numerics=read_numerics(path),
+        numerics=numerics,
         source=f"WFDB record {path.name} ({path.parent.name})",
     )
+
+
+def _read_signals(path: Path) -> tuple[tuple[Signal, ...], datetime | time | None]:
+    """Read all signals of a record, and when it began."""
+    header = read_header(path)
+    with errors_of(header_file(path)):
+        return tuple(_signals(path, header)), began(header)
+
+
+def _numerics_beside(path: Path, start: datetime | time | None) -> dict[str, Numeric]:
+    """Read the numerics that a record has in one of their own: ``037n`` beside ``037``."""
+    beside = path.with_name(f"{path.name}n")
+    if not header_file(beside).is_file() or float(read_header(beside).fs) >= WAVEFORM_HZ_MIN:
+        return {}
+    signals, their_start = _read_signals(beside)
+    return numerics_of(signals, later_by_s(start, their_start))
 
 
 def read_annotated_beats(path: Path) -> tuple[NDArray[np.float64], str] | None:
@@ -102,7 +106,7 @@ def read_annotated_beats(path: Path) -> tuple[NDArray[np.float64], str] | None:
     if not file.is_file():
         return None
     wfdb = import_package("wfdb", "recordings")
-    with _errors_of(file), third_party_warnings_off():
+    with errors_of(file), third_party_warnings_off():
         annotations = wfdb.rdann(str(path), "atr")
         rate_hz = float(annotations.fs or wfdb.rdheader(str(path)).fs)
     is_beat = np.array([symbol in _BEAT_SYMBOLS for symbol in annotations.symbol], dtype=bool)
@@ -113,7 +117,7 @@ def read_annotated_beats(path: Path) -> tuple[NDArray[np.float64], str] | None:
 def _record_and_header(path: Path) -> tuple[Path, Path]:
     if path.suffix == ".hea":
         path = path.with_suffix("")
-    header = path.parent / f"{path.name}.hea"
+    header = header_file(path)
     try:
         if header.is_file():
             return path, header
@@ -130,32 +134,6 @@ def _record_and_header(path: Path) -> tuple[Path, Path]:
     raise RecordingError(f"no recording {str(path)!r}: there is no file {header}; {advice}")
 
 
-@contextmanager
-def _errors_of(file: Path) -> Iterator[None]:
-    """Translate whatever goes wrong with a file.
-
-    wfdb states most of its errors as bare ``Exception``, and hostile files reach errors of Python
-    itself in it: no shorter list would do.
-    """
-    try:
-        yield
-    except RecordingError as error:
-        raise RecordingError(f"{file}: {error}") from error
-    except FileNotFoundError as error:
-        raise RecordingError(f"{file} names a file that is missing: {error.filename}") from error
-    except Exception as error:
-        raise RecordingError(
-            f"{file} or its signal files cannot be read: {error or type(error).__name__}"
-        ) from error
-
-
-def _check_not_empty(folder: Path, header: Any) -> None:  # noqa: ANN401 - wfdb has no types
-    names = getattr(header, "file_name", None)
-    files = [folder / name for name in names or ()]
-    if files and not any(file.stat().st_size for file in files):
-        raise RecordingError("the record holds no sample: its signal files are empty")
-
-
 # Segments
 
 
@@ -165,7 +143,7 @@ class _Piece:
 
     i_first: int
     """In samples of the whole record."""
-    counts: NDArray[np.int64]
+    counts: Counts
     invalid: int | None
     """The count that stands for none."""
     unit: str
@@ -176,55 +154,60 @@ class _Piece:
     offset: float
 
 
-def _signals(record: Any) -> Iterator[Signal]:  # noqa: ANN401
+def _signals(path: Path, header: Any) -> Iterator[Signal]:  # noqa: ANN401
     """Put the segments together, signal by signal, in the order in which they are first named."""
-    segments = list(_segments(record))
+    segments = list(_segments(path, header))
     n_frames = max((i_first + n for i_first, n, _ in segments), default=0)
+    frame_rate = Fraction(str(header.fs))
     pieces: dict[tuple[str, int], list[_Piece]] = {}
     for i_first, n, segment in segments:
         if segment is None:
             continue
-        if segment.fs != record.fs:
-            raise RecordingError(f"a segment has {segment.fs} frames per second, not {record.fs}")
-        names = [name or f"signal {i}" for i, name in enumerate(segment.sig_name or ())]
-        for i_signal, name in enumerate(names):
+        if segment.frame_rate != frame_rate:
+            raise RecordingError(
+                f"a segment has {float(segment.frame_rate):g} frames per second, not {header.fs}"
+            )
+        names = [signal.name for signal in segment.signals]
+        for i_signal, (name, signal) in enumerate(zip(names, segment.signals, strict=True)):
             # Two signals of one name are told apart by their order.
             key = name, names[:i_signal].count(name)
-            pieces.setdefault(key, []).append(_piece(segment, i_signal, i_first, n))
+            pieces.setdefault(key, []).append(_piece(signal, i_first, n))
     for (name, _), of_signal in pieces.items():
-        yield _joined(name, of_signal, n_frames, Fraction(str(record.fs)))
+        yield _joined(name, of_signal, n_frames, frame_rate)
 
 
-def _segments(record: Any) -> Iterator[tuple[int, int, Any]]:  # noqa: ANN401
+def _segments(path: Path, header: Any) -> Iterator[tuple[int, int, Segment | None]]:  # noqa: ANN401
     """Give first frame, number of frames and content of every segment; None: there is none."""
-    if not hasattr(record, "segments"):
-        yield 0, int(record.sig_len or 0), record
+    if not hasattr(header, "seg_name"):
+        segment = read_segment(path)
+        yield 0, segment.n_frames, segment
         return
     i_first = 0
-    for segment, n_frames in zip(record.segments, record.seg_len, strict=True):
-        yield i_first, int(n_frames), segment
-        i_first += int(n_frames)
+    for name, n_frames in zip(header.seg_name, header.seg_len, strict=True):
+        if name == _NOTHING:
+            yield i_first, n_frames, None
+        elif n_frames == 0:
+            yield i_first, 0, read_layout(path.with_name(name))
+        else:
+            segment = read_segment(path.with_name(name))
+            if segment.n_frames < n_frames:
+                raise RecordingError(f"{name} has {segment.n_frames} frames, not {n_frames}")
+            yield i_first, n_frames, segment
+        i_first += n_frames
 
 
-def _piece(segment: Any, i_signal: int, i_first: int, n_frames: int) -> _Piece:  # noqa: ANN401
-    written_unit = segment.units[i_signal]
-    unit, factor = ucum_of(written_unit)
-    per_frame = int(segment.samps_per_frame[i_signal])
-    # The layout segment in front of a record names its signals and has no sample.
-    samples: Any = segment.e_d_signal if n_frames else None
-    counts = np.zeros(0, dtype=np.int64) if samples is None else np.asarray(samples[i_signal])
-    if counts.size != n_frames * per_frame:
-        raise RecordingError(f"{counts.size} samples instead of {n_frames * per_frame}")
-    scale = factor / segment.adc_gain[i_signal]
+def _piece(signal: SegmentSignal, i_first: int, n_frames: int) -> _Piece:
+    unit, factor = ucum_of(signal.unit)
+    scale = factor / signal.gain
     return _Piece(
-        i_first=i_first * per_frame,
-        counts=counts,
-        invalid=_INVALID_COUNTS.get(segment.fmt[i_signal]),
+        i_first=i_first * signal.per_frame,
+        counts=signal.counts[: n_frames * signal.per_frame],
+        invalid=signal.invalid,
         unit=unit,
-        written_unit=written_unit,
-        per_frame=per_frame,
+        written_unit=signal.unit,
+        per_frame=signal.per_frame,
         scale=scale,
-        offset=-segment.baseline[i_signal] * scale,
+        offset=-signal.baseline * scale,
     )
 
 

