@@ -17,7 +17,8 @@ from deploy.annotation_marks import EVENT_KINDS, Marks
 from deploy.observation_files import ObservationTable, TableFormat
 from deploy.wfdb_files import WfdbFileError, read_header, write_annotations
 from ingest.errors import RecordError, RecordingError
-from ingest.frame import N_SAMPLES_MAX, NS_PER_S, Frame, WaveformBlock
+from ingest.frame import NS_PER_S, Frame, WaveformBlock
+from ingest.frame_limits import N_BLOCKS_MAX, N_SAMPLES_MAX
 from ingest.observation import Observation
 from ingest.recording import Recording, Signal, open_recording
 from ingest.replay import ReplayPlan, frames_of, unknown_signals
@@ -225,9 +226,15 @@ def observations_of(
 
 
 def _frame_s(recording: Recording) -> Fraction:
-    """Give the length of a Frame; half of what it may hold leaves room for rounding."""
+    """Give the length of a Frame; half of what it may hold leaves room for rounding.
+
+    Where samples are missing a block ends. Where that might be too often for one Frame, it has so
+    few samples that even every other one may be missing.
+    """
     n_per_s = sum((signal.sampling_rate for signal in recording.signals), Fraction(0))
-    return min(FRAME_S, Fraction(N_SAMPLES_MAX, 2) / n_per_s)
+    n_blocks = sum(len(signal.missing) + 1 for signal in recording.signals)
+    n_samples_max = N_SAMPLES_MAX if n_blocks <= N_BLOCKS_MAX else N_BLOCKS_MAX
+    return min(FRAME_S, Fraction(n_samples_max, 2) / n_per_s)
 
 
 def _observations(pipeline: SubjectPipeline, frame: Frame) -> Iterator[Observation]:

@@ -19,6 +19,7 @@ import fastavro.schema
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest.bounded_avro import BoundedReader
 from ingest.dead_letter import DeadLetter
 from ingest.errors import (
     MalformedRecordError,
@@ -37,6 +38,7 @@ from ingest.frame import (
     SamplePeriod,
     WaveformBlock,
 )
+from ingest.frame_limits import FRAME_LIMITS
 from ingest.observation import AlarmEvent, AlarmPriority, Observation
 
 RECORD_BYTES_MAX: Final = 8_000_000
@@ -56,13 +58,28 @@ _Record = TypeVar("_Record")
 
 
 @functools.cache
+def _document(name: str) -> _Json:
+    text = resources.files("ingest").joinpath("schemas", f"{name}.avsc").read_text("utf-8")
+    document: _Json = json.loads(text)
+    return document
+
+
+@functools.cache
 def _schema(name: str) -> tuple[Any, bytes]:
     """Parse a schema file; give it with its fingerprint as the header carries it."""
-    text = resources.files("ingest").joinpath("schemas", f"{name}.avsc").read_text("utf-8")
-    document = json.loads(text)
+    document = _document(name)
     canonical = fastavro.schema.to_parsing_canonical_form(document)
     crc = fastavro.schema.fingerprint(canonical, "CRC-64-AVRO")
     return fastavro.parse_schema(document), bytes.fromhex(crc)
+
+
+@functools.cache
+def _reader(schema_name: str) -> Callable[[io.BytesIO], Any]:
+    """Give what reads a record: of a Frame, array by array, so that none is too long."""
+    if schema_name == "frame.1":
+        return BoundedReader(_document(schema_name), FRAME_LIMITS).read
+    schema = _schema(schema_name)[0]
+    return lambda buffer: fastavro.schemaless_reader(buffer, schema, None)
 
 
 def fingerprint(schema_name: str) -> bytes:
@@ -116,8 +133,7 @@ def _decode_body(schema_name: str, payload: bytes, build: Callable[[_Json], _Rec
     buffer = io.BytesIO(payload)
     buffer.seek(HEADER_BYTES)
     try:
-        fields: Any = fastavro.schemaless_reader(buffer, _schema(schema_name)[0], None)
-        record = build(fields)
+        record = build(_reader(schema_name)(buffer))
     except RecordError:
         raise
     except (

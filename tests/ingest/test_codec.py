@@ -5,6 +5,7 @@ import random
 import re
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
@@ -39,6 +40,7 @@ from ingest.errors import (
     UnknownSchemaError,
 )
 from ingest.frame import NAME_CHARS_MAX, TEXT_CHARS_MAX, Frame
+from ingest.frame_limits import FRAME_LIMITS
 from ingest.observation import AlarmEvent, Observation
 from processors.sinks.lines import LineEncoder
 from tests.ingest import records
@@ -396,6 +398,94 @@ def test_a_length_that_lies_takes_no_memory() -> None:
     )
 
     assert program.returncode == 0, program.stderr
+
+
+# Arrays, as bytes
+
+
+CONTENTS: dict[str, Any] = {
+    "waveforms": records.block(),
+    "readings": records.reading(),
+    "clocks": records.clock(),
+    "gaps": records.gap(),
+    "events": records.event(),
+}
+"""One of each that a Frame holds any number of, in the order of the schema."""
+
+
+def frame_with(name: str, n_items: int) -> Frame:
+    content: dict[str, Any] = {name: (CONTENTS[name],) * n_items}
+    return dataclasses.replace(records.frame(), **content)
+
+
+def around(name: str) -> tuple[bytes, bytes, bytes]:
+    """Give what is before an array in an otherwise empty Frame, an item of it, what is behind."""
+    i = list(CONTENTS).index(name)
+    head = encode_frame(records.frame()).removesuffix(b"\0" * len(CONTENTS))
+    filled = encode_frame(frame_with(name, 1))
+    before, behind = head + b"\0" * i, b"\0" * (len(CONTENTS) - i)
+    return before, filled[len(before) + 1 : -len(behind)], behind
+
+
+@settings(max_examples=50)
+@given(
+    name=st.sampled_from(list(CONTENTS)),
+    blocks=st.lists(st.tuples(st.integers(1, 5), st.booleans()), max_size=5),
+)
+def test_an_array_is_read_however_its_writer_has_cut_it(
+    name: str, blocks: list[tuple[int, bool]]
+) -> None:
+    before, item, behind = around(name)
+    array = b"".join(
+        (long(-n) + long(n * len(item)) if has_length else long(n)) + n * item
+        for n, has_length in blocks
+    )
+
+    frame = decode_frame(before + array + behind)
+
+    assert frame == frame_with(name, sum(n for n, _ in blocks))
+
+
+@pytest.mark.parametrize("name", CONTENTS)
+def test_a_frame_at_its_limit_is_read_and_no_longer_one(name: str) -> None:
+    before, item, behind = around(name)
+    n_max = FRAME_LIMITS[name]
+
+    frame = decode_frame(before + long(n_max) + n_max * item + behind)
+
+    assert len(getattr(frame, name)) == n_max
+    for cut in (1, n_max // 2, n_max):
+        array = long(cut) + cut * item + long(cut - n_max - 1)
+        with pytest.raises(
+            MalformedRecordError,
+            match=f"^{n_max + 1} {name} in one frame; at most {n_max} are allowed",
+        ):
+            # The rest of the items is not even there: nobody looks for them.
+            decode_frame(before + array + long(0))
+
+
+def test_a_swarm_in_a_record_is_refused_at_once() -> None:
+    before, item, behind = around("events")
+    n_items = (RECORD_BYTES_MAX - 1_000) // len(item)
+    swarm = before + long(n_items) + n_items * item + behind
+    assert n_items > 250_000
+
+    tracemalloc.start()
+    with pytest.raises(MalformedRecordError, match=f"{n_items} events in one frame"):
+        decode_frame(swarm)
+    _, most_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    # It is held once more, to be read.
+    assert most_bytes < 2 * len(swarm)
+
+
+@pytest.mark.parametrize("end", [b"", b"\xff", b"\x80" * 9, b"\x80" * 20])
+def test_a_number_of_items_that_does_not_end_is_malformed(end: bytes) -> None:
+    before, _, _ = around("readings")
+
+    with pytest.raises(MalformedRecordError):
+        decode_frame(before + end)
 
 
 def test_a_message_about_a_bad_record_does_not_repeat_it() -> None:

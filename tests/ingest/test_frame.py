@@ -1,6 +1,6 @@
 import itertools
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -10,11 +10,19 @@ from hypothesis import strategies as st
 from ingest.errors import MalformedRecordError
 from ingest.frame import (
     INDEX_MAX,
-    N_SAMPLES_MAX,
     PERIOD_TERM_MAX,
     TIME_NS_MAX,
     SamplePeriod,
     WaveformBlock,
+)
+from ingest.frame_limits import (
+    FRAME_LIMITS,
+    N_BLOCKS_MAX,
+    N_CLOCKS_MAX,
+    N_EVENTS_MAX,
+    N_GAPS_MAX,
+    N_READINGS_MAX,
+    N_SAMPLES_MAX,
 )
 from tests.ingest import records
 from tests.ingest.records import HZ_360, T0_NS
@@ -155,6 +163,26 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
         lambda: records.frame(*[records.block(np.zeros(N_SAMPLES_MAX, dtype=np.int32))] * 2),
         "2000000 samples in one frame",
     ),
+    "a frame of too many blocks": (
+        lambda: records.frame(*[records.block()] * (N_BLOCKS_MAX + 1)),
+        "4097 waveforms in one frame; at most 4096 are allowed",
+    ),
+    "a frame of too many readings": (
+        lambda: records.frame(readings=(records.reading(),) * (N_READINGS_MAX + 1)),
+        "16385 readings in one frame; at most 16384",
+    ),
+    "a frame of too many clocks": (
+        lambda: records.frame(clocks=(records.clock(),) * (N_CLOCKS_MAX + 1)),
+        "1025 clocks in one frame; at most 1024",
+    ),
+    "a frame of too many gaps": (
+        lambda: records.frame(gaps=(records.gap(),) * (N_GAPS_MAX + 1)),
+        "8193 gaps in one frame; at most 8192",
+    ),
+    "a frame of too many events": (
+        lambda: records.frame(events=(records.event(),) * (N_EVENTS_MAX + 1)),
+        "4097 events in one frame; at most 4096",
+    ),
     "an observation with both": (lambda: records.observation(reason="why"), "exactly one"),
     "an observation with neither": (lambda: records.observation(value=None), "exactly one"),
     "an observation of infinity": (
@@ -180,3 +208,11 @@ def test_the_same_record_delivered_twice_has_one_identity() -> None:
     assert records.observation().identity == records.observation(quality=0.1).identity
     assert records.observation().identity != records.observation(t_ns=T0_NS + 1).identity
     assert records.alarm().identity != records.alarm(active=False).identity
+
+
+def test_every_list_of_a_frame_has_a_limit() -> None:
+    frame = records.frame()
+
+    lists = [one.name for one in fields(frame) if isinstance(getattr(frame, one.name), tuple)]
+
+    assert lists == list(FRAME_LIMITS)
