@@ -284,18 +284,18 @@ class Agent:
         self._decode()
         if self._framer.empty:
             return
-        frame = self._framer.cut(self._spool.next_sequence)
+        frames = self._framer.cut(self._spool.next_sequence)
         for intake in self._intakes.values():
             intake.note_states()
         try:
-            await asyncio.to_thread(self._spool.append, frame, dict(self._states))
+            await asyncio.to_thread(self._spool.append, frames, dict(self._states))
         except SpoolError as error:
             log.error("frame_not_spooled", error=str(error))
             metrics.SPOOL_FAILURES.inc()
-            self._framer.restore(frame)
+            metrics.READINGS_LOST.inc(self._framer.restore(frames))
             self._framer.give_up(FRAMER_SAMPLES_MAX, GapCause.SPOOL_FULL)
             return
-        metrics.FRAMES_SPOOLED.inc()
+        metrics.FRAMES_SPOOLED.inc(len(frames))
         self._sender.wake()
 
     def _pause_s(self, n_failures: int) -> float:

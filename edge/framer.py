@@ -1,10 +1,20 @@
 """Collect what the links deliver and cut it into Frames: pure."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.frame_room import (
+    batches,
+    batches_of_blocks,
+    fewer_gaps,
+    gap_of,
+    joined_blocks,
+    split_block,
+)
 from ingest.frame import (
     ClockRelation,
     DeviceEvent,
@@ -14,6 +24,14 @@ from ingest.frame import (
     Reading,
     SamplePeriod,
     WaveformBlock,
+)
+from ingest.frame_limits import (
+    N_BLOCKS_MAX,
+    N_CLOCKS_MAX,
+    N_EVENTS_MAX,
+    N_GAPS_MAX,
+    N_READINGS_MAX,
+    N_SAMPLES_MAX,
 )
 
 
@@ -71,7 +89,7 @@ class Framer:
         """Add samples, shape ``(n_samples,)``; they join the open block where they follow on."""
         block = self._open.get(channel)
         if block is not None and not _follows(block, channel.period, i_first, t0_ns):
-            self._closed.append(_close(channel, self._open.pop(channel)))
+            self._closed += _close(channel, self._open.pop(channel))
             block = None
         if block is None:
             block = _OpenBlock(i_first=i_first, t0_ns=t0_ns, received_ns=received_ns)
@@ -95,51 +113,82 @@ class Framer:
         """Note a device's clock relation; the newest of each device goes with the next Frame."""
         self._clocks[clock.device_id] = clock
 
-    def restore(self, frame: Frame) -> None:
-        """Take back a cut Frame that could not be stored, in front of what came since."""
-        self._closed = [*frame.waveforms, *self._closed]
-        self._readings = [*frame.readings, *self._readings]
-        self._gaps = [*frame.gaps, *self._gaps]
-        self._events = [*frame.events, *self._events]
-        self._clocks = {clock.device_id: clock for clock in frame.clocks} | self._clocks
+    def restore(self, frames: Sequence[Frame]) -> int:
+        """Take back cut Frames that could not be stored, in front of what came since.
+
+        No more is kept of readings and events than a Frame may have of them, the newest: give how
+        many were lost. Samples are kept all, until ``give_up`` is called.
+        """
+        self._closed = [*chain.from_iterable(one.waveforms for one in frames), *self._closed]
+        self._readings = [*chain.from_iterable(one.readings for one in frames), *self._readings]
+        self._gaps = [*chain.from_iterable(one.gaps for one in frames), *self._gaps]
+        self._events = [*chain.from_iterable(one.events for one in frames), *self._events]
+        clocks = chain.from_iterable(one.clocks for one in frames)
+        self._clocks = {clock.device_id: clock for clock in clocks} | self._clocks
+        if len(self._closed) > N_BLOCKS_MAX:
+            self._closed = joined_blocks(self._closed)
+        if len(self._gaps) > N_GAPS_MAX:
+            self._gaps = fewer_gaps(self._gaps)
+        n_lost = max(0, len(self._readings) - N_READINGS_MAX)
+        n_lost += max(0, len(self._events) - N_EVENTS_MAX)
+        self._readings = self._readings[-N_READINGS_MAX:]
+        self._events = self._events[-N_EVENTS_MAX:]
+        return n_lost
 
     def give_up(self, n_samples_max: int, cause: GapCause) -> None:
-        """Turn the oldest blocks into gaps until at most ``n_samples_max`` samples are held."""
-        n_samples = sum(block.n_samples for block in self._closed)
-        while self._closed and n_samples > n_samples_max:
-            block = self._closed.pop(0)
-            n_samples -= block.n_samples
-            self._gaps.append(gap_of(block, cause))
+        """Turn the oldest samples into gaps until closed blocks have at most ``n_samples_max``."""
+        n_excess = sum(block.n_samples for block in self._closed) - n_samples_max
+        if n_excess <= 0:
+            return
+        kept: list[WaveformBlock] = []
+        for block in sorted(self._closed, key=lambda block: block.t0_ns):
+            if n_excess <= 0:
+                kept.append(block)
+            elif block.n_samples <= n_excess:
+                self._gaps.append(gap_of(block, cause))
+            else:
+                given_up, rest = split_block(block, n_excess)
+                self._gaps.append(gap_of(given_up, cause))
+                kept.append(rest)
+            n_excess -= block.n_samples
+        self._closed = kept
 
-    def cut(self, sequence: int) -> Frame:
-        """Close everything and give it as one Frame; the framer is empty afterwards."""
-        blocks = [*self._closed, *(_close(*item) for item in self._open.items())]
-        frame = Frame(
-            subject_id=self._subject_id,
-            agent_id=self._agent_id,
-            sequence=sequence,
-            waveforms=tuple(blocks),
-            readings=tuple(self._readings),
-            clocks=tuple(self._clocks.values()),
-            gaps=tuple(self._gaps),
-            events=tuple(self._events),
+    def cut(self, sequence: int) -> list[Frame]:
+        """Close everything and give it as Frames; the framer is empty afterwards.
+
+        One, unless more was collected than a Frame may hold; none where there is nothing.
+
+        Parameters
+        ----------
+        sequence
+            Of the first Frame; the others count on.
+        """
+        closed = [*self._closed, *chain.from_iterable(_close(*one) for one in self._open.items())]
+        parts = zip_longest(
+            batches_of_blocks(closed),
+            batches(self._readings, N_READINGS_MAX),
+            batches(list(self._clocks.values()), N_CLOCKS_MAX),
+            batches(self._gaps, N_GAPS_MAX),
+            batches(self._events, N_EVENTS_MAX),
+            fillvalue=(),
         )
+        frames = [
+            Frame(
+                subject_id=self._subject_id,
+                agent_id=self._agent_id,
+                sequence=sequence + i,
+                waveforms=waveforms,
+                readings=readings,
+                clocks=clocks,
+                gaps=gaps,
+                events=events,
+            )
+            for i, (waveforms, readings, clocks, gaps, events) in enumerate(parts)
+        ]
         self._open = {}
         self._closed, self._readings, self._gaps, self._events = [], [], [], []
         self._clocks = {}
-        return frame
-
-
-def gap_of(block: WaveformBlock, cause: GapCause) -> Gap:
-    """Give the gap that is left when a block is dropped."""
-    return Gap(
-        device_id=block.device_id,
-        channel=block.channel,
-        cause=cause,
-        i_first=block.i_first,
-        n_samples=block.n_samples,
-        t0_ns=block.t0_ns,
-    )
+        return frames
 
 
 def _follows(block: _OpenBlock, period: SamplePeriod, i_first: int, t0_ns: int) -> bool:
@@ -148,17 +197,22 @@ def _follows(block: _OpenBlock, period: SamplePeriod, i_first: int, t0_ns: int) 
     return block.i_first + block.n_samples == i_first and same_epoch
 
 
-def _close(channel: ChannelFormat, block: _OpenBlock) -> WaveformBlock:
-    return WaveformBlock(
-        device_id=channel.device_id,
-        channel=channel.channel,
-        mdc_code=channel.mdc_code,
-        unit=channel.unit,
-        scale=channel.scale,
-        offset=channel.offset,
-        i_first=block.i_first,
-        t0_ns=block.t0_ns,
-        period=channel.period,
-        counts=np.concatenate(block.parts),
-        received_ns=block.received_ns,
-    )
+def _close(channel: ChannelFormat, block: _OpenBlock) -> Iterator[WaveformBlock]:
+    """Make a block of what has come: more, where it is more than one may have."""
+    counts = np.concatenate(block.parts)
+    epoch_ns = block.t0_ns - channel.period.offset_ns(block.i_first)
+    for begin in range(0, counts.size, N_SAMPLES_MAX):
+        i_first = block.i_first + begin
+        yield WaveformBlock(
+            device_id=channel.device_id,
+            channel=channel.channel,
+            mdc_code=channel.mdc_code,
+            unit=channel.unit,
+            scale=channel.scale,
+            offset=channel.offset,
+            i_first=i_first,
+            t0_ns=epoch_ns + channel.period.offset_ns(i_first),
+            period=channel.period,
+            counts=counts[begin : begin + N_SAMPLES_MAX],
+            received_ns=block.received_ns,
+        )

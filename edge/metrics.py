@@ -49,6 +49,10 @@ SPOOL_BYTES: Final = Gauge("chevet_edge_spool_bytes", "Bytes of those Frames.")
 SPOOL_FAILURES: Final = Counter(
     "chevet_edge_spool_failures_total", "Frames not stored at once. Is the disk full?"
 )
+READINGS_LOST: Final = Counter(
+    "chevet_edge_readings_lost_total",
+    "Readings and events that gave way to newer ones while no Frame could be stored.",
+)
 BROKER_FAILURES: Final = Counter(
     "chevet_edge_broker_failures_total", "Deliveries that the broker did not take."
 )

@@ -10,12 +10,12 @@ Calls block for a disk write, so the agent makes them from threads; a lock keeps
 import json
 import sqlite3
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from edge.framer import gap_of
+from edge.frame_room import fewer_gaps, gap_of, with_gaps
 from edge.timeline import StreamState
 from ingest.codec import decode_frame, encode_frame
 from ingest.frame import Frame, Gap, GapCause, SamplePeriod
@@ -102,48 +102,52 @@ class Spool:
         """The sequence that the next Frame must carry."""
         return self._next_sequence
 
-    def append(self, frame: Frame, streams: Mapping[str, StreamState]) -> None:
-        """Store a Frame with the numbering of its streams, in one commit.
+    def append(self, frames: Sequence[Frame], streams: Mapping[str, StreamState]) -> None:
+        """Store one or several Frames with the numbering of their streams, in one commit.
 
         Parameters
         ----------
-        frame
-            With ``next_sequence`` as its sequence.
+        frames
+            At least one, with ``next_sequence`` and what follows it as sequences.
         streams
-            The numbering of all streams by stream key, with the Frame's samples. It replaces what
+            The numbering of all streams by stream key, with the Frames' samples. It replaces what
             was stored: a stream that is not named is forgotten.
 
         Raises
         ------
         SpoolError
-            The Frame was not stored, and ``next_sequence`` is the same as before.
+            No Frame was stored, and ``next_sequence`` is the same as before.
         """
         with self._lock:
             size_before = self._size
             try:
                 self._database.execute("BEGIN IMMEDIATE")
-                gaps = self._make_room()
-                self._insert(replace(frame, gaps=(*frame.gaps, *gaps)), streams)
+                stored = with_gaps(frames, self._make_room())
+                for frame in stored:
+                    self._insert(frame)
+                self._set_streams(streams)
+                self._set_fact("next_sequence", stored[-1].sequence + 1)
                 self._database.execute("COMMIT")
             except sqlite3.Error as error:
                 if self._database.in_transaction:
                     self._database.execute("ROLLBACK")
                 self._size = size_before
                 raise SpoolError(f"a frame was not stored: {error}") from error
-            self._next_sequence = frame.sequence + 1
+            self._next_sequence = stored[-1].sequence + 1
 
-    def _insert(self, frame: Frame, streams: Mapping[str, StreamState]) -> None:
+    def _insert(self, frame: Frame) -> None:
         payload = encode_frame(frame)
         self._database.execute(
             "INSERT INTO frames VALUES (?, ?, ?)", (frame.sequence, frame.n_samples, payload)
         )
-        self._set_fact("next_sequence", frame.sequence + 1)
+        self._size += SpoolSize(n_frames=1, n_samples=frame.n_samples, n_bytes=len(payload))
+
+    def _set_streams(self, streams: Mapping[str, StreamState]) -> None:
         self._database.execute("DELETE FROM streams")
         self._database.executemany(
             "INSERT OR REPLACE INTO streams VALUES (?, ?)",
             [(key, _state_text(state)) for key, state in streams.items()],
         )
-        self._size += SpoolSize(n_frames=1, n_samples=frame.n_samples, n_bytes=len(payload))
 
     def oldest(self, n_frames_max: int) -> list[SpooledFrame]:
         """Give the oldest waiting Frames, oldest first; they stay in the spool."""
@@ -187,7 +191,7 @@ class Spool:
             self._database.execute("DELETE FROM frames WHERE sequence = ?", (sequence,))
             self._size -= SpoolSize(n_frames=1, n_samples=n_samples, n_bytes=len(payload))
             gaps += _gaps_of(decode_frame(payload))
-        return _merged(gaps)
+        return fewer_gaps(gaps)
 
     def _check_format(self, path: Path) -> None:
         found = self._fact("format", default=FORMAT)
@@ -207,24 +211,6 @@ def _gaps_of(frame: Frame) -> list[Gap]:
     """Turn a dropped Frame's samples into gaps; the gaps that it carried itself live on."""
     dropped = [gap_of(block, GapCause.SPOOL_FULL) for block in frame.waveforms]
     return [*frame.gaps, *dropped]
-
-
-def _merged(gaps: list[Gap]) -> list[Gap]:
-    """Join gaps of one channel and cause that follow one another."""
-    merged: dict[tuple[str, str, GapCause, int], Gap] = {}
-    for gap in gaps:
-        before = merged.pop((gap.device_id, gap.channel, gap.cause, gap.i_first), None)
-        first = before or gap
-        joined = Gap(
-            device_id=gap.device_id,
-            channel=gap.channel,
-            cause=gap.cause,
-            i_first=first.i_first,
-            n_samples=gap.i_first + gap.n_samples - first.i_first,
-            t0_ns=first.t0_ns,
-        )
-        merged[gap.device_id, gap.channel, gap.cause, gap.i_first + gap.n_samples] = joined
-    return list(merged.values())
 
 
 def _state_text(state: StreamState) -> str:

@@ -60,7 +60,7 @@ class Bench:
 
     def cut(self) -> Frame:
         self.intake.note_states()
-        frame = self.framer.cut(self.sequence)
+        [frame] = self.framer.cut(self.sequence)
         self.sequence += 1
         return frame
 

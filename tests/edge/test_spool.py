@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,7 @@ def frame(sequence: int, n_samples: int = 32) -> Frame:
         t0_ns=10**18 + PERIOD.offset_ns(i_first),
         received_ns=10**18,
     )
-    return framer.cut(sequence)
+    return framer.cut(sequence)[0]
 
 
 def state(i_next: int) -> dict[str, StreamState]:
@@ -52,7 +53,7 @@ def state(i_next: int) -> dict[str, StreamState]:
 def test_frames_come_back_in_order_and_go_when_acknowledged(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "spool.sqlite", n_bytes_max=LARGE)
     for n in range(5):
-        spool.append(frame(spool.next_sequence), state((n + 1) * 32))
+        spool.append([frame(spool.next_sequence)], state((n + 1) * 32))
 
     assert [one.sequence for one in spool.oldest(3)] == [0, 1, 2]
     spool.remove_to(2)
@@ -64,8 +65,8 @@ def test_frames_come_back_in_order_and_go_when_acknowledged(tmp_path: Path) -> N
 
 def test_a_new_process_goes_on_where_the_old_one_stood(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "spool.sqlite", n_bytes_max=LARGE)
-    spool.append(frame(0), state(32))
-    spool.append(frame(1), state(64))
+    spool.append([frame(0)], state(32))
+    spool.append([frame(1)], state(64))
     spool.remove_to(0)
     size = spool.size()
     spool.close()
@@ -84,7 +85,7 @@ from test_spool import LARGE, Spool, frame, state
 from pathlib import Path
 spool = Spool(Path({path!r}), n_bytes_max=LARGE)
 for n in range(1_000_000):
-    spool.append(frame(n), state((n + 1) * 32))
+    spool.append([frame(n)], state((n + 1) * 32))
     print(n, flush=True)
 """
 
@@ -112,7 +113,7 @@ def test_sigkill_in_the_middle_of_writing_loses_no_stored_frame(tmp_path: Path) 
 
 def test_a_second_agent_on_the_same_spool_is_refused(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "spool.sqlite", n_bytes_max=LARGE)
-    spool.append(frame(0), {})
+    spool.append([frame(0)], {})
 
     with pytest.raises(SpoolError, match="another agent"):
         Spool(tmp_path / "spool.sqlite", n_bytes_max=LARGE)
@@ -139,14 +140,9 @@ def test_a_full_spool_drops_the_oldest_and_names_every_sample_of_it(tmp_path: Pa
         t0_ns=1,
     )
     first = frame(0)
-    spool.append(
-        Frame(
-            subject_id="p-1", agent_id="a-1", sequence=0, waveforms=first.waveforms, gaps=(carried,)
-        ),
-        {},
-    )
+    spool.append([replace(first, gaps=(carried,))], {})
     for n in range(1, 40):
-        spool.append(frame(n), state((n + 1) * 32))
+        spool.append([frame(n)], state((n + 1) * 32))
 
     kept = [decode_frame(one.payload) for one in spool.oldest(100)]
     gaps = [gap for one in kept for gap in one.gaps]
@@ -160,18 +156,18 @@ def test_a_full_spool_drops_the_oldest_and_names_every_sample_of_it(tmp_path: Pa
 
 def test_a_frame_that_could_not_be_stored_is_not_counted_as_stored(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "spool.sqlite", n_bytes_max=LARGE)
-    spool.append(frame(0), {})
+    spool.append([frame(0)], {})
     size = spool.size()
     # max_page_count is SQLite's own way of saying that the disk is full.
     spool._database.execute("PRAGMA max_page_count = 1")
 
     with pytest.raises(SpoolError, match="full"):
-        spool.append(frame(1, n_samples=100_000), {})
+        spool.append([frame(1, n_samples=100_000)], {})
 
     assert spool.size() == size
     assert spool.next_sequence == 1
     spool._database.execute("PRAGMA max_page_count = 1000000")
-    spool.append(frame(1), {})
+    spool.append([frame(1)], {})
     assert [one.sequence for one in spool.oldest(5)] == [0, 1]
 
 
@@ -201,21 +197,21 @@ def test_the_framer_takes_a_frame_back_and_gives_it_again() -> None:
     )
 
     framer.restore(cut)
-    again = framer.cut(0)
+    [again] = framer.cut(0)
 
     counts = np.concatenate([block.counts for block in again.waveforms])
     assert counts.tolist() == list(range(8))
-    assert again.readings == cut.readings
+    assert again.readings == cut[0].readings
     assert framer.empty
 
 
 def test_what_does_not_fit_into_memory_becomes_a_gap() -> None:
     framer = Framer("p-1", "a-1")
     for n in range(4):
-        framer.restore(frame(3 - n))
+        framer.restore([frame(3 - n)])
 
     framer.give_up(64, GapCause.SPOOL_FULL)
-    cut = framer.cut(0)
+    [cut] = framer.cut(0)
 
     assert sum(block.n_samples for block in cut.waveforms) == 64
     assert sum(gap.n_samples for gap in cut.gaps) == 64
