@@ -12,12 +12,8 @@ from typing import Any, Final
 from ingest.errors import RecordingError
 from ingest.packages import import_package, third_party_warnings_off
 
-_UNIT_OF_NONE: Final = "mV"
-"""What a signal is in whose header names no unit."""
-
 _GAIN_FIELD: Final = 2
-"""Of a signal line, from 0: gain, baseline and unit; behind it come numbers, then the name."""
-_NAME_FIELD: Final = 8
+"""Of a signal line, from 0: gain, baseline and unit."""
 
 
 def read_header(path: Path) -> Any:  # noqa: ANN401 - wfdb has no types
@@ -73,24 +69,26 @@ def began(header: Any) -> datetime | time | None:  # noqa: ANN401
 def units_of(path: Path, header: Any) -> list[str]:  # noqa: ANN401
     """Give the units as they are written: wfdb drops what is not ASCII, and makes of µV volts.
 
-    Where a unit has a character that wfdb does not expect it takes millivolts, and the rest of the
-    line as the name.
+    A unit with a character that it does not expect it takes for a part of the name, and the signal
+    for one in millivolts.
+
+    Raises
+    ------
+    RecordingError
+        There is such a unit.
     """
     raw = header_file(path).read_bytes()
     try:
         text = raw.decode()
     except UnicodeDecodeError:
         text = raw.decode("latin-1")
-    lines = [line.split(maxsplit=_NAME_FIELD) for line in text.splitlines()]
-    described = [fields for fields in lines if fields and not fields[0].startswith("#")][1:]
+    lines = [fields for fields in map(str.split, text.splitlines()) if fields]
+    described = [fields for fields in lines if not fields[0].startswith("#")][1:]
     units: list[str] = []
-    for fields, name in zip(described, header.sig_name or (), strict=True):
-        unit = "/".join(fields[_GAIN_FIELD].split("/")[1:]) if len(fields) > _GAIN_FIELD else ""
-        if len(fields) > _NAME_FIELD and _ascii(fields[_NAME_FIELD]) != _ascii(name or ""):
-            raise RecordingError(f"the line of {fields[_NAME_FIELD]}, in {unit!r}, is not clear")
-        units.append(unit or _UNIT_OF_NONE)
+    for i, (fields, known) in enumerate(zip(described, header.units or (), strict=True)):
+        gain = fields[_GAIN_FIELD] if len(fields) > _GAIN_FIELD else ""
+        unit = gain.partition("/")[2] or known
+        if unit.encode("ascii", "ignore").decode() != known:
+            raise RecordingError(f"signal {i} is in {unit!r}, which no header of WFDB can say")
+        units.append(unit)
     return units
-
-
-def _ascii(name: str) -> str:
-    return name.partition("\t")[0].encode("ascii", "ignore").decode().strip()

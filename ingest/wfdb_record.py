@@ -82,9 +82,17 @@ def _read_signals(path: Path) -> tuple[tuple[Signal, ...], datetime | time | Non
 
 
 def _numerics_beside(path: Path, start: datetime | time | None) -> dict[str, Numeric]:
-    """Read the numerics that a record has in one of their own: ``037n`` beside ``037``."""
+    """Read the numerics that a record has in one of their own: ``037n`` beside ``037``.
+
+    Who took the header of all records but not the samples of these has no numerics.
+    """
     beside = path.with_name(f"{path.name}n")
-    if not header_file(beside).is_file() or float(read_header(beside).fs) >= WAVEFORM_HZ_MIN:
+    if not header_file(beside).is_file():
+        return {}
+    header = read_header(beside)
+    files = getattr(header, "file_name", None) or ()
+    is_here = all(beside.with_name(name).is_file() for name in files)
+    if float(header.fs) >= WAVEFORM_HZ_MIN or not is_here:
         return {}
     signals, their_start = _read_signals(beside)
     return numerics_of(signals, later_by_s(start, their_start))

@@ -51,6 +51,9 @@ _FORMATS: Final[Mapping[str, _Format]] = {
     "524": _Format(-(1 << 23), None),
 }
 
+_NO_SAMPLES: Final = "0"
+"""The format of a signal that a header only names."""
+
 _BIG_ENDIAN: Final = "61"
 """The one format that wfdb 4.3 decodes and then fails on."""
 
@@ -170,7 +173,8 @@ def _check_files(folder: Path, header: Any) -> None:  # noqa: ANN401
     """See that every signal file holds what the header says, before anything is allocated."""
     for i, fmt in enumerate(header.fmt):
         if fmt not in _FORMATS:
-            raise RecordingError(f"signal {i} is in format {fmt}, which is none that can be read")
+            why = "which has no samples" if fmt == _NO_SAMPLES else "which is none that can be read"
+            raise RecordingError(f"signal {i} is in format {fmt}, {why}")
     n_bytes = {name: (folder / name).stat().st_size for name in header.file_name}
     if not any(n_bytes.values()):
         raise RecordingError("the record holds no sample: its signal files are empty")

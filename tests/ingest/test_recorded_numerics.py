@@ -155,6 +155,14 @@ def test_a_damaged_numerics_record_is_named(tmp_path: Path) -> None:
         opened(path)
 
 
+def test_a_header_of_numerics_without_their_samples_is_as_none(tmp_path: Path) -> None:
+    path = write_waveform(tmp_path)
+    write_numerics(tmp_path)
+    (tmp_path / "p1n.dat").unlink()
+
+    assert opened(path).numerics == {}
+
+
 def test_slow_signals_of_the_record_itself_are_numerics_too(tmp_path: Path) -> None:
     signals = [
         Stored(samples=[5, 6] * 250, per_frame=250),

@@ -180,8 +180,29 @@ def test_microvolts_are_not_taken_for_volts(tmp_path: Path, encoding: str) -> No
 def test_a_unit_is_never_taken_for_a_part_of_the_name(tmp_path: Path, unit: str) -> None:
     path = write(tmp_path, [Stored(samples=[1, 2], gain=f"2/{unit}", name="x")])
 
-    with pytest.raises(RecordingError, match=r"made\.hea: the line of x, in '.*', is not clear"):
+    with pytest.raises(RecordingError, match=r"made\.hea: signal 0 is in '.*', which no header"):
         opened(path)
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "unit"),
+    [
+        ("made.dat 16 200/mV 12 0 1 6 ECG  lead II", "ECG  lead II", "uV"),
+        ("made.dat 16 10mmHg 12 0 1 6 0 ABP\tart", "ABP", "mm[Hg]"),
+        ("  made.dat\t16\t10(0)/mmHg\t12 0 1 6 0 ABP ", "ABP", "mm[Hg]"),
+        ("made.dat 16 10", "signal 0", "uV"),
+        ("made.dat 16", "signal 0", "uV"),
+    ],
+)
+def test_a_line_is_read_however_its_fields_are_written(
+    tmp_path: Path, line: str, name: str, unit: str
+) -> None:
+    path = write(tmp_path, [Stored(samples=[1, 2, 3])])
+    Path(f"{path}.hea").write_text(f"made 1 250 3\n{line}\n")
+
+    (signal,) = opened(path).signals
+
+    assert (signal.name, signal.unit) == (name, unit)
 
 
 def test_a_unit_that_nobody_knows_stays_what_it_is(tmp_path: Path) -> None:
@@ -266,7 +287,7 @@ def test_a_length_beyond_the_file_is_refused_before_anything_is_read(tmp_path: P
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("16x1:0+0", "0", "format 0, which is none that can be read"),
+        ("16x1:0+0", "0", "signal 0 is in format 0, which has no samples"),
         ("16x1:0+0", "33", "format 33, which is none that can be read"),
         ("made 1 250 3", "made 1 250 0", "0 samples: state how many there are"),
         ("made 1 250 3", "made 2 250 3", "2 signals are announced, 1 described"),
