@@ -41,8 +41,8 @@ def read_header(path: Path) -> Header:
     WfdbFileError
     """
     try:
-        lines = path.read_text("latin-1").splitlines()
-        words = next(line for line in lines if line.strip() and line[0] != "#").split()
+        lines = [line.split() for line in path.read_text("latin-1").splitlines()]
+        words = next(words for words in lines if words and not words[0].startswith("#"))
         rate, n_samples = (*words[2:4], *_DEFAULTS[len(words[2:4]) :])
         # The rate may be followed by that of a counter and its base: 360/1000(0).
         fs_hz = float(rate.split("/")[0].split("(")[0])

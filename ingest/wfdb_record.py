@@ -25,6 +25,9 @@ from ingest.wfdb_segment import Segment, SegmentSignal, read_layout, read_segmen
 _BEAT_SYMBOLS: Final = frozenset("NLRBAaJSVrFejnE/fQ?")
 """The annotations of WFDB that mark a beat; the others mark rhythm, noise and waves."""
 
+_ANNOTATORS: Final = ("atr", "qrsc")
+"""The suffixes of annotations that people have gone over, the ones of the record's makers first."""
+
 _CLIPPED_S_MAX: Final = 0.5
 """How long a signal may lie on its lowest count and come back as one that was cut off there."""
 
@@ -99,27 +102,33 @@ def _numerics_beside(path: Path, start: datetime | time | None) -> dict[str, Num
 
 
 def read_annotated_beats(path: Path) -> tuple[NDArray[np.float64], str] | None:
-    """Read the beats that the record's ``.atr`` marks: seconds from the start, and their source.
+    """Read the beats that people have marked: seconds from the start, and their source.
 
     Returns
     -------
-    None where there is no such file.
+    None where no file marks beats: in some sets the annotations are of the rhythm only.
 
     Raises
     ------
     RecordingError
     """
     path, _ = _record_and_header(path)
-    file = path.with_name(f"{path.name}.atr")
-    if not file.is_file():
-        return None
+    for annotator in _ANNOTATORS:
+        if path.with_name(f"{path.name}.{annotator}").is_file():
+            beats_s = _read_beats(path, annotator)
+            if beats_s.size:
+                return beats_s, "annotations"
+    return None
+
+
+def _read_beats(path: Path, annotator: str) -> NDArray[np.float64]:
     wfdb = import_package("wfdb", "recordings")
-    with errors_of(file), third_party_warnings_off():
-        annotations = wfdb.rdann(str(path), "atr")
+    with errors_of(path.with_name(f"{path.name}.{annotator}")), third_party_warnings_off():
+        annotations = wfdb.rdann(str(path), annotator)
         rate_hz = float(annotations.fs or wfdb.rdheader(str(path)).fs)
     is_beat = np.array([symbol in _BEAT_SYMBOLS for symbol in annotations.symbol], dtype=bool)
     samples: NDArray[np.float64] = np.asarray(annotations.sample, dtype=np.float64)[is_beat]
-    return samples / rate_hz, "annotations"
+    return samples / rate_hz
 
 
 def _record_and_header(path: Path) -> tuple[Path, Path]:

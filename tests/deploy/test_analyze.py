@@ -543,6 +543,7 @@ def test_a_record_that_misses_every_other_sample_fits_into_frames() -> None:
     [
         ("101 2 360 650000", Header(fs_hz=360.0, n_samples=650_000)),
         ("# made by hand\nx 1", Header(fs_hz=250.0, n_samples=None)),
+        ("\n  # made by hand\n x 1 360 9", Header(fs_hz=360.0, n_samples=9)),
         ("x 3 62.5/1000(5) 0 12:00:00", Header(fs_hz=62.5, n_samples=None)),
     ],
 )

@@ -129,6 +129,24 @@ def test_beats_are_the_annotated_beats_only(tmp_path: Path) -> None:
     assert recording.beats_source == "annotations"
 
 
+def test_beats_are_those_of_the_file_that_marks_any(tmp_path: Path) -> None:
+    path = write_record(tmp_path, beats=((50, "N"), (300, "V")))
+    Path(f"{path}.atr").rename(f"{path}.qrsc")
+    write_record(tmp_path, beats=((10, "+"), (300, "+")))
+
+    recording = open_recording(path)
+
+    assert recording.beats_s is not None
+    assert recording.beats_s.tolist() == [0.2, 1.2]
+    assert recording.beats_source == "annotations"
+
+
+def test_annotations_of_the_rhythm_only_are_no_beats(tmp_path: Path) -> None:
+    recording = open_recording(write_record(tmp_path, beats=((10, "+"), (300, "+"))))
+
+    assert recording.beats_source != "annotations"
+
+
 def test_beats_are_detected_where_none_are_annotated(tmp_path: Path) -> None:
     n_samples = 30 * RATE_HZ
     ecg = np.zeros(n_samples, dtype=np.int64)
