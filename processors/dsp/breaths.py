@@ -35,6 +35,10 @@ changes between 0.2 and 0.3."""
 _HOLD_S: Final = 8.0
 _FORGET_S: Final = 20.0
 """Shallow breathing of a fifth of the former height is found 20 s after the last breath."""
+_SHARE_MIN: Final = 0.08
+_FORGOTTEN_S: Final = 300.0
+"""What is smaller than this share of a breath is none, for minutes: it is the heart, or noise.
+Nobody lives longer without a breath: then the sensor has changed, and anything may be one."""
 _FLAT_SHARE: Final = 0.002
 _TYPICAL_HZ: Final = 0.3
 
@@ -161,6 +165,8 @@ def _design(fs_hz: float) -> Record:
     design["n_learn"] = round(LEARNING_S * fs_hz)
     design["hold_s"] = _HOLD_S
     design["forget_s"] = _FORGET_S
+    design["share_min"] = _SHARE_MIN
+    design["forgotten_s"] = _FORGOTTEN_S
     design["flat_share"] = _FLAT_SHARE
     return design
 

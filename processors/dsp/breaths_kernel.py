@@ -25,6 +25,8 @@ DESIGN_DTYPE = np.dtype(
         ("n_learn", "i8"),
         ("hold_s", "f8"),
         ("forget_s", "f8"),
+        ("share_min", "f8"),
+        ("forgotten_s", "f8"),
         ("flat_share", "f8"),
     ]
 )
@@ -71,6 +73,17 @@ CARDIOGENIC_SHARE = 0.35
 CARDIOGENIC_TOLERANCE = 0.25
 CARDIOGENIC_BEATS_MAX = 4.0
 """In heart periods: how far a small swing is from the one before."""
+RAPID_S = 1.5
+"""Small swings that come faster after a pause are the heart's, be its rate known or not: they are
+more than 40 per minute, as hearts beat and shallow breathing of adults does not go."""
+SLOW_S = 12.0
+"""Between small swings that are further apart the signal drifts: fewer than 5 per minute."""
+TINY_SHARE = 0.15
+DOUBTED_MAX = 1
+DOUBTED_TINY_MAX = 4
+"""So many slower small swings after a pause are doubted: some of the heart's may have been missed
+between them, of the tiny ones many. More doubt would make an apnoea of the quiet breaths that come
+when somebody has turned over."""
 SMALLER_SHARE = 0.5
 
 
@@ -147,20 +160,28 @@ def _add_breath(design: Record, state: Record, height: float, overdue: int) -> N
 
 
 @kernel
-def _is_cardiogenic(design: Record, state: Record, height: float) -> bool:
-    """Whether a small swing comes in the heart's rhythm; the first one after a pause is doubted."""
+def _is_cardiogenic(design: Record, state: Record, height: float, overdue: int) -> bool:
+    """Whether a small swing is the heart's: by its pace after a pause, else by the heart's rhythm.
+
+    The first ones after a pause are doubted.
+    """
     me = state[0]
-    beats = 0.0
-    if me["heart_period_s"] > 0.0:
-        interval_s = (me["i_high"] - me["i_swing"]) / design[0]["fs_hz"]
-        beats = interval_s / me["heart_period_s"]
+    interval_s = (me["i_high"] - me["i_swing"]) / design[0]["fs_hz"]
     me["i_swing"] = me["i_high"]
     is_small = height < CARDIOGENIC_SHARE * me["swing"] and me["n_swings"] >= N_SWINGS_MIN
-    if beats <= 0.0 or not is_small:
+    if not is_small or (overdue == 0 and me["heart_period_s"] <= 0.0):
         me["doubted"] = 0
         return False
+    if overdue == 1:
+        me["doubted"] = me["doubted"] + 1 if interval_s < SLOW_S else 1
+        if interval_s < RAPID_S:
+            me["doubted"] = 0
+            return True
+        is_tiny = height < TINY_SHARE * me["swing"]
+        return bool(me["doubted"] <= (DOUBTED_TINY_MAX if is_tiny else DOUBTED_MAX))
+    beats = interval_s / me["heart_period_s"]
     if beats >= CARDIOGENIC_BEATS_MAX:
-        me["doubted"] = 1 - me["doubted"]
+        me["doubted"] = 0 if me["doubted"] > 0 else 1
         return bool(me["doubted"] == 1)
     return bool(abs(beats - math.floor(beats + 0.5)) < CARDIOGENIC_TOLERANCE)
 
@@ -196,18 +217,20 @@ def find_breaths(design: Record, state: Record, chunk: Floats) -> None:
                 me["rising"] = 1
             continue
         since_s = (i - me["i_last"]) / plan["fs_hz"]
-        overdue = since_s > plan["hold_s"]
+        overdue = 1 if since_s > plan["hold_s"] else 0
         step = plan["share"] * me["swing"]
-        if overdue:
+        if overdue == 1:
             step *= math.exp((plan["hold_s"] - since_s) / plan["forget_s"])
+            if since_s < plan["forgotten_s"]:
+                step = max(step, plan["share_min"] * me["swing"])
         if me["rising"] == 1:
             if y > me["high"]:
                 me["high"] = y
                 me["i_high"] = i
             if me["high"] - y > step:
                 height = me["high"] - me["trough"]
-                if not _is_cardiogenic(design, state, height):
-                    _add_breath(design, state, height, 1 if overdue else 0)
+                if not _is_cardiogenic(design, state, height, overdue):
+                    _add_breath(design, state, height, overdue)
                 me["rising"] = 0
                 me["low"] = y
                 me["i_low"] = i

@@ -76,7 +76,10 @@ APNOEA: Final = Algorithm(
     delay_s=DELAY_NS / 1e9,
     averaging="None: on each change and on every whole ten seconds.",
     validity="From 16 s after the start or a gap (warming_up); not with a flat line (lead_off, "
-    "saturated), nor in a gap (no_samples). An obstructed airway moves the chest: not seen.",
+    "saturated), nor in a gap (no_samples). An obstructed airway moves the chest: not seen. A "
+    "heart that moves the chest by more than a quarter of a breath, and every movement of the "
+    "body, can hide it; breaths that become several times shallower at once look like it for some "
+    "seconds.",
 )
 
 
