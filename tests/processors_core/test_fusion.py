@@ -1,5 +1,6 @@
 """One heart rate from several sources: who is believed, and when nobody is."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from processors.vitals.fusion import (
     RateKind,
 )
 from processors.vitals.last_words import KEPT_MAX
+from processors.vitals.rate import BeatRate
 from processors.vitals.reasons import NoValueReason
 
 NS = 1_000_000_000
@@ -75,6 +77,33 @@ def test_a_good_ecg_is_right_in_pulse_deficit(kind: RateKind) -> None:
 
     assert result.value == pytest.approx(110.0)
     assert result.sources == ("ecg0",)
+
+
+@pytest.mark.parametrize(("spread", "filled_s"), [(0.2, 0.45), (0.25, 0.55), (0.2, 0.0)])
+def test_in_fibrillation_the_rate_is_the_hearts_and_not_the_vessels(
+    spread: float, filled_s: float
+) -> None:
+    """A beat so early that the heart had not filled makes no pulse."""
+    rng = np.random.default_rng(8)
+    intervals_s = np.maximum(0.33, 0.6 * np.exp(rng.normal(0, spread, 400)))
+    beats_s = np.cumsum(intervals_s)
+    pulses_s = 0.25 + beats_s[intervals_s > filled_s]
+    heart, vessel = BeatRate(), BeatRate()
+    fusion = HeartRateFusion()
+    errors = []
+    for t_s in range(1, 200):
+        for times_s, rate in ((beats_s, heart), (pulses_s, vessel)):
+            for time_s in times_s[(times_s > t_s - 1) & (times_s <= t_s)]:
+                rate.add_beat(round(time_s * NS))
+        of_heart, of_vessel = (rate.at(t_s * NS)[0] for rate in (heart, vessel))
+        fusion.add("ecg", ECG, said(of_heart, 0.97, t_s))
+        fusion.add("ppg", PULSE, said(of_vessel, 0.95, t_s))
+        (result,) = fusion.at(t_s * NS)
+        if of_heart is not None and t_s > 12:
+            errors.append(np.nan if result.value is None else result.value / of_heart - 1)
+
+    assert np.isfinite(errors).all()
+    assert np.max(np.abs(errors)) < 0.02
 
 
 def test_a_good_pulse_faster_than_a_good_ecg_leaves_nobody_to_believe() -> None:
