@@ -49,7 +49,7 @@ ALGORITHM: Final = Algorithm(
     method="Spectra of what breathing modulates - interval, height and baseline of R waves and of "
     "pulse waves - on an even 4 Hz grid, whitened, weighed by how clear they are, and followed in "
     "time by a Bayesian filter over rates of 6 to 40 per minute; ventricular beats and the one "
-    "after each are left out.",
+    "after each are left out. In pulse waves alone a rate is helped by its overtone.",
     source="Charlton et al., Physiol Meas 37:610-626 (2016); Karlen et al., IEEE Trans Biomed Eng "
     "60:1946-1953 (2013); combination and tracking own",
     delay_s=0.0,

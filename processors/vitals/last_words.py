@@ -50,6 +50,8 @@ class LastWords(Generic[Kind]):
         self._sources_max = sources_max
         self._kinds: dict[str, Kind] = {}
         self._said: dict[str, deque[Said]] = {}
+        self._kinds_in_order: dict[str, Kind] = {}
+        self._sources_in_order: list[tuple[int, str, Kind]] = []
 
     def __bool__(self) -> bool:
         return bool(self._said)
@@ -75,13 +77,21 @@ class LastWords(Generic[Kind]):
     def current(self, t_ns: int) -> list[tuple[str, Kind, Said]]:
         """Last word of each source at ``t_ns``, where it is young enough; the best kind first."""
         found: list[tuple[str, Kind, Said]] = []
-        order = list(self._age_s_max)
-        for source in sorted(self._said, key=lambda name: (order.index(self._kinds[name]), name)):
-            kind = self._kinds[source]
-            past = [said for said in self._said[source] if said.t_ns <= t_ns]
-            if past and t_ns - past[-1].t_ns <= self._age_s_max[kind] * 1e9:
-                found.append((source, kind, past[-1]))
+        for _, source, kind in self._in_order():
+            last = next((said for said in reversed(self._said[source]) if said.t_ns <= t_ns), None)
+            if last is not None and t_ns - last.t_ns <= self._age_s_max[kind] * 1e9:
+                found.append((source, kind, last))
         return found
+
+    def _in_order(self) -> list[tuple[int, str, Kind]]:
+        """Rank, name and kind of each source, the best kind first; kept while they are the same."""
+        if self._kinds != self._kinds_in_order:
+            order = list(self._age_s_max)
+            self._sources_in_order = sorted(
+                (order.index(kind), source, kind) for source, kind in self._kinds.items()
+            )
+            self._kinds_in_order = dict(self._kinds)
+        return self._sources_in_order
 
     def to_bytes(self) -> bytes:
         """Everything it remembers."""

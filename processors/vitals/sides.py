@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from devices.codes import Quantity
 from processors.vitals.derived import Algorithm, Derived
@@ -35,8 +35,7 @@ class Standing:
     from_device: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Voice:
+class Voice(NamedTuple):
     """A source that has a value at the instant of fusion."""
 
     source: str
@@ -110,7 +109,10 @@ def preferred_side(voices: Sequence[Voice], agrees: Agrees) -> list[Voice] | Non
 
     Of two that are supported alike, that of the voice that comes first.
     """
-    sides = [side_of(voice, voices, agrees) for voice in voices]
+    first = side_of(voices[0], voices, agrees)
+    if len(first) == len(voices):
+        return first
+    sides = [first, *(side_of(voice, voices, agrees) for voice in voices[1:])]
     best = max(sides, key=weight_of)
     others = [voice for voice in voices if voice not in best]
     return best if weight_of(best) >= PREFERENCE * weight_of(others) else None

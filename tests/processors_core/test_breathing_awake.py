@@ -5,6 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from processors.vitals.beat_respiration import BeatRespiration
+from processors.vitals.derived import Beat
 from tests.processors_core.simulated_breathing import (
     NS,
     T0_NS,
@@ -86,6 +87,30 @@ def test_what_is_called_good_is_right_within_three(kind: str) -> None:
     shown = errors[np.isfinite(errors)]
     assert np.mean(good <= 3.0) >= 0.97 if good.size else True
     assert np.mean(shown <= 3.0) >= 0.9
+
+
+def test_a_pulse_wave_that_swings_twice_in_a_breath_has_one_breath() -> None:
+    rng = np.random.default_rng(9)
+    step = BeatRespiration()
+    step.reset(T0_NS)
+    rates = []
+    for n in range(300):
+        t_s = 0.7 * n
+        breath = 2 * np.pi * 13 / 60 * t_s
+        swing = 0.8 * np.sin(breath) + np.sin(2 * breath + 1)
+        noises = rng.normal(0, 0.1, 2)
+        step.add_pulse(
+            Beat(
+                t_ns=T0_NS + round(t_s * NS),
+                interval_s=0.7,
+                quality=0.9,
+                height=float(5 + 0.5 * swing + noises[0]),
+                level=float(swing + noises[1]),
+            )
+        )
+        rates.append(step.at(T0_NS + int(t_s) * NS)[0].value)
+
+    assert rates[150:] == pytest.approx([13.0] * 150, abs=1.5)
 
 
 def test_where_nothing_breathes_nothing_is_called_good() -> None:
