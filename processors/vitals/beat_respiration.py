@@ -58,9 +58,9 @@ ALGORITHM: Final = Algorithm(
     validity="28 s after the start or a gap (warming_up); beats throughout the window "
     "(too_few_beats); quality at least 0.3 (poor_signal). The quality is the probability that the "
     "rate is within 2 per minute, by the posterior of a rate near it, with the odds of an error "
-    "taken twice as high as those found. Rates above half the heart rate cannot be seen in beats; "
-    "in apnoea the last rate stands for half a minute; who walks may have a rate in their beats "
-    "that is the steps' and not the breaths'.",
+    "taken twice as high as those found. Rates above half the heart rate cannot be seen in beats: "
+    "they look like the heart rate less them. In apnoea the last rate stands for half a minute. "
+    "Who walks may have a rate in their beats that is the steps' and not the breaths'.",
 )
 
 

@@ -1,17 +1,22 @@
-"""Breathing in beats of people who are awake: uneven, talking, sighing, in fibrillation."""
+"""Breathing of people who are awake - uneven, talking, sighing - in the chest and in beats."""
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from devices import codes
+from processors.dsp.sample_clock import SampleClock
 from processors.vitals.beat_respiration import BeatRespiration
 from processors.vitals.derived import Beat
+from processors.vitals.respiration import RespirationChain
 from tests.processors_core.simulated_breathing import (
     NS,
     T0_NS,
     Breathing,
+    Chest,
     Heart,
     beats_of,
+    chest_of,
     cheyne_stokes,
     irregular,
     regular,
@@ -130,3 +135,28 @@ def test_the_harder_breathing_is_to_find_the_lower_the_quality() -> None:
     assert qualities == sorted(qualities, reverse=True)
     assert qualities[0] > 0.9
     assert qualities[-1] < 0.8
+
+
+@pytest.mark.parametrize("cardiogenic", [0.1, 0.4])
+@pytest.mark.parametrize("kind", ["uneven", "very uneven", "quick", "speech", "sighs"])
+def test_the_chest_shows_every_breath_however_uneven(kind: str, cardiogenic: float) -> None:
+    breathing = {
+        "uneven": irregular(12, SECONDS, 0.15),
+        "very uneven": irregular(16, SECONDS, 0.3),
+        "quick": irregular(40, SECONDS, 0.1),
+        "speech": speech(SECONDS),
+        "sighs": with_sighs(14, SECONDS),
+    }[kind]
+    chest = Chest(cardiogenic=cardiogenic)
+    clock = SampleClock(epoch_ns=0, period_num_ns=NS, period_den=chest.fs_hz)
+    said = RespirationChain(chest.fs_hz, clock).process(chest_of(breathing, chest, SECONDS), 0)
+
+    rates = {one.t_ns // NS: one.value for one in said if one.quantity is codes.RESPIRATORY_RATE}
+    errors = [
+        np.nan if rate is None else abs(rate - breathing.rate(t_s))
+        for t_s, rate in rates.items()
+        if t_s >= 60
+    ]
+    assert np.isfinite(errors).mean() > 0.8
+    assert np.nanmean(errors) < 0.5
+    assert np.nanmean(np.array(errors) <= 2.0) > 0.85
