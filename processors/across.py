@@ -32,7 +32,13 @@ are more: all of them go into each state."""
 
 HEARD: Final = frozenset(
     quantity.name
-    for quantity in (codes.HEART_RATE, codes.PULSE_RATE, codes.RESPIRATORY_RATE, codes.STILL)
+    for quantity in (
+        codes.HEART_RATE,
+        codes.PULSE_RATE,
+        codes.RESPIRATORY_RATE,
+        codes.STILL,
+        codes.STEP_RATE,
+    )
 )
 """What a step across streams may want to know, beside beats and what waits to be judged."""
 

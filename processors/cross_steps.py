@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
 from devices import codes
+from ingest.frame import NS_PER_S
 from processors.across import UNJUDGED
+from processors.dsp.state import State
 from processors.items import Item
 from processors.vitals import beat_respiration, ecg, ppg, respiration, wrist_rate
 from processors.vitals.beat_respiration import BeatRespiration
-from processors.vitals.derived import Beat, Derived
+from processors.vitals.derived import Beat, Derived, without_value
 from processors.vitals.fusion import HeartRateFusion, RateKind
 from processors.vitals.readings import DEVICE_READING
 from processors.vitals.reasons import NoValueReason
@@ -73,19 +74,29 @@ def _believable(rate: Derived) -> Derived:
     """Withhold what no body does: averaged with others it would look like a rate."""
     if rate.value is None or 0.0 < rate.value <= RATE_MAX:
         return rate
-    return replace(rate, value=None, reason=NoValueReason.OUT_OF_RANGE, quality=0.0)
+    return without_value(rate, NoValueReason.OUT_OF_RANGE)
+
+
+WALKED_NS: Final = 40 * NS_PER_S
+"""A window of 32 s, and what is left of the ten seconds in which steps are counted."""
 
 
 class BreathingInBeats:
-    """Respiratory rate from the beats of the ECG and of the pulse wave."""
+    """Respiratory rate from the beats of the ECG and of the pulse wave.
+
+    Withheld while the person walks: in their beats steps look like breaths.
+    """
 
     def __init__(self, respiration: BeatRespiration | None = None) -> None:
         self._respiration = respiration or BeatRespiration()
         self._begun = respiration is not None
+        self._walked_ns: int | None = None
 
     def add(self, modality: str, _source: str, item: Item) -> None:
-        """Take what a stream said; only beats count."""
+        """Take what a stream said; only beats count, and steps."""
         if not isinstance(item, Beat):
+            if item.quantity is codes.STEP_RATE and item.value:
+                self._walked_ns = item.t_ns
             return
         if not self._begun:
             self._respiration.reset(item.t_ns)
@@ -101,16 +112,29 @@ class BreathingInBeats:
 
     def at(self, t_ns: int) -> list[Derived]:
         """Give the rate on a whole second; nothing where no beat was ever heard."""
-        return self._respiration.at(t_ns) if self._begun else []
+        said = self._respiration.at(t_ns) if self._begun else []
+        if self._walked_ns is None or t_ns - self._walked_ns > WALKED_NS:
+            return said
+        return [without_value(one, NoValueReason.MOVING) for one in said]
 
     def to_bytes(self) -> bytes:
         """Everything it remembers."""
-        return self._respiration.to_bytes() if self._begun else b""
+        children = {"respiration": self._respiration.to_bytes()} if self._begun else {}
+        scalars = {"walked_ns": self._walked_ns}
+        return State(
+            kind="breathing_in_beats", version=1, scalars=scalars, children=children
+        ).to_bytes()
 
     @classmethod
     def from_bytes(cls, state: bytes) -> BreathingInBeats:
         """Continue where ``to_bytes`` stood; raises StateError."""
-        return cls(BeatRespiration.from_bytes(state)) if state else cls()
+        kept = State.from_bytes(state, kind="breathing_in_beats", version=1)
+        respiration = None
+        if "respiration" in kept.children:
+            respiration = BeatRespiration.from_bytes(kept.child("respiration"))
+        restored = cls(respiration)
+        restored._walked_ns = kept.optional_integer("walked_ns")
+        return restored
 
 
 class FusedRespiration:

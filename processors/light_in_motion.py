@@ -18,7 +18,7 @@ from processors.dsp.sample_clock import SampleClock
 from processors.dsp.state import MalformedStateError, State, translated_errors
 from processors.items import Item, item_of, row_of
 from processors.vitals import ppg, spo2, wrist_rate
-from processors.vitals.derived import Algorithm, Beat, Derived
+from processors.vitals.derived import Algorithm, Beat, Derived, without_value
 from processors.vitals.reasons import NoValueReason
 from processors.vitals.stillness import STILL
 from processors.vitals.wrist_rate import EVERY_S, WristRate
@@ -103,17 +103,17 @@ class LightInMotion:
         return [said for one in pending for said in self._judged(one)]
 
     def _judged(self, one: Derived) -> list[Derived]:
-        withheld = replace(one, value=None, reason=NoValueReason.MOVING, quality=0.0)
+        without = without_value(one, NoValueReason.MOVING)
         rate = self._rate
         if one.quantity is not codes.PULSE_RATE or rate is None or rate.value is None:
-            return [withheld]
+            return [without]
         if not 0 <= one.t_ns - rate.t_ns < EVERY_S * NS_PER_S:
-            return [withheld]
+            return [without]
         if one.value is not None and abs(one.value - rate.value) <= AGREE_BPM:
             return [one]
         age_s = (one.t_ns - rate.t_ns) / NS_PER_S
         # First what has a value: a fusion takes one word of a source at a time.
-        return [replace(rate, t_ns=one.t_ns, age_s=age_s, sources=one.sources), withheld]
+        return [replace(rate, t_ns=one.t_ns, age_s=age_s, sources=one.sources), without]
 
     def to_bytes(self) -> bytes:
         """Everything it remembers."""

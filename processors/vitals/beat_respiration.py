@@ -60,7 +60,8 @@ ALGORITHM: Final = Algorithm(
     "rate is within 2 per minute, by the posterior of a rate near it, with the odds of an error "
     "taken twice as high as those found. Rates above half the heart rate cannot be seen in beats: "
     "they look like the heart rate less them. In apnoea the last rate stands for half a minute. "
-    "Who walks may have a rate in their beats that is the steps' and not the breaths'.",
+    "Who walks may have a rate in their beats that is the steps' and not the breaths': where an "
+    "accelerometer counts steps there is none (moving).",
 )
 
 

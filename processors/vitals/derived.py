@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from devices.codes import Quantity
@@ -53,6 +53,11 @@ class Derived:
             )
         if self.value is not None and not math.isfinite(self.value):
             raise ValueError(f"{self.quantity.name}: {self.value} is not finite")
+
+
+def without_value(derived: Derived, reason: NoValueReason) -> Derived:
+    """Say instead of a value why there is none."""
+    return replace(derived, value=None, reason=reason, quality=0.0)
 
 
 class BeatClass(IntEnum):

@@ -138,3 +138,13 @@ def test_an_event_that_is_no_connection_says_no_model() -> None:
     found = said(frames, "ppg_spo2")
 
     assert found[20].reason == "not_calibrated"
+
+
+def test_breathing_is_not_read_from_the_beats_of_somebody_who_walks() -> None:
+    channels = [one for one in bedside.CHANNELS if one.name.startswith(("ecg", "acc"))]
+
+    found = said(bedside.frames(channels=channels), "beat_respiration")
+
+    reasons = {t: one.reason for t, one in found.items() if t >= 28}
+    assert "moving" not in {reason for t, reason in reasons.items() if t < 30}
+    assert {reason for t, reason in reasons.items() if 45 < t < 75} == {"moving"}
