@@ -3,9 +3,6 @@
 A beat is cut out on a grid of 8 ms around its R peak, whatever the sampling rate. The shapes seen
 so far are kept as a few templates; the one that is frequent, comes on time and is narrow among the
 others is the dominant one, and the beats of it are normal for this person in this lead.
-
-All of it stands in one file because the cache of compiled kernels looks at no other file than that
-of the kernel that is called.
 """
 
 from __future__ import annotations
@@ -17,59 +14,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from processors.dsp.kernel import Record, kernel
+from processors.vitals.beat_class_layout import (
+    GRID_S,
+    N_FEATURES,
+    N_PARTS,
+    N_SHAPE,
+    N_SHIFT,
+    N_STRANGE,
+    N_TEMPLATES,
+)
+from processors.vitals.beat_class_rhythm_kernel import (
+    follow_cycle,
+    surprise_by_cycle,
+    surprise_of,
+    take_interval,
+)
+from processors.vitals.beat_class_shape_kernel import (
+    begins_with_spike,
+    best_shift,
+    cut_out,
+    fill_differences,
+    fill_powers,
+    p_wave_likeness,
+    width_of,
+)
 
 Floats = NDArray[np.float64]
-
-GRID_S: Final = 0.008
-"""Finer than the 40 Hz that hold the shape of a QRS complex need; coarse enough to average out
-most of the mains hum within one step."""
-N_BEAT: Final = 60
-K_R: Final = 30
-"""The R peak stands at this point of a beat: it reaches from -0.24 to +0.232 s."""
-N_SHAPE: Final = 50
-N_SHIFT: Final = 5
-"""A template is -0.2 to +0.192 s around the R peak, and may be moved by 40 ms: in a wide beat any
-of its peaks may be taken for R."""
-N_SHIFTS: Final = 2 * N_SHIFT + 1
-QRS_FIRST: Final = 13
-QRS_END: Final = 46
-"""The points of a template that compare shapes: -0.096 to +0.16 s, any QRS complex."""
-T_FIRST: Final = 35
-"""From here on, 0.08 s after R, a template shows the ST segment and the T wave."""
-N_TEMPLATES: Final = 8
-N_RR: Final = 12
-N_STRANGE: Final = 8
-N_PARTS: Final = 3
-N_FEATURES: Final = 9
-
-BEAT_CLASS_DTYPE: Final = np.dtype(
-    [
-        ("i_next", "i8"),
-        ("i_start", "i8"),
-        ("n_block", "i8"),
-        ("sum_block", "f8"),
-        ("n_blocks", "i8"),
-        ("i_r_last", "f8"),
-        ("rr", "f8", (N_RR,)),
-        ("n_rr", "i8"),
-        ("spread", "f8"),
-        ("usual", "f8", (N_PARTS,)),
-        ("normal_before", "i8"),
-        ("dominant", "i8"),
-        ("templates", "f8", (N_TEMPLATES, N_SHAPE)),
-        ("n_seen", "i8", (N_TEMPLATES,)),
-        ("weight", "f8", (N_TEMPLATES,)),
-        ("early", "f8", (N_TEMPLATES,)),
-        ("surprise", "f8", (N_TEMPLATES,)),
-        ("width", "f8", (N_TEMPLATES,)),
-        ("spikes", "f8", (N_TEMPLATES,)),
-        ("strange", "f8", (N_STRANGE,)),
-        ("n_strange", "i8"),
-        ("features", "f8", (N_FEATURES,)),
-        ("logit", "f8"),
-    ]
-)
-"""What ``classify_beats`` remembers. ``features`` and ``logit`` are those of the last beat."""
 
 READY_S: Final = 0.25
 """Samples behind the R peak that a beat needs."""
@@ -80,7 +50,7 @@ _PACED: Final = 12
 _UNKNOWN: Final = 13
 
 _SHAPES_ALIKE: Final = 0.3
-"""Largest distance (`_best_shift`) of a beat from the template that it joins: a correlation of 0.85
+"""Largest distance (`best_shift`) of a beat from the template that it joins: a correlation of 0.85
 at the same amplitude."""
 _DISTANCE_MAX: Final = 2.0
 _DISORDER_MAX: Final = 0.12
@@ -96,199 +66,13 @@ _N_USUAL: Final = 32.0
 """Beats of the dominant shape over which its usual differences are averaged."""
 _WEIGHT_KNOWN: Final = 3.0
 """Beats until a shape can be the dominant one: until then nothing is known."""
-_EARLY_MAX: Final = 0.7
-_LATE_MAX: Final = 0.5
 _WIDER_MAX: Final = 0.7
-_SPREAD_MIN: Final = 0.02
-"""Shares of the reference interval, and the logarithm of a ratio of widths: beyond these, more
-says no more."""
+"""Logarithm of a ratio of widths: beyond it, more says no more."""
+_PLAINLY_NORMAL: Final = -4.0
+"""Logit below which the rhythm is learned from a beat: a chance of one in fifty."""
 _N_SPIKES_MIN: Final = 3
 _SPIKES_PACED: Final = 0.5
 """A shape is a paced one when, of at least three beats, half begin with a spike."""
-_SPIKE_REACH_S: Final = 0.012
-_SPIKE_WIDTH_S: Final = 0.014
-"""At half its height. A pacing pulse lasts 2 ms at most, and the 40 Hz low-pass of a monitor
-stretches it to 12 ms; no R wave is that thin."""
-_SPIKE_SHARP: Final = 0.6
-"""The part of its height by which a spike stands above the line between its two sides."""
-_SPIKE_BEHIND: Final = 0.25
-"""Of its height: the mean deflection in the tenth of a second behind it. A spike is followed by a
-wide complex; a thin R wave by little."""
-_SPIKE_UV_MIN: Final = 100.0
-
-
-@kernel
-def _at(ring: Floats, i: int, lap: int) -> float:
-    """Value ``i`` of those that the ring still holds; ``lap`` is the one at its first place."""
-    k = i - lap
-    value: float = ring[k if k >= 0 else k + ring.size]
-    return value
-
-
-@kernel
-def _cut_out(ring: Floats, n_blocks: int, position: float, step: float, beat: Floats) -> None:
-    """Fill the 8 ms grid of a beat without its level and slope; in samples of the ring."""
-    lap = n_blocks - n_blocks % ring.size
-    first = float(max(0, n_blocks - ring.size))
-    for k in range(N_BEAT):
-        total = 0.0
-        for part in range(-1, 2):
-            at = min(max(position + (k - K_R + part / 3.0) * step, first), n_blocks - 1.0)
-            i = int(at)
-            left = _at(ring, i, lap)
-            right = _at(ring, min(i + 1, n_blocks - 1), lap)
-            total += left + (at - i) * (right - left)
-        beat[k] = total / 3.0
-    mean = 0.0
-    slope = 0.0
-    spread = 0.0
-    for k in range(N_BEAT):
-        off = k - 0.5 * (N_BEAT - 1)
-        mean += beat[k]
-        slope += off * beat[k]
-        spread += off * off
-    mean /= N_BEAT
-    slope /= spread
-    for k in range(N_BEAT):
-        beat[k] -= mean + slope * (k - 0.5 * (N_BEAT - 1))
-
-
-@kernel
-def _width(beat: Floats) -> float:
-    """Area of the complex over its height, in steps of the grid."""
-    level = (beat[K_R - 17] + beat[K_R - 16] + beat[K_R - 15] + beat[K_R - 14]) / 4.0
-    top = 1e-9
-    area = 1e-9
-    for k in range(K_R - 12, K_R + 15):
-        height = abs(beat[k] - level)
-        area += height
-        top = max(top, height)
-    return area / top
-
-
-@kernel
-def _begins_with_spike(ring: Floats, n_blocks: int, position: float, fs_ring_hz: float) -> bool:
-    """Find one thin deflection, far sharper than all else, with a wide complex behind it."""
-    lap = n_blocks - n_blocks % ring.size
-    n_reach = max(1, round(_SPIKE_REACH_S * fs_ring_hz))
-    i_r = round(position)
-    i_first = i_r - int(0.2 * fs_ring_hz)
-    i_end = i_r + int(0.2 * fs_ring_hz)
-    if i_first - n_reach < max(0, n_blocks - ring.size) or i_end + n_reach >= n_blocks:
-        return False
-    best = 0.0
-    i_best = 0
-    for i in range(i_r - int(0.12 * fs_ring_hz), i_r + int(0.05 * fs_ring_hz)):
-        bend = _at(ring, i, lap) - 0.5 * (_at(ring, i - n_reach, lap) + _at(ring, i + n_reach, lap))
-        if abs(bend) > abs(best):
-            best = bend
-            i_best = i
-    if abs(best) < _SPIKE_UV_MIN:
-        return False
-    away = 2 * n_reach + 1
-    for i in range(i_first, i_end):
-        if abs(i - i_best) > away:
-            bend = _at(ring, i, lap) - 0.5 * (
-                _at(ring, i - n_reach, lap) + _at(ring, i + n_reach, lap)
-            )
-            if abs(bend) > abs(best) / 3.0:
-                return False
-    n_level = int(0.06 * fs_ring_hz)
-    level = 0.0
-    for i in range(i_best - away - n_level, i_best - away):
-        level += _at(ring, max(i, i_first - n_reach), lap)
-    level /= n_level
-    height = _at(ring, i_best, lap) - level
-    if height * best <= 0.0 or abs(best) < _SPIKE_SHARP * abs(height) or abs(best) > abs(height):
-        return False
-    n_thick = 0
-    for i in range(i_best - away, i_best + away + 1):
-        if 2.0 * (_at(ring, i, lap) - level) / height > 1.0:
-            n_thick += 1
-    if n_thick > _SPIKE_WIDTH_S * fs_ring_hz:
-        return False
-    behind = 0.0
-    n_behind = int(0.1 * fs_ring_hz)
-    for i in range(i_best + away, i_best + away + n_behind):
-        behind += abs(_at(ring, min(i, n_blocks - 1), lap) - level)
-    return behind > _SPIKE_BEHIND * n_behind * abs(best)
-
-
-@kernel
-def _powers(beat: Floats, scratch: Floats) -> None:
-    """Fill ``scratch[0]``: the power of the complex about its mean, at each shift."""
-    n = QRS_END - QRS_FIRST
-    for shift in range(N_SHIFTS):
-        total = 0.0
-        power = 1e-9
-        for k in range(QRS_FIRST, QRS_END):
-            height = beat[shift + k]
-            total += height
-            power += height * height
-        scratch[0, shift] = power - total * total / n
-
-
-@kernel
-def _best_shift(beat: Floats, template: Floats, scratch: Floats) -> tuple[float, int]:
-    """Return the smallest distance of the beat from the template over the shifts, and the shift.
-
-    The distance is ``a + 1/a - 2 r`` of the ratio of their amplitudes a and their correlation r: 0
-    is the same. ``scratch[0]`` is as `_powers` fills it; the products of all shifts grow together,
-    which is several times faster than one after the other.
-    """
-    mean = 0.0
-    for k in range(QRS_FIRST, QRS_END):
-        mean += template[k]
-    mean /= QRS_END - QRS_FIRST
-    for shift in range(N_SHIFTS):
-        scratch[1, shift] = 0.0
-    power = 1e-9
-    for k in range(QRS_FIRST, QRS_END):
-        height = template[k] - mean
-        power += height * height
-        for shift in range(N_SHIFTS):
-            scratch[1, shift] += height * beat[shift + k]
-    best = 1e30
-    best_shift = 0
-    for shift in range(N_SHIFTS):
-        of_beat = max(scratch[0, shift], 1e-9)
-        distance = (of_beat + power - 2.0 * scratch[1, shift]) / math.sqrt(of_beat * power)
-        if distance < best:
-            best = distance
-            best_shift = shift - N_SHIFT
-    return best, best_shift
-
-
-@kernel
-def _differences(beat: Floats, template: Floats, shift: int, features: Floats) -> None:
-    """Fill features 6..8: the difference behind the complex, before it and in it.
-
-    Each is a root of energies, that of the difference over itself and the whole template: 0..1.
-    """
-    mean_b = 0.0
-    mean_t = 0.0
-    for k in range(N_SHAPE):
-        mean_b += beat[N_SHIFT + shift + k]
-        mean_t += template[k]
-    mean_b /= N_SHAPE
-    mean_t /= N_SHAPE
-    whole = 1e-9
-    before = 0.0
-    within = 0.0
-    behind = 0.0
-    for k in range(N_SHAPE):
-        t = template[k] - mean_t
-        difference = beat[N_SHIFT + shift + k] - mean_b - t
-        whole += t * t
-        if k < QRS_FIRST:
-            before += difference * difference
-        elif k < T_FIRST:
-            within += difference * difference
-        else:
-            behind += difference * difference
-    features[6] = math.sqrt(behind / (whole + behind))
-    features[7] = math.sqrt(before / (whole + before))
-    features[8] = math.sqrt(within / (whole + within))
 
 
 @kernel
@@ -298,24 +82,10 @@ def _against_usual(usual: Floats, features: Floats, dominant: bool) -> None:  # 
     The same difference is much in a clean signal and nothing in a noisy one.
     """
     for part in range(N_PARTS):
-        difference = features[6 + part]
-        features[6 + part] = difference / (difference + 2.0 * usual[part])
+        difference = features[4 + part]
+        features[4 + part] = difference / (difference + 2.0 * usual[part])
         if dominant:
             usual[part] += (difference - usual[part]) / _N_USUAL
-
-
-@kernel
-def _reference_rr(rr: Floats, n_rr: int) -> float:
-    """Mean of the last intervals, pauses cut at one and a half of their plain mean; 0: none yet."""
-    n = min(n_rr, N_RR)
-    total = 0.0
-    for k in range(n):
-        total += rr[k]
-    longest = 1.5 * total / max(1, n)
-    total = 0.0
-    for k in range(n):
-        total += min(rr[k], longest)
-    return total / max(1, n)
 
 
 @kernel
@@ -348,14 +118,14 @@ def _join(state: Record, beat: Floats, scratch: Floats) -> int:
     templates = s["templates"]
     weight = s["weight"]
     n_seen = s["n_seen"]
-    _powers(beat, scratch)
+    fill_powers(beat, scratch)
     nearest = -1
     nearest_distance = _DISTANCE_MAX
     shift = 0
     for c in range(N_TEMPLATES):
         weight[c] *= _MEMORY
         if n_seen[c] > 0:
-            distance, moved = _best_shift(beat, templates[c], scratch)
+            distance, moved = best_shift(beat, templates[c], scratch)
             if distance <= nearest_distance:
                 nearest_distance = distance
                 nearest = c
@@ -396,22 +166,58 @@ def _disorder(strange: Floats, n_strange: int) -> float:
 
 
 @kernel
-def _take_interval(state: Record, i_r: float, fs_hz: float) -> float:
-    """Return how early the beat is, as a share of the reference interval; 2: not known yet."""
+def _measure(
+    state: Record, beat: Floats, scratch: Floats, c: int, width: float, surprise: float
+) -> None:
+    """Fill the features of a beat of template ``c`` against the dominant one."""
     s = state[0]
-    rr = s["rr"]
-    early = 2.0
-    if s["i_r_last"] >= 0.0:
-        interval = (i_r - s["i_r_last"]) / fs_hz
-        reference = _reference_rr(rr, s["n_rr"])
-        if reference > 0.0:
-            early = min(max(1.0 - interval / reference, -_LATE_MAX), _EARLY_MAX)
-        for k in range(N_RR - 1, 0, -1):
-            rr[k] = rr[k - 1]
-        rr[0] = interval
-        s["n_rr"] += 1
-    s["i_r_last"] = i_r
-    return early
+    d = s["dominant"]
+    features = s["features"]
+    usual = s["width"][d]
+    features[0] = max(surprise, s["surprise"][c], 0.0)
+    features[1] = max(s["early"][c], 0.0)
+    features[2] = min(max(math.log(width / usual), 0.0), _WIDER_MAX)
+    features[3] = min(max(math.log(s["width"][c] / usual), 0.0), _WIDER_MAX)
+    _distance, shift = best_shift(beat, s["templates"][d], scratch)
+    fill_differences(beat, s["templates"][d], shift, features)
+    _against_usual(s["usual"], features, c == d)
+    alike = p_wave_likeness(beat, s["templates"][d])
+    features[6] = max(s["usual_p"] - alike, 0.0)
+    features[7] = 1.0 - alike * (1.0 - features[0])
+    if c == d:
+        s["usual_p"] += (alike - s["usual_p"]) / _N_USUAL
+
+
+@kernel
+def _update(
+    state: Record, c: int, width: float, spike: float, early: float, surprise: float
+) -> None:
+    """Let template ``c`` learn the figures of a beat; ``early`` 1 or more is not known."""
+    s = state[0]
+    rate = 1.0 / min(s["n_seen"][c], _N_MEAN)
+    if s["n_seen"][c] == 1:
+        s["width"][c] = width
+        s["spikes"][c] = spike
+    s["width"][c] += rate * (width - s["width"][c])
+    s["spikes"][c] += rate * (spike - s["spikes"][c])
+    if early < 1.0:
+        s["early"][c] += rate * (early - s["early"][c])
+        s["surprise"][c] += rate * (surprise - s["surprise"][c])
+
+
+@kernel
+def _verdict(state: Record, c: int, spike: float) -> int:
+    """Name the class of a beat of template ``c`` from its spike, its logit and the noise."""
+    s = state[0]
+    normal = s["logit"] <= 0.0
+    if spike > 0.0 and s["n_seen"][c] >= _N_SPIKES_MIN and s["spikes"][c] >= _SPIKES_PACED:
+        return _PACED
+    # In noise every artefact is a shape of its own.
+    restless = _disorder(s["strange"], s["n_strange"]) > _DISORDER_MAX
+    strange = s["strange"][(s["n_strange"] - 1) % N_STRANGE]
+    if restless and strange > (_SHAPES_ALIKE if normal else _FAMILIAR_MAX):
+        return _UNKNOWN
+    return _NORMAL if normal else _VENTRICULAR
 
 
 @kernel
@@ -426,57 +232,29 @@ def _classify(
 ) -> int:
     """Put the beat among the shapes, and judge it."""
     s = state[0]
-    early = _take_interval(state, i_r, fs_hz)
+    early = take_interval(state, i_r, fs_hz)
     timed = early < 1.0
-    if not timed:
-        early = 0.0
-    surprise = early / math.sqrt(early * early + 4.0 * s["spread"] * s["spread"])
+    surprise = surprise_of(early, s["spread"]) if timed else 0.0
     c = _join(state, beat, scratch)
-    rate = 1.0 / min(s["n_seen"][c], _N_MEAN)
-    width = _width(beat)
-    if s["n_seen"][c] == 1:
-        s["width"][c] = width
-        s["spikes"][c] = spike
-    s["width"][c] += rate * (width - s["width"][c])
-    s["spikes"][c] += rate * (spike - s["spikes"][c])
-    if timed:
-        s["early"][c] += rate * (early - s["early"][c])
-        s["surprise"][c] += rate * (surprise - s["surprise"][c])
-
-    d = _dominant(s["weight"], s["early"], s["width"])
-    s["dominant"] = d
-    if d < 0:
+    width = width_of(beat)
+    _update(state, c, width, spike, early, surprise)
+    s["dominant"] = _dominant(s["weight"], s["early"], s["width"])
+    s["logit"] = 0.0
+    if s["dominant"] < 0:
         return _UNKNOWN
-    features = s["features"]
-    usual = s["width"][d]
-    features[0] = surprise
-    features[1] = s["surprise"][c]
-    features[2] = s["early"][c]
-    features[3] = -math.log(min(1.0, s["weight"][c] / s["weight"][d]))
-    features[4] = min(max(math.log(width / usual), 0.0), _WIDER_MAX)
-    features[5] = min(max(math.log(s["width"][c] / usual), 0.0), _WIDER_MAX)
-    _distance, shift = _best_shift(beat, s["templates"][d], scratch)
-    _differences(beat, s["templates"][d], shift, features)
-    _against_usual(s["usual"], features, c == d)
+    if timed:
+        surprise = surprise_by_cycle(state, surprise)
+    _measure(state, beat, scratch, c, width, surprise)
     logit = weights[0]
     for k in range(N_FEATURES):
-        logit += weights[k + 1] * features[k]
+        logit += weights[k + 1] * s["features"][k]
     s["logit"] = logit
-
-    restless = _disorder(s["strange"], s["n_strange"]) > _DISORDER_MAX
-    strange = s["strange"][(s["n_strange"] - 1) % N_STRANGE]
-    if spike > 0.0 and s["n_seen"][c] >= _N_SPIKES_MIN and s["spikes"][c] >= _SPIKES_PACED:
-        beat_class = _PACED
-    elif logit > 0.0:
-        # In noise every artefact is a shape of its own.
-        beat_class = _UNKNOWN if restless and strange > _FAMILIAR_MAX else _VENTRICULAR
-    else:
-        beat_class = _UNKNOWN if restless and strange > _SHAPES_ALIKE else _NORMAL
-    normal = logit <= 0.0
-    if normal and s["normal_before"] == 1 and timed:
-        s["spread"] += (max(_SPREAD_MIN, abs(early)) - s["spread"]) / 16.0
-    s["normal_before"] = 1 if normal else 0
-    return beat_class
+    plain = logit < _PLAINLY_NORMAL
+    if plain and timed:
+        follow_cycle(state, early)
+    s["was_normal"][1] = s["was_normal"][0]
+    s["was_normal"][0] = 1 if plain else 0
+    return _verdict(state, c, spike)
 
 
 @kernel
@@ -524,12 +302,14 @@ def classify_beats(
     n_per_block: int,
     weights: Floats,
     classes: NDArray[np.int64],
+    logits: Floats,
 ) -> None:
     """Go through the samples; judge each beat when the quarter of a second behind it is there.
 
     ``ring`` keeps means of ``n_per_block`` samples; ``beat`` and ``scratch`` are room for
-    ``N_BEAT`` and ``(2, N_SHIFTS)``; ``classes`` is filled, one for each of ``i_rs``. Beats for
-    which samples are still missing at the end of the chunk are judged by what is there.
+    ``N_BEAT`` and ``(2, N_SHIFTS)``; ``classes`` and ``logits`` are filled, one for each of
+    ``i_rs``. Beats for which samples are still missing at the end of the chunk are judged by what
+    is there.
     """
     s = state[0]
     fs_ring_hz = fs_hz / n_per_block
@@ -541,9 +321,11 @@ def classify_beats(
         _push(state, ring, chunk, n, end, n_per_block)
         n = end
         classes[b] = _UNKNOWN
+        logits[b] = 0.0
         if s["n_blocks"] > 0:
             position = (i_rs[b] - s["i_start"] - 0.5 * (n_per_block - 1)) / n_per_block
-            _cut_out(ring, s["n_blocks"], position, GRID_S * fs_ring_hz, beat)
-            spike = 1.0 if _begins_with_spike(ring, s["n_blocks"], position, fs_ring_hz) else 0.0
+            cut_out(ring, s["n_blocks"], position, GRID_S * fs_ring_hz, beat)
+            spike = 1.0 if begins_with_spike(ring, s["n_blocks"], position, fs_ring_hz) else 0.0
             classes[b] = _classify(state, beat, scratch, i_rs[b], fs_hz, spike, weights)
+            logits[b] = s["logit"]
     _push(state, ring, chunk, n, chunk.size, n_per_block)
