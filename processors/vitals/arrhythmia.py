@@ -15,90 +15,86 @@ from numpy.typing import NDArray
 from devices import codes
 from processors.dsp.fibrillation import FibrillationDetector
 from processors.dsp.state import State, translated_errors
-from processors.vitals.derived import Algorithm, Beat, BeatClass, Derived
+from processors.vitals.derived import Algorithm, Beat, Derived
 from processors.vitals.reasons import NoValueReason
 from processors.vitals.suspicion import DISCONNECTED, Announcer, Verdict, suspected, unjudged
+from processors.vitals.ventricular_run import N_LONG, VentricularRun
 
 _AAMI: Final = "ANSI/AAMI EC13:2002; IEC 60601-2-27:2011"
-_GIVEN: Final = (
-    "Judged on every whole second, given on every change and on every whole ten seconds."
-)
-_CONNECTED: Final = "None while the lead is off, at its rail or without samples"
 
-ASYSTOLE_ALGORITHM: Final = Algorithm(
-    name="asystole",
-    version=1,
-    method="No beat for four seconds on a connected lead.",
-    source=_AAMI,
-    delay_s=0.5,
-    averaging=_GIVEN,
-    validity=f"{_CONNECTED}. In a poor signal the confidence is halved.",
+
+def _suspicion(
+    name: str,
+    method: str,
+    except_when: str,
+    *,
+    version: int = 1,
+    source: str = _AAMI,
+    delay_s: float = 0.5,
+    window: str = "",
+) -> Algorithm:
+    """Describe a suspicion; all are judged and said alike, and none without a connected lead."""
+    given = "Judged on every whole second, given on every change and on every whole ten seconds."
+    return Algorithm(
+        name=name,
+        version=version,
+        method=method,
+        source=source,
+        delay_s=delay_s,
+        averaging=f"{window}{given}",
+        validity=f"None while the lead is off, at its rail or without samples{except_when}",
+    )
+
+
+ASYSTOLE_ALGORITHM: Final = _suspicion(
+    "asystole",
+    "No beat for four seconds on a connected lead.",
+    ". In a poor signal the confidence is halved.",
 )
-BRADYCARDIA_ALGORITHM: Final = Algorithm(
-    name="extreme_bradycardia",
-    version=1,
-    method=(
-        "The mean of the last four RR intervals, or the beats of the last ten seconds, are fewer "
-        "than 35 per minute."
-    ),
-    source=_AAMI,
-    delay_s=0.5,
-    averaging=_GIVEN,
-    validity=f"{_CONNECTED}, in a poor signal, and before four intervals or ten seconds.",
+BRADYCARDIA_ALGORITHM: Final = _suspicion(
+    "extreme_bradycardia",
+    "The mean of the last four RR intervals, or the beats of the last ten seconds, are fewer than "
+    "35 per minute.",
+    ", in a poor signal, and before four intervals or ten seconds.",
 )
-TACHYCARDIA_ALGORITHM: Final = Algorithm(
-    name="extreme_tachycardia",
-    version=1,
-    method="The mean of the last eight RR intervals is more than 150 per minute (adults).",
-    source=_AAMI,
-    delay_s=0.5,
-    averaging=_GIVEN,
-    validity=f"{_CONNECTED}, in a poor signal, and before eight intervals or ten seconds.",
+TACHYCARDIA_ALGORITHM: Final = _suspicion(
+    "extreme_tachycardia",
+    "The mean of the last eight RR intervals is more than 150 per minute (adults).",
+    ", in a poor signal, and before eight intervals or ten seconds.",
 )
-VENTRICULAR_TACHYCARDIA_ALGORITHM: Final = Algorithm(
-    name="ventricular_tachycardia",
-    version=1,
-    method=(
-        "Five or more consecutive ventricular beats at more than 100 per minute; an unknown beat "
-        "neither counts nor ends the run."
-    ),
-    source=f"{_AAMI}; Drew et al., Circulation 110:2721-2746 (2004)",
-    delay_s=0.5,
-    averaging=_GIVEN,
-    validity=(
-        f"{_CONNECTED}, and while the classes of beats are unknown. In a poor signal only a run of "
-        "sure beats is suspected, with half the confidence, and otherwise there is none."
+VENTRICULAR_TACHYCARDIA_ALGORITHM: Final = _suspicion(
+    "ventricular_tachycardia",
+    "Three or more consecutive ventricular beats at more than 100 per minute, sustained or not; an "
+    "unknown beat neither counts nor ends the run. The confidence is the quality of the beats, "
+    "seven tenths of it before the fifth, when it is said again.",
+    ", and while the classes of beats are unknown. In a poor signal only a run whose beats are "
+    "fair, behind four good ones of another class, is suspected, with half the confidence, and "
+    "otherwise there is none.",
+    version=2,
+    source=(
+        f"{_AAMI}; Buxton et al., Circulation 114:2534-2570 (2006), definitions; Drew et al., "
+        "Circulation 110:2721-2746 (2004)"
     ),
 )
-VENTRICULAR_FIBRILLATION_ALGORITHM: Final = Algorithm(
-    name="ventricular_fibrillation",
-    version=1,
-    method=(
-        "From samples of 2.5 to 20 Hz, without beats: the share of time away from the baseline "
-        "less what a stop filter at the mean frequency leaves of the signal. Flutter is included."
-    ),
+VENTRICULAR_FIBRILLATION_ALGORITHM: Final = _suspicion(
+    "ventricular_fibrillation",
+    "From samples of 2.5 to 20 Hz, without beats: the share of time away from the baseline less "
+    "what a stop filter at the mean frequency leaves of the signal. Flutter is included.",
+    ", and before the first six seconds are there. A rhythmic movement of an electrode at 3 to 9 "
+    "Hz looks the same. A mean deflection under 30 uV is never suspected.",
     source=(
         "Arafat, Chowdhury and Hasan, Signal Image Video Process 5:1-10 (2011); Kuo and Dillman, "
         "Comput Cardiol 347-349 (1978)"
     ),
     delay_s=1.0,
-    averaging=f"Over six seconds. {_GIVEN}",
-    validity=(
-        f"{_CONNECTED}, and before the first six seconds are there. A rhythmic movement of an "
-        "electrode at 3 to 9 Hz looks the same. A mean deflection under 30 uV is never suspected."
-    ),
+    window="Over six seconds. ",
 )
 
 _SECOND_NS: Final = 1_000_000_000
 _N_BRADY: Final = 4
 _N_TACHY: Final = 8
-_N_VT: Final = 5
 _WINDOW_NS: Final = 10 * _SECOND_NS
-_HOLD_NS: Final = 1_500_000_000
-"""A run that ends between two whole seconds is still said."""
 _POOR_CONFIDENCE: Final = 0.5
-_SURE_BEAT: Final = 0.65
-"""A tachycardia of wide complexes looks poor to an index that knows the normal ones."""
 
 
 class ArrhythmiaSuspicion:
@@ -115,7 +111,7 @@ class ArrhythmiaSuspicion:
     """
 
     _KIND = "arrhythmia"
-    _VERSION = 1
+    _VERSION = 2
 
     def __init__(
         self,
@@ -142,10 +138,7 @@ class ArrhythmiaSuspicion:
         self._start_ns = start_ns
         self._times_ns: list[int] = []
         self._qualities: list[float] = []
-        self._n_classed = 0
-        self._run_ns: list[int] = []
-        self._run_quality: list[float] = []
-        self._run_seen_ns: int | None = None
+        self._run = VentricularRun(self._ventricular_bpm)
 
     def add_beat(self, beat: Beat) -> None:
         """Take the next beat."""
@@ -154,25 +147,7 @@ class ArrhythmiaSuspicion:
         self._qualities.append(beat.quality)
         while len(times_ns) > _N_TACHY + 1 and times_ns[0] <= beat.t_ns - _WINDOW_NS:
             del times_ns[0], self._qualities[0]
-        if beat.beat_class is BeatClass.UNKNOWN:
-            return
-        self._n_classed = min(self._n_classed + 1, _N_VT)
-        if beat.beat_class is not BeatClass.VENTRICULAR:
-            self._run_ns.clear()
-            self._run_quality.clear()
-            return
-        self._extend_run(beat)
-
-    def _extend_run(self, beat: Beat) -> None:
-        run_ns = self._run_ns
-        run_ns.append(beat.t_ns)
-        self._run_quality.append(beat.quality)
-        if len(run_ns) > _N_VT:
-            del run_ns[0], self._run_quality[0]
-        if len(run_ns) == _N_VT:
-            span_s = (run_ns[-1] - run_ns[0]) / 1e9
-            if span_s * self._ventricular_bpm < 60.0 * (_N_VT - 1):
-                self._run_seen_ns = beat.t_ns
+        self._run.add_beat(beat)
 
     def at(self, t_ns: int, signal: NoValueReason | None = None) -> list[Derived]:
         """Give what is due on this whole second, all beats up to it being known.
@@ -194,8 +169,10 @@ class ArrhythmiaSuspicion:
                 verdicts[3] = self._in_noise(verdicts[3])
         age_s = (t_ns - self._times_ns[-1]) / 1e9 if self._times_ns else 0.0
         given: list[Derived] = []
-        for announcer, verdict in zip(self._announcers, verdicts, strict=True):
+        for announcer, verdict in zip(self._announcers[:-1], verdicts[:-1], strict=True):
             given += announcer.say(t_ns, verdict, age_s)
+        surer = self._run.became_long(t_ns)
+        given += self._announcers[-1].say(t_ns, verdicts[-1], age_s, again=surer)
         return given
 
     def _asystole(self, t_ns: int, signal: NoValueReason | None) -> Verdict:
@@ -232,17 +209,16 @@ class ArrhythmiaSuspicion:
         return suspected(yes=fast, quality=self._mean_quality())
 
     def _ventricular_tachycardia(self, t_ns: int) -> Verdict:
-        if self._n_classed < _N_VT:
+        if self._run.n_classed < N_LONG:
             young = t_ns - self._start_ns < _WINDOW_NS
             return unjudged(NoValueReason.WARMING_UP if young else NoValueReason.TOO_FEW_BEATS)
-        if self._run_seen_ns is not None and t_ns - self._run_seen_ns < _HOLD_NS:
-            quality = self._run_quality or self._qualities
-            return suspected(yes=True, quality=sum(quality) / len(quality))
+        if self._run.seen(t_ns):
+            return suspected(yes=True, quality=self._run.confidence)
         return suspected(yes=False, quality=self._mean_quality())
 
     def _in_noise(self, verdict: Verdict) -> Verdict:
-        """Let a suspicion of ventricular tachycardia stand if each beat of the run was sure."""
-        if verdict.value and min(self._run_quality, default=0.0) >= _SURE_BEAT:
+        """Let a suspicion of ventricular tachycardia stand if the run began among good beats."""
+        if verdict.value and self._run.believed:
             return suspected(yes=True, quality=_POOR_CONFIDENCE * verdict.quality)
         return unjudged(NoValueReason.POOR_SIGNAL)
 
@@ -267,16 +243,13 @@ class ArrhythmiaSuspicion:
                 "tachycardia_bpm": self._tachycardia_bpm,
                 "ventricular_bpm": self._ventricular_bpm,
                 "start_ns": self._start_ns,
-                "n_classed": self._n_classed,
-                "run_seen_ns": self._run_seen_ns,
                 "said": "|".join(announcer.to_text() for announcer in self._announcers),
             },
             arrays={
-                "times_ns": _whole(self._times_ns),
+                "times_ns": np.array(self._times_ns, dtype=np.int64),
                 "qualities": np.array(self._qualities, dtype=np.float64),
-                "run_ns": _whole(self._run_ns),
-                "run_quality": np.array(self._run_quality, dtype=np.float64),
             },
+            children={"run": self._run.to_bytes()},
         ).to_bytes()
 
     @classmethod
@@ -290,12 +263,9 @@ class ArrhythmiaSuspicion:
             ventricular_bpm=kept.number("ventricular_bpm"),
         )
         restored._start_ns = kept.integer("start_ns")
-        restored._n_classed = kept.integer("n_classed")
-        restored._run_seen_ns = kept.optional_integer("run_seen_ns")
         restored._times_ns = kept.int_array("times_ns").tolist()
         restored._qualities = kept.float_array("qualities", (len(restored._times_ns),)).tolist()
-        restored._run_ns = kept.int_array("run_ns").tolist()
-        restored._run_quality = kept.float_array("run_quality", (len(restored._run_ns),)).tolist()
+        restored._run = VentricularRun.from_bytes(kept.child("run"))
         with translated_errors(cls._KIND):
             texts = str(kept.scalars["said"]).split("|")
             for announcer, text in zip(restored._announcers, texts, strict=True):
@@ -363,7 +333,3 @@ class FibrillationSuspicion:
         with translated_errors(cls._KIND):
             restored._announcer.take_text(str(kept.scalars["said"]))
         return restored
-
-
-def _whole(values: list[int]) -> NDArray[np.int64]:
-    return np.array(values, dtype=np.int64)

@@ -43,10 +43,12 @@ class Announcer:
         self._algorithm = algorithm
         self.said: tuple[float | None, NoValueReason | None] = (None, None)
 
-    def say(self, t_ns: int, verdict: Verdict, age_s: float) -> list[Derived]:
-        """Give what is to be given at ``t_ns``."""
+    def say(
+        self, t_ns: int, verdict: Verdict, age_s: float, *, again: bool = False
+    ) -> list[Derived]:
+        """Give what is to be given at ``t_ns``; ``again``: even if it was said already."""
         now = (verdict.value, verdict.reason)
-        if now == self.said and t_ns % _REPEAT_NS:
+        if now == self.said and t_ns % _REPEAT_NS and not again:
             return []
         self.said = now
         return [
