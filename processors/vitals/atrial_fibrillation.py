@@ -26,7 +26,7 @@ _VERSION = 1
 
 ALGORITHM: Final = Algorithm(
     name="atrial_fibrillation",
-    version=1,
+    version=2,
     method=(
         "A logistic sum over the RR intervals between non-ventricular beats: sample entropy with "
         "one and with two intervals of memory at a tolerance of 6 % of the mean interval, less "
@@ -48,7 +48,7 @@ ALGORITHM: Final = Algorithm(
         "None with fewer than 20 pairs of successive intervals between non-ventricular beats "
         "(ectopy, if a quarter of the beats is ventricular), unless the cycles between the ectopic "
         "beats are plainly regular; with a fifth of the beats unknown; and while the lead is off. "
-        "Intervals that end in a second of poor signal are left out. Flutter with variable "
+        "In a second of poor signal only intervals between sure beats count. Flutter with variable "
         "conduction is often suspected as well; flutter with fixed conduction, and fibrillation "
         "with a regular paced or escape rhythm, are not."
     ),
@@ -60,6 +60,9 @@ _SECOND_NS: Final = 1_000_000_000
 _N_MAX: Final = 100
 _N_PAIRS_MIN: Final = 20
 _BEAT_QUALITY_MIN: Final = 0.3
+_SURE_BEAT_MIN: Final = 0.7
+"""In a second of poor signal. Fibrillation itself, and the ventricular beats in it, make seconds
+poor to an index of even rhythms; their beats are found nevertheless. In noise they are not."""
 _N_POOR_MAX: Final = 20
 """More seconds of poor signal among the last sixty are the reason why intervals are few."""
 _SIXTY: Final = (1 << 60) - 1
@@ -135,11 +138,14 @@ class AtrialFibrillation:
         return self._announcer.say(t_ns, self._verdict, age_s)
 
     def _leave_out_since(self, t_ns: int) -> None:
-        """Let no interval that ended after ``t_ns``, or goes on, count."""
-        self._before_normal = False
+        """Let no interval from or to an unsure beat count that ended after ``t_ns``, or goes on."""
+        unsure = [quality < _SURE_BEAT_MIN for quality in self._qualities]
+        if unsure and unsure[-1]:
+            self._before_normal = False
         i = len(self._ends_ns) - 1
         while i >= 0 and self._ends_ns[i] > t_ns:
-            self._valid[i] = 0.0
+            if unsure[i] or unsure[max(0, i - 1)]:
+                self._valid[i] = 0.0
             i -= 1
 
     def _judge(self, t_ns: int) -> Verdict:

@@ -1,6 +1,7 @@
 """Atrial fibrillation against simulated rhythms and annotated ones; ``-s`` prints the tables."""
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -246,16 +247,28 @@ def test_unsure_beats_are_not_counted() -> None:
     assert holds[-1] == "too_few_beats"
 
 
-def test_intervals_of_poor_seconds_are_left_out_until_too_few_are_left() -> None:
+@pytest.mark.parametrize(("quality", "at_the_end"), [(0.6, "poor_signal"), (0.8, 1.0)])
+def test_in_poor_seconds_only_sure_beats_count(quality: float, at_the_end: Said) -> None:
     step, beats = AtrialFibrillation(), fibrillation_beats()
     told([b for b in beats if b.t_ns <= 60 * NS], range(1, 61), step)
-    rest = [b for b in beats if b.t_ns > 60 * NS]
+    rest = [replace(b, quality=quality) for b in beats if b.t_ns > 60 * NS]
 
     poor, _ = told(rest, range(61, 121), step, NoValueReason.POOR_SIGNAL)
 
     assert poor[0] == 1.0
     assert poor[20] == 1.0
-    assert poor[-1] == "poor_signal"
+    assert poor[-1] == at_the_end
+
+
+def test_an_unsure_beat_of_a_poor_second_spoils_the_intervals_on_both_its_sides() -> None:
+    """Every third beat is false and unsure: without it nothing is even, with it nothing counts."""
+    step = AtrialFibrillation()
+    rrs_s = np.tile([0.8, 0.3, 0.5], 60)
+    beats = [replace(b, quality=0.2 if k % 3 == 1 else 0.95) for k, b in enumerate(beats_of(rrs_s))]
+
+    holds, _ = told(beats, range(1, 91), step, NoValueReason.POOR_SIGNAL)
+
+    assert 1.0 not in holds
 
 
 def test_a_lead_that_is_off_is_not_judged() -> None:
