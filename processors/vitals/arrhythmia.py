@@ -80,8 +80,10 @@ VENTRICULAR_FIBRILLATION_ALGORITHM: Final = _suspicion(
     "ventricular_fibrillation",
     "From samples of 2.5 to 20 Hz, without beats: the share of time away from the baseline less "
     "what a stop filter at the mean frequency leaves of the signal. Flutter is included.",
-    ", and before the first six seconds are there. A rhythmic movement of an electrode at 3 to 9 "
-    "Hz looks the same. A mean deflection under 30 uV is never suspected.",
+    ", and before the first six seconds are there. A tachycardia whose complexes are so wide that "
+    "they leave no baseline looks the same; so does a rhythmic movement of an electrode, or a "
+    "tremor, at 3 to 9 Hz. A mean deflection under 30 uV is never suspected. Tried on models of "
+    "fibrillation, and on people without it.",
     source=(
         "Arafat, Chowdhury and Hasan, Signal Image Video Process 5:1-10 (2011); Kuo and Dillman, "
         "Comput Cardiol 347-349 (1978)"

@@ -188,3 +188,46 @@ def flutter_uv(fs_hz: float, duration_s: float, rate_hz: float = 4.5) -> Floats:
     t = np.arange(round(duration_s * fs_hz)) / fs_hz
     wave = np.sin(2 * np.pi * rate_hz * t) + 0.25 * np.sin(4 * np.pi * rate_hz * t + 0.5)
     return np.asarray(900 * wave)
+
+
+def modulated_sinusoids_uv(rng: Rng, fs_hz: float, duration_s: float) -> Floats:
+    """Fibrillation as two to five sinusoids, each modulated in height and frequency."""
+    t = np.arange(round(duration_s * fs_hz)) / fs_hz
+    centre_hz, total = rng.uniform(3.5, 8), np.zeros(t.size)
+    for _ in range(int(rng.integers(2, 6))):
+        slow = 2 * np.pi * rng.uniform(0.1, 0.6, 2)[:, None] * t + rng.uniform(0, 6, 2)[:, None]
+        envelope = rng.uniform(0.3, 1) * (1 + 0.6 * np.sin(slow[0]))
+        phase = 2 * np.pi * centre_hz * rng.uniform(0.7, 1.3) * t
+        total += envelope * np.sin(phase + rng.uniform(0.5, 2) * np.sin(slow[1]))
+    return _of_height(rng, total)
+
+
+def narrow_band_uv(rng: Rng, fs_hz: float, duration_s: float) -> Floats:
+    """Fibrillation as noise in a band of 1.4 Hz."""
+    centre_hz = rng.uniform(3.5, 7)
+    edges = (centre_hz - 0.7, centre_hz + 0.7)
+    sos = signal.butter(2, edges, "bandpass", fs=fs_hz, output="sos")
+    n_before = round(8 * fs_hz)
+    drawn = rng.normal(size=round(duration_s * fs_hz) + n_before)
+    return _of_height(rng, np.asarray(signal.sosfilt(sos, drawn))[n_before:])
+
+
+def torsade_uv(rng: Rng, fs_hz: float, duration_s: float) -> Floats:
+    """Torsade de pointes: the axis turns every few seconds."""
+    t = np.arange(round(duration_s * fs_hz)) / fs_hz
+    turning = np.sin(2 * np.pi * rng.uniform(0.1, 0.25) * t + rng.uniform(0, 6))
+    phase = 2 * np.pi * rng.uniform(3.3, 4.5) * t + 0.5 * np.sin(2 * np.pi * 0.3 * t)
+    return _of_height(rng, turning * np.sin(phase))
+
+
+def sawtooth_flutter_uv(rng: Rng, fs_hz: float, duration_s: float) -> Floats:
+    """Ventricular flutter as a triangle, steeper on one side."""
+    t = np.arange(round(duration_s * fs_hz)) / fs_hz
+    wave = signal.sawtooth(2 * np.pi * rng.uniform(3.3, 5.5) * t, rng.uniform(0.3, 0.7))
+    return _of_height(rng, np.asarray(wave))
+
+
+def _of_height(rng: Rng, wave: Floats) -> Floats:
+    """Scale to a mean height of 60 to 600 uV, and add a little noise."""
+    scaled = wave / np.abs(wave).mean() * rng.uniform(60, 600)
+    return np.asarray(scaled + 10 * rng.normal(size=wave.size))

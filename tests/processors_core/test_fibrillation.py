@@ -1,6 +1,7 @@
 """Ventricular fibrillation from samples: found in models of it, never in a rhythm with beats."""
 
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,14 @@ from processors.dsp import fibrillation_kernel
 from processors.dsp.fibrillation import FibrillationDetector
 from processors.dsp.state import StateError
 from tests.processors_core.scoring import quiet, read_ecg_uv
-from tests.processors_core.simulated_rhythms import flutter_uv, ventricular_fibrillation_uv
+from tests.processors_core.simulated_rhythms import (
+    flutter_uv,
+    modulated_sinusoids_uv,
+    narrow_band_uv,
+    sawtooth_flutter_uv,
+    torsade_uv,
+    ventricular_fibrillation_uv,
+)
 from tests.processors_core.synthetic_ecg import TALL_T, WIDE, ecg_uv, regular_s
 
 Floats = NDArray[np.float64]
@@ -44,6 +52,19 @@ def test_fibrillation_is_suspected_within_eight_seconds_and_stays_so(fs_hz: int)
     assert np.mean([yes is True for seconds in said for yes in seconds]) >= 0.98
 
 
+@pytest.mark.parametrize(
+    "drawn_uv", [modulated_sinusoids_uv, narrow_band_uv, torsade_uv, sawtooth_flutter_uv]
+)
+def test_other_models_of_fibrillation_are_suspected_as_well(
+    drawn_uv: Callable[[np.random.Generator, float, float], Floats],
+) -> None:
+    rng = np.random.default_rng(5)
+
+    said = [verdicts(drawn_uv(rng, FS_HZ, 24))[9:] for _ in range(15)]
+
+    assert np.mean([yes is True for seconds in said for yes in seconds]) >= 0.98
+
+
 @pytest.mark.parametrize("rate_hz", [3.5, 4.5, 5.5])
 def test_ventricular_flutter_is_suspected_too(rate_hz: float) -> None:
     assert all(verdicts(flutter_uv(FS_HZ, 20, rate_hz))[8:])
@@ -54,6 +75,7 @@ def test_ventricular_flutter_is_suspected_too(rate_hz: float) -> None:
     [
         ecg_uv(regular_s(0.8, 60), FS_HZ, 60),
         ecg_uv(regular_s(0.35, 60), FS_HZ, 60),
+        ecg_uv(regular_s(0.24, 60), FS_HZ, 60),
         ecg_uv(regular_s(0.8, 60), FS_HZ, 60, (TALL_T,)),
         ecg_uv(regular_s(0.4, 60), FS_HZ, 60, (WIDE,)),
         np.zeros(60 * FS_HZ),
@@ -66,6 +88,7 @@ def test_ventricular_flutter_is_suspected_too(rate_hz: float) -> None:
     ids=[
         "sinus",
         "170/min",
+        "250/min",
         "tall T",
         "wide",
         "flat",
