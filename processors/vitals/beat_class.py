@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from devices import codes
 from processors.dsp.kernel import new_record, restored_record
 from processors.dsp.state import State, translated_errors
-from processors.vitals.beat_class_kernel import READY_S, classify_beats
+from processors.vitals.beat_class_kernel import READY_S, classify_beats, merge_leads
 from processors.vitals.beat_class_layout import BEAT_CLASS_DTYPE, N_BEAT, N_SHIFTS
-from processors.vitals.derived import Algorithm, BeatClass
+from processors.vitals.derived import Algorithm
 
 QUANTITY: Final = codes.BEAT_CLASS
 
@@ -61,10 +61,6 @@ KEEP_SHAPES_S_MAX: Final = 60.0
 _KIND = "beat_classifier"
 _VERSION = 2
 
-_NORMAL, _VENTRICULAR, _UNKNOWN = (
-    int(kind) for kind in (BeatClass.NORMAL, BeatClass.VENTRICULAR, BeatClass.UNKNOWN)
-)
-
 _WEIGHTS: Final = np.array([-14.75, 2.4, 7.3, 1.5, 3.2, 5.5, 3.2, 2.9, 4.4])
 """Constant; then of how early the beat is by the basic cycle, or beats of its template are, against
 the usual spread; how early those are as they stand; the width of the beat and of its template
@@ -72,11 +68,6 @@ against the dominant one; the differences in ST-T and QRS; how much of the usual
 and that it is not both on time and behind a P wave. Fitted with all but the constant held at or
 above zero, each record weighing alike and each with block drawn upon it a twentieth of that, and
 kept small: records that are left out are then judged better."""
-_SURELY_VENTRICULAR: Final = 2.0
-_HARDLY_VENTRICULAR: Final = 1.0
-_PLAINLY_NORMAL: Final = -4.0
-"""Logits: where the first lead is in doubt a second one that is sure decides. Between the plain and
-the sure ones the first lead stands: the second is mostly the one with more noise."""
 _RING_HZ_MIN: Final = 250.0
 _RING_S: Final = 3.2
 """A beat may be handed over 2.5 s late, and begins a quarter of a second before its R peak."""
@@ -165,7 +156,10 @@ class BeatClassifier:
                 classes[n],
                 logits[n],
             )
-        return _merged(classes, logits) if len(self._records) > 1 else classes.reshape(-1)
+        if len(self._records) > 1:
+            merge_leads(classes, logits)
+        judged: NDArray[np.int64] = classes[0]
+        return judged
 
     def skip(self, n_samples: int) -> None:
         """Pass a gap: no interval spans it; after a long one the shapes are learned anew."""
@@ -217,16 +211,3 @@ class BeatClassifier:
             for n in range(len(restored._records))
         ]
         return restored
-
-
-def _merged(classes: NDArray[np.int64], logits: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Let the second lead decide where the first is in doubt; shapes ``(2, n_beats)``."""
-    first: NDArray[np.int64] = classes[0]
-    second: NDArray[np.int64] = classes[1]
-    merged = first.copy()
-    merged[(first == _UNKNOWN) & (second == _NORMAL)] = _NORMAL
-    says_no = (second == _NORMAL) & (logits[1] < _PLAINLY_NORMAL)
-    merged[(first == _VENTRICULAR) & (logits[0] < _HARDLY_VENTRICULAR) & says_no] = _NORMAL
-    says_yes = (second == _VENTRICULAR) & (logits[1] > _SURELY_VENTRICULAR)
-    merged[(first == _NORMAL) & (logits[0] > _PLAINLY_NORMAL) & says_yes] = _VENTRICULAR
-    return merged

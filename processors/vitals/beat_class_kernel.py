@@ -14,15 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from processors.dsp.kernel import Record, kernel
-from processors.vitals.beat_class_layout import (
-    GRID_S,
-    N_FEATURES,
-    N_PARTS,
-    N_SHAPE,
-    N_SHIFT,
-    N_STRANGE,
-    N_TEMPLATES,
-)
+from processors.vitals.beat_class_layout import GRID_S, N_FEATURES, N_PARTS, N_STRANGE
 from processors.vitals.beat_class_rhythm_kernel import (
     follow_cycle,
     surprise_by_cycle,
@@ -34,9 +26,15 @@ from processors.vitals.beat_class_shape_kernel import (
     best_shift,
     cut_out,
     fill_differences,
-    fill_powers,
     p_wave_likeness,
     width_of,
+)
+from processors.vitals.beat_class_templates_kernel import (
+    SHAPES_ALIKE,
+    disorder,
+    find_dominant,
+    join_template,
+    update_template,
 )
 
 Floats = NDArray[np.float64]
@@ -49,27 +47,21 @@ _VENTRICULAR: Final = 5
 _PACED: Final = 12
 _UNKNOWN: Final = 13
 
-_SHAPES_ALIKE: Final = 0.3
-"""Largest distance (`best_shift`) of a beat from the template that it joins: a correlation of 0.85
-at the same amplitude."""
-_DISTANCE_MAX: Final = 2.0
 _DISORDER_MAX: Final = 0.12
 """A correlation of 0.94 at the same amplitude: less than that with any shape known, in half of the
 last eight beats, is noise."""
 _FAMILIAR_MAX: Final = 0.08
 """A beat that is nearer than this to a shape may be ventricular even in noise."""
-_MEMORY: Final = 1.0 - 1.0 / 256.0
-"""Of a template's weight, per beat: some minutes."""
-_N_MEAN: Final = 16
-"""A template is the mean of so many beats, the older ones counting less."""
 _N_USUAL: Final = 32.0
 """Beats of the dominant shape over which its usual differences are averaged."""
-_WEIGHT_KNOWN: Final = 3.0
-"""Beats until a shape can be the dominant one: until then nothing is known."""
 _WIDER_MAX: Final = 0.7
 """Logarithm of a ratio of widths: beyond it, more says no more."""
 _PLAINLY_NORMAL: Final = -4.0
 """Logit below which the rhythm is learned from a beat: a chance of one in fifty."""
+_SURELY_VENTRICULAR: Final = 2.0
+_HARDLY_VENTRICULAR: Final = 1.0
+"""Logits: where the first lead is in doubt a second one that is sure decides. Between the plain and
+the sure ones the first lead stands: the second is mostly the one with more noise."""
 _N_SPIKES_MIN: Final = 3
 _SPIKES_PACED: Final = 0.5
 """A shape is a paced one when, of at least three beats, half begin with a spike."""
@@ -86,83 +78,6 @@ def _against_usual(usual: Floats, features: Floats, dominant: bool) -> None:  # 
         features[4 + part] = difference / (difference + 2.0 * usual[part])
         if dominant:
             usual[part] += (difference - usual[part]) / _N_USUAL
-
-
-@kernel
-def _dominant(weight: Floats, early: Floats, width: Floats) -> int:
-    """Return the frequent shape that comes on time and is narrow; -1: none is known well."""
-    total = 0.0
-    narrowest = 1e9
-    for c in range(N_TEMPLATES):
-        total += weight[c]
-    least = max(_WEIGHT_KNOWN, 0.1 * total)
-    for c in range(N_TEMPLATES):
-        if weight[c] >= least:
-            narrowest = min(narrowest, width[c])
-    best = -1
-    best_score = 0.0
-    for c in range(N_TEMPLATES):
-        if weight[c] >= least:
-            thin = narrowest / width[c]
-            score = weight[c] * math.exp(-6.0 * early[c]) * thin * thin
-            if score > best_score:
-                best_score = score
-                best = c
-    return best
-
-
-@kernel
-def _join(state: Record, beat: Floats, scratch: Floats) -> int:
-    """Find the template that the beat belongs to, or begin one in the place of the rarest."""
-    s = state[0]
-    templates = s["templates"]
-    weight = s["weight"]
-    n_seen = s["n_seen"]
-    fill_powers(beat, scratch)
-    nearest = -1
-    nearest_distance = _DISTANCE_MAX
-    shift = 0
-    for c in range(N_TEMPLATES):
-        weight[c] *= _MEMORY
-        if n_seen[c] > 0:
-            distance, moved = best_shift(beat, templates[c], scratch)
-            if distance <= nearest_distance:
-                nearest_distance = distance
-                nearest = c
-                shift = moved
-    s["strange"][s["n_strange"] % N_STRANGE] = nearest_distance
-    s["n_strange"] += 1
-    if nearest_distance > _SHAPES_ALIKE:
-        shift = 0
-        nearest = 0
-        for c in range(1, N_TEMPLATES):
-            if weight[c] < weight[nearest]:
-                nearest = c
-        weight[nearest] = 0.0
-        n_seen[nearest] = 0
-        s["early"][nearest] = 0.0
-        s["surprise"][nearest] = 0.0
-    weight[nearest] += 1.0
-    n_seen[nearest] += 1
-    rate = 1.0 / min(n_seen[nearest], _N_MEAN)
-    for k in range(N_SHAPE):
-        templates[nearest, k] += rate * (beat[N_SHIFT + shift + k] - templates[nearest, k])
-    return nearest
-
-
-@kernel
-def _disorder(strange: Floats, n_strange: int) -> float:
-    """Distance that half of the last beats had from the nearest shape; in noise it is large."""
-    n = min(n_strange, N_STRANGE)
-    best = _DISTANCE_MAX
-    for i in range(n):
-        n_below = 0
-        for j in range(n):
-            if strange[j] <= strange[i]:
-                n_below += 1
-        if 2 * n_below >= n:
-            best = min(best, strange[i])
-    return best
 
 
 @kernel
@@ -189,23 +104,6 @@ def _measure(
 
 
 @kernel
-def _update(
-    state: Record, c: int, width: float, spike: float, early: float, surprise: float
-) -> None:
-    """Let template ``c`` learn the figures of a beat; ``early`` 1 or more is not known."""
-    s = state[0]
-    rate = 1.0 / min(s["n_seen"][c], _N_MEAN)
-    if s["n_seen"][c] == 1:
-        s["width"][c] = width
-        s["spikes"][c] = spike
-    s["width"][c] += rate * (width - s["width"][c])
-    s["spikes"][c] += rate * (spike - s["spikes"][c])
-    if early < 1.0:
-        s["early"][c] += rate * (early - s["early"][c])
-        s["surprise"][c] += rate * (surprise - s["surprise"][c])
-
-
-@kernel
 def _verdict(state: Record, c: int, spike: float) -> int:
     """Name the class of a beat of template ``c`` from its spike, its logit and the noise."""
     s = state[0]
@@ -213,9 +111,9 @@ def _verdict(state: Record, c: int, spike: float) -> int:
     if spike > 0.0 and s["n_seen"][c] >= _N_SPIKES_MIN and s["spikes"][c] >= _SPIKES_PACED:
         return _PACED
     # In noise every artefact is a shape of its own.
-    restless = _disorder(s["strange"], s["n_strange"]) > _DISORDER_MAX
+    restless = disorder(s["strange"], s["n_strange"]) > _DISORDER_MAX
     strange = s["strange"][(s["n_strange"] - 1) % N_STRANGE]
-    if restless and strange > (_SHAPES_ALIKE if normal else _FAMILIAR_MAX):
+    if restless and strange > (SHAPES_ALIKE if normal else _FAMILIAR_MAX):
         return _UNKNOWN
     return _NORMAL if normal else _VENTRICULAR
 
@@ -235,10 +133,10 @@ def _classify(
     early = take_interval(state, i_r, fs_hz)
     timed = early < 1.0
     surprise = surprise_of(early, s["spread"]) if timed else 0.0
-    c = _join(state, beat, scratch)
+    c = join_template(state, beat, scratch)
     width = width_of(beat)
-    _update(state, c, width, spike, early, surprise)
-    s["dominant"] = _dominant(s["weight"], s["early"], s["width"])
+    update_template(state, c, width, spike, early, surprise)
+    s["dominant"] = find_dominant(s["weight"], s["early"], s["width"])
     s["logit"] = 0.0
     if s["dominant"] < 0:
         return _UNKNOWN
@@ -329,3 +227,22 @@ def classify_beats(
             classes[b] = _classify(state, beat, scratch, i_rs[b], fs_hz, spike, weights)
             logits[b] = s["logit"]
     _push(state, ring, chunk, n, chunk.size, n_per_block)
+
+
+@kernel
+def merge_leads(classes: NDArray[np.int64], logits: Floats) -> None:
+    """Let the second lead decide where the first is in doubt; both ``(2, n_beats)``.
+
+    The first row of ``classes`` becomes that of both.
+    """
+    for b in range(classes.shape[1]):
+        first = classes[0, b]
+        second = classes[1, b]
+        if first == _UNKNOWN and second == _NORMAL:
+            classes[0, b] = _NORMAL
+        hardly = first == _VENTRICULAR and logits[0, b] < _HARDLY_VENTRICULAR
+        if hardly and second == _NORMAL and logits[1, b] < _PLAINLY_NORMAL:
+            classes[0, b] = _NORMAL
+        maybe = first == _NORMAL and logits[0, b] > _PLAINLY_NORMAL
+        if maybe and second == _VENTRICULAR and logits[1, b] > _SURELY_VENTRICULAR:
+            classes[0, b] = _VENTRICULAR

@@ -15,6 +15,7 @@ from processors.vitals import (
     beat_class_kernel,
     beat_class_rhythm_kernel,
     beat_class_shape_kernel,
+    beat_class_templates_kernel,
 )
 from processors.vitals.beat_class import BeatClassifier
 from processors.vitals.derived import BeatClass
@@ -334,18 +335,25 @@ def test_one_sample_at_a_time_is_the_same_too() -> None:
 
 
 def test_the_kernel_is_its_plain_form_bit_for_bit(monkeypatch: pytest.MonkeyPatch) -> None:
-    compiled = BeatClassifier(FS_HZ)
-    expected = compiled.process(ECG, TIMES_S * FS_HZ)
-    for module in (beat_class_kernel, beat_class_rhythm_kernel, beat_class_shape_kernel):
+    leads, i_rs = with_second_lead()
+    compiled = BeatClassifier(FS_HZ, 2)
+    expected = compiled.process(leads, i_rs)
+    for module in (
+        beat_class_kernel,
+        beat_class_rhythm_kernel,
+        beat_class_shape_kernel,
+        beat_class_templates_kernel,
+    ):
         for name, value in list(vars(module).items()):
             if hasattr(value, "py_func"):
                 monkeypatch.setattr(module, name, value.py_func)
     monkeypatch.setattr(
         "processors.vitals.beat_class.classify_beats", beat_class_kernel.classify_beats
     )
-    plain = BeatClassifier(FS_HZ)
+    monkeypatch.setattr("processors.vitals.beat_class.merge_leads", beat_class_kernel.merge_leads)
+    plain = BeatClassifier(FS_HZ, 2)
 
-    assert plain.process(ECG, TIMES_S * FS_HZ).tolist() == expected.tolist()
+    assert plain.process(leads, i_rs).tolist() == expected.tolist()
     assert plain.to_bytes() == compiled.to_bytes()
 
 
