@@ -40,8 +40,9 @@ ALGORITHM: Final = Algorithm(
     source=(
         "Features after Hamilton, Open Source ECG Analysis (Comput Cardiol 29:101-104, 2002) and "
         "de Chazal, O'Dwyer and Reilly (IEEE Trans Biomed Eng 51:1196-1206, 2004); classes of "
-        "ANSI/AAMI EC57; weights fitted to the MIT-BIH Arrhythmia Database, one record left out "
-        "at a time, and to bundle branch block drawn upon its normal beats."
+        "ANSI/AAMI EC57; weights fitted to records of the MIT-BIH Arrhythmia Database, and to "
+        "bundle branch block drawn upon their normal beats; what they weigh, and how strongly they "
+        "are held small, was chosen by records left out."
     ),
     delay_s=READY_S,
     averaging="None: one class per beat, given once and never changed.",
