@@ -17,26 +17,30 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
 
-from processors.dsp.kernel import new_record, restored_record
-from processors.dsp.mains_kernel import MAINS, N_CANDIDATES_MAX, cancel_mains
+from processors.dsp.kernel import Record, new_record, restored_record
+from processors.dsp.mains_kernel import MAINS, MAINS_DESIGN, N_CANDIDATES_MAX, cancel_mains
 from processors.dsp.state import State, translated_errors
 
 _KIND = "mains_canceller"
-_VERSION = 1
+_VERSION = 2
 
 GRIDS_HZ: Final = (50.0, 60.0)
 RAILWAY_HZ: Final = 50.0 / 3
 """To be asked for: within the band of the QRS complex a steady heart has lines of its own."""
 
 WINDOW_S: Final = 1.0
-FOUND_AFTER_S: Final = 3.0
-"""Three windows in a row; in one a chirp of muscle may look like a line."""
+FOUND_AFTER_S: Final = 4.0
+"""At most, from its beginning on, where it stands out: a strong one in the first window that is
+full of it, a weak one in the third."""
 
 _LINE_MIN: Final = 5.0
-"""Times the strongest neighbour: noise does that three times in a row once in a month."""
+"""Times the strongest neighbour: less says nothing."""
+_EVIDENCE_MIN: Final = 14.5
+"""Noise alone does that once in a month."""
 _N_MISSES_MAX: Final = 6
-_BESIDE_HZ: Final = (3.0, 5.0)
-"""A line in a Hann window of a second reaches 2 Hz to either side."""
+_BESIDE_HZ: Final = (3.0, 6.0)
+"""A line in a Hann window of a second reaches 2 Hz to either side. Two complexes in a window are a
+comb over all frequencies; twice one is in the other, so never do both fall between its teeth."""
 _ROOM_HZ: Final = 0.7
 """No public grid strays further; a hospital's own generator may by half a hertz."""
 _SETTLED_S: Final = 0.4
@@ -44,7 +48,10 @@ _SETTLED_TURN_S: Final = 1.0
 _SHARE_S: Final = 0.5
 _LIMIT: Final = 2.0
 _USUAL_S: Final = 0.5
-_NYQUIST_SHARE_MAX: Final = 0.9
+_ROUGH_S: Final = 0.1
+"""As long as a complex, which is as rough with the wave as without."""
+_NYQUIST_SHARE_MAX: Final = 0.97
+"""Closer to it, a line and its mirror image are one."""
 
 
 class MainsCanceller:
@@ -53,7 +60,7 @@ class MainsCanceller:
     Parameters
     ----------
     fs_hz
-        Sampling rate; a candidate over 0.9 of half of it is left alone.
+        Sampling rate; a candidate over 0.97 of half of it is left alone.
     candidates_hz
         At most three frequencies to look for.
     """
@@ -65,17 +72,16 @@ class MainsCanceller:
         self._candidates_hz = tuple(float(f) for f in candidates_hz)
         highest_hz = _NYQUIST_SHARE_MAX * fs_hz / 2
         self._looked_for = tuple(f for f in self._candidates_hz if f <= highest_hz)
-        away = [0.0, *(-f for f in _BESIDE_HZ), *_BESIDE_HZ]
-        around = np.array(self._looked_for).reshape(-1, 1) + np.array([away])
-        self._bins = np.ascontiguousarray(2 * np.cos(2 * np.pi * around / fs_hz))
+        self._design = _design(self._fs_hz, self._looked_for)
         self._window = np.asarray(signal.get_window("hann", max(2, round(WINDOW_S * fs_hz))))
         self._record = new_record(MAINS)
 
     @property
     def found_hz(self) -> float | None:
         """Which of the candidates there is now."""
-        found = int(self._record["found"].item())
-        return self._looked_for[found - 1] if found else None
+        if not self._record["found"].item():
+            return None
+        return self._looked_for[int(self._record["tracked"].item()) - 1]
 
     @property
     def frequency_hz(self) -> float | None:
@@ -96,23 +102,13 @@ class MainsCanceller:
         if not self._looked_for:
             return samples
         cleaned = np.empty(samples.size)
-        cancel_mains(
-            self._record,
-            self._bins,
-            self._window,
-            _LINE_MIN,
-            round(FOUND_AFTER_S / WINDOW_S),
-            _N_MISSES_MAX,
-            2 / (_SETTLED_S * self._fs_hz),
-            1 / (_SETTLED_TURN_S * self._fs_hz),
-            2 * math.pi * _ROOM_HZ / self._fs_hz,
-            1 / (_SHARE_S * self._fs_hz),
-            _LIMIT,
-            1 / (_USUAL_S * self._fs_hz),
-            samples,
-            cleaned,
-        )
+        cancel_mains(self._record, self._design, self._window, samples, cleaned)
         return cleaned
+
+    def skip(self) -> None:
+        """Pass over a gap: what was there is still there, its phase is another one."""
+        for name in ("n_seen", "in_phase", "quadrature", "n_tracked", "share"):
+            self._record[name] = 0
 
     def reset(self) -> None:
         """Forget the signal so far."""
@@ -136,6 +132,33 @@ class MainsCanceller:
             candidates_hz = kept.float_array("candidates_hz", (None,)).tolist()
             restored = cls(kept.number("fs_hz"), candidates_hz)
             restored._record = restored_record(kept.child("kernel"), MAINS)
-            if not 0 <= restored._record["found"].item() <= len(restored._looked_for):
-                raise ValueError("what was found is not among the candidates")
+            if not 0 <= restored._record["tracked"].item() <= len(restored._looked_for):
+                raise ValueError("what is followed is not among the candidates")
         return restored
+
+
+def _design(fs_hz: float, looked_for_hz: Sequence[float]) -> Record:
+    design = new_record(MAINS_DESIGN)
+    design["n_candidates"] = len(looked_for_hz)
+    for c, f_hz in enumerate(looked_for_hz):
+        # Too near to half the rate there is nothing above it: what is below counts twice.
+        above = [b if f_hz + b < fs_hz / 2 else -b for b in _BESIDE_HZ]
+        around_hz = np.array([f_hz, *(f_hz - b for b in _BESIDE_HZ), *(f_hz + b for b in above)])
+        design["bins"][0, c] = 2 * np.cos(2 * np.pi * around_hz / fs_hz)
+        turn = 2 * math.pi * f_hz / fs_hz
+        design["nominal"][0, c] = turn
+        design["gain"][0, c] = 2 / (_SETTLED_S * fs_hz) / (2 - 2 * math.cos(turn))
+    values = {
+        "line_min": _LINE_MIN,
+        "evidence_min": _EVIDENCE_MIN,
+        "n_misses_max": _N_MISSES_MAX,
+        "pace_turn": 1 / (_SETTLED_TURN_S * fs_hz),
+        "turn_room": 2 * math.pi * _ROOM_HZ / fs_hz,
+        "pace_share": 1 / (_SHARE_S * fs_hz),
+        "limit": _LIMIT,
+        "forget": 1 / (_USUAL_S * fs_hz),
+        "n_rough": max(2, round(_ROUGH_S * fs_hz)),
+    }
+    for name, value in values.items():
+        design[name] = value
+    return design
