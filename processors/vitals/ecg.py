@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices import codes
+from processors.dsp.mains import MainsCanceller
 from processors.dsp.r_peaks import RPeakDetector
 from processors.dsp.sample_clock import SampleClock
 from processors.dsp.state import State, translated_errors
@@ -30,7 +31,7 @@ from processors.vitals.rate import AVERAGING, BeatRate
 from processors.vitals.reasons import NoValueReason
 
 _KIND = "ecg_chain"
-_VERSION = 3
+_VERSION = 4
 
 Floats = NDArray[np.float64]
 BeatInHand = tuple[float, float, float, float, int]
@@ -103,6 +104,7 @@ class EcgChain:
         self._fs_hz = float(fs_hz)
         self._clock = clock
         self._n_leads = n_leads
+        self._mains = [MainsCanceller(fs_hz) for _ in range(n_leads)]
         self._detector = RPeakDetector(fs_hz, n_leads)
         self._qualities = [EcgQuality(fs_hz) for _ in range(n_leads)]
         self._classifier = BeatClassifier(fs_hz)
@@ -142,6 +144,9 @@ class EcgChain:
             return []
         outputs = self._pass_gap(max(i_first, i_next))
         self._i_next = max(i_first, i_next) + fresh.shape[1]
+        fresh = np.stack(
+            [part.process(lead) for part, lead in zip(self._mains, fresh, strict=True)]
+        )
         self._keep(self._detector.process(fresh), fresh[0])
         self._fibrillation.process(fresh[0])
         for quality, lead in zip(self._qualities, fresh, strict=True):
@@ -173,7 +178,8 @@ class EcgChain:
             if self._grid_ns < start_ns:
                 self._add_second(_MISSING, outputs)
         self._fibrillation.skip(i_first - i_end)
-        for quality in self._qualities:
+        for mains, quality in zip(self._mains, self._qualities, strict=True):
+            mains.skip()
             quality.reset(i_first)
         self._rate.reset(start_ns)
         self._grid_ns = -(-start_ns // GRID_NS) * GRID_NS
@@ -303,6 +309,7 @@ class EcgChain:
                 "classifier": self._classifier.to_bytes(),
                 "fibrillation": self._fibrillation.to_bytes(),
                 "rate": self._rate.to_bytes(),
+                **{f"mains_{n}": part.to_bytes() for n, part in enumerate(self._mains)},
                 **{f"quality_{n}": part.to_bytes() for n, part in enumerate(self._qualities)},
             },
         ).to_bytes()
@@ -331,6 +338,9 @@ class EcgChain:
         restored._classifier = BeatClassifier.from_bytes(kept.child("classifier"))
         restored._fibrillation = FibrillationSuspicion.from_bytes(kept.child("fibrillation"))
         restored._rate = BeatRate.from_bytes(kept.child("rate"))
+        restored._mains = [
+            MainsCanceller.from_bytes(kept.child(f"mains_{n}")) for n in range(restored._n_leads)
+        ]
         restored._qualities = [
             EcgQuality.from_bytes(kept.child(f"quality_{n}")) for n in range(restored._n_leads)
         ]
