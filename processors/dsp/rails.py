@@ -8,13 +8,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from processors.dsp.kernel import new_record, restored_record
-from processors.dsp.rails_kernel import RAILS, watch_rails
+from processors.dsp import rails_kernel
+from processors.dsp.kernel import Record, new_record, restored_record
+from processors.dsp.rails_kernel import LEAD, LEAD_DESIGN, watch_lead
 from processors.dsp.state import State, translated_errors
-from processors.dsp.windows import MovingExtreme
 
 _KIND = "lead_watch"
-_VERSION = 1
+_VERSION = 2
 
 FLAT_S: Final = 2.0
 """Longer than the pause between two beats at 40 per minute stays flat."""
@@ -27,10 +27,10 @@ _MEAN_S: Final = 10.0
 class Lead(IntEnum):
     """What a sample is."""
 
-    GOOD = 0
-    RAILED = 1
+    GOOD = rails_kernel.GOOD
+    RAILED = rails_kernel.RAILED
     """At the end of the converter's or the amplifier's range."""
-    FLAT = 2
+    FLAT = rails_kernel.FLAT
     """Nothing but what the converter itself makes, for ``FLAT_S`` up to this sample."""
 
 
@@ -57,11 +57,8 @@ class LeadWatch:
         self._fs_hz = float(fs_hz)
         self._rail_min = float(rail_min)
         self._flat_max = float(flat_max)
-        self._n_flat = max(2, round(FLAT_S * fs_hz))
-        self._record = new_record(RAILS)
-        self._highest = MovingExtreme(self._n_flat, "highest")
-        self._lowest = MovingExtreme(self._n_flat, "lowest")
-        self._n_seen = 0
+        self._design = _design(self._fs_hz, self._rail_min, self._flat_max)
+        self._record = new_record(LEAD)
 
     def process(
         self, chunk: NDArray[np.float64], mains_free: NDArray[np.float64] | None = None
@@ -71,26 +68,15 @@ class LeadWatch:
         A rail is told from the first 30 ms on it on, and a rail that was met before at once.
         """
         samples = np.ascontiguousarray(chunk, dtype=np.float64)
-        if samples.size == 0:
-            return np.zeros(0, dtype=np.int64)
-        leads = np.zeros(samples.size, dtype=np.int64)
-        n_equal_min = max(_N_EQUAL_MIN, round(_REST_S * self._fs_hz))
-        forget = 1 / (_MEAN_S * self._fs_hz)
-        watch_rails(self._record, n_equal_min, self._rail_min, forget, samples, leads)
+        leads = np.empty(samples.size, dtype=np.int64)
         flattest = samples if mains_free is None else mains_free
-        span = self._highest.process(flattest) - self._lowest.process(flattest)
-        n_seen = np.arange(self._n_seen + 1, self._n_seen + samples.size + 1)
-        self._n_seen = min(self._n_seen + samples.size, self._n_flat)
-        flat = (span <= self._flat_max) & (n_seen >= self._n_flat)
-        leads[flat & (leads == Lead.GOOD)] = Lead.FLAT
+        watch_lead(self._record, self._design, samples, flattest, leads)
         return leads
 
     def reset(self) -> None:
         """Begin anew behind a gap; rails are known still."""
-        self._highest.reset()
-        self._lowest.reset()
-        self._n_seen = 0
         self._record["n_equal"] = 0
+        self._record["n_flat"] = 0
 
     def to_bytes(self) -> bytes:
         """Everything it remembers."""
@@ -101,13 +87,8 @@ class LeadWatch:
                 "fs_hz": self._fs_hz,
                 "rail_min": self._rail_min,
                 "flat_max": self._flat_max,
-                "n_seen": self._n_seen,
             },
-            children={
-                "kernel": self._record.tobytes(),
-                "highest": self._highest.to_bytes(),
-                "lowest": self._lowest.to_bytes(),
-            },
+            children={"kernel": self._record.tobytes()},
         ).to_bytes()
 
     @classmethod
@@ -116,8 +97,15 @@ class LeadWatch:
         kept = State.from_bytes(state, kind=_KIND, version=_VERSION)
         with translated_errors(_KIND):
             restored = cls(kept.number("fs_hz"), kept.number("rail_min"), kept.number("flat_max"))
-            restored._record = restored_record(kept.child("kernel"), RAILS)
-        restored._highest = MovingExtreme.from_bytes(kept.child("highest"), "highest")
-        restored._lowest = MovingExtreme.from_bytes(kept.child("lowest"), "lowest")
-        restored._n_seen = kept.integer("n_seen")
+            restored._record = restored_record(kept.child("kernel"), LEAD)
         return restored
+
+
+def _design(fs_hz: float, rail_min: float, flat_max: float) -> Record:
+    design = new_record(LEAD_DESIGN)
+    design["n_equal_min"] = max(_N_EQUAL_MIN, round(_REST_S * fs_hz))
+    design["rail_min"] = rail_min
+    design["forget"] = 1 / (_MEAN_S * fs_hz)
+    design["n_flat_min"] = max(2, round(FLAT_S * fs_hz))
+    design["flat_max"] = flat_max
+    return design

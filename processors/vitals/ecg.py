@@ -43,10 +43,11 @@ _DELAY_S: Final = 0.5
 
 BEATS: Final = Algorithm(
     name="ecg_r_peaks",
-    version=1,
+    version=2,
     method="R peaks from one or two leads, their time refined to a fraction of a sample; the "
-    "interval is the difference of two such times.",
-    source="processors.dsp.r_peaks",
+    "interval is the difference of two such times. Before anything else mains of 50 or 60 Hz is "
+    "found and taken out.",
+    source="processors.dsp.mains, processors.dsp.r_peaks",
     delay_s=_DELAY_S,
     averaging="None: one value per beat.",
     validity="From the second beat after the start or a gap on (first_beat); no interval spans a "
@@ -54,7 +55,7 @@ BEATS: Final = Algorithm(
 )
 HEART_RATE: Final = Algorithm(
     name="ecg_heart_rate",
-    version=2,
+    version=3,
     method=f"{AVERAGING}. Withheld where the quality for a rate is too low for the noise there is: "
     "in a quiet signal mostly one beat of ten seconds is in doubt, an error of 6 per minute.",
     source="IEC 60601-2-27 (the maker discloses the averaging rule)",
@@ -68,10 +69,11 @@ HEART_RATE: Final = Algorithm(
 )
 QUALITY: Final = Algorithm(
     name="ecg_quality",
-    version=2,
+    version=3,
     method="Likelihood that no beat of the last 10 s is false and none was missed (for a rate), "
     "that its intervals are right within 20 ms (for intervals): logistic functions of the likeness "
-    "of complexes, their height against what lies between them, and their timing.",
+    "of complexes, their height against what lies between them, and their timing. Where the "
+    "amplifier is at its rail, a beat may lie.",
     source="Orphanidou et al., IEEE J Biomed Health Inform 19:832-838 (2015); Moody, Muldrow and "
     "Mark, Comput Cardiol 11:381-384 (1984)",
     delay_s=_DELAY_S,
@@ -144,13 +146,12 @@ class EcgChain:
             return []
         outputs = self._pass_gap(max(i_first, i_next))
         self._i_next = max(i_first, i_next) + fresh.shape[1]
-        fresh = np.stack(
-            [part.process(lead) for part, lead in zip(self._mains, fresh, strict=True)]
-        )
-        self._keep(self._detector.process(fresh), fresh[0])
-        self._fibrillation.process(fresh[0])
-        for quality, lead in zip(self._qualities, fresh, strict=True):
-            quality.process(lead)
+        clean = np.empty(fresh.shape)
+        for n, (mains, quality) in enumerate(zip(self._mains, self._qualities, strict=True)):
+            clean[n] = mains.process(fresh[n])
+            quality.process(clean[n], fresh[n])
+        self._keep(self._detector.process(clean), clean[0])
+        self._fibrillation.process(clean[0])
         i_end = self._detector.watermark
         outputs += self._outputs_before(i_end)
         for quality in self._qualities:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from processors.dsp.kernel import Record, kernel
-from processors.vitals.ecg_blocks_kernel import BEAT_SQUARES, SHAPE_SQUARES
+from processors.vitals.ecg_blocks_kernel import BEAT_SQUARES, RAILED, SHAPE_SQUARES
 
 N_SHAPE: Final = 25
 """Points of a beat's shape."""
@@ -50,8 +50,8 @@ SMALL: how much less energy than recent beats. EARLY, OVERDUE: how much shorter 
 interval is than their median; VERY_: than their lower and upper quartile. DOUBT: the detector's.
 UNLIKE: distance from the second most similar beat. NOISE: between this beat and the one before,
 against the height of beats; EXCESS: how much more of it, in the band of beats, than in the lead's
-quiet moments. GAP: the highest energy between the two beats against that of beats. All but DOUBT
-are natural logarithms.
+quiet moments. GAP: the highest energy between the two beats against that of beats; at a rail a
+whole one may have been hidden. All but DOUBT are natural logarithms.
 """
 N_FEATURES: Final = 10
 
@@ -68,7 +68,6 @@ MEMORY: Final = np.dtype(
         ("features", "f8", (N_KNOWN, N_FEATURES)),
         ("quiet", "f8"),
         ("is_off", "i8"),
-        ("at_rail", "i8"),
         ("n_good", "i8"),
     ]
 )
@@ -87,8 +86,6 @@ SETUP: Final = np.dtype(
         ("window", "f8"),
         ("warm_up", "f8"),
         ("n_flat", "i8"),
-        ("flat_uv_max", "f8"),
-        ("rail_uv_min", "f8"),
         ("clipped_max", "f8"),
         ("n_beats_min", "i8"),
         ("quality_min", "f8"),
@@ -234,6 +231,9 @@ def describe_interval(
         in_band = log_ratio(math.sqrt(squares_in_band / n_fine), height, NOISE_MIN)
         most = highest(blocks, first, last)
         features[GAP] = log_ratio(most, usual(own["energies"], n + 1), RATIO_MIN)
+        for k in range(first, last):
+            if blocks[k, RAILED] == 1.0:
+                features[GAP] = max(0.0, float(features[GAP]))
     # Else nothing lies between them, and all stay 0: as though all of it were noise.
     rise = QUIET_RISE_PER_S * min(rr / fs_hz, QUIET_RISE_S_MAX)
     own["quiet"] = min(own["quiet"] + rise, in_band)

@@ -12,12 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from processors.dsp.kernel import Record, kernel
+from processors.dsp.rails_kernel import FLAT as LEAD_FLAT
+from processors.dsp.rails_kernel import RAILED as LEAD_RAILED
 
 N_SECTIONS: Final = 3
 """Of the filters: one makes the band of shapes, two more narrow it to the band of beats."""
 
-LOW, HIGH, SHAPE_SQUARES, BEAT_SQUARES, N_COLUMNS = range(5)
-"""Columns of a block: lowest and highest sample, sums of squares in the two bands."""
+RAILED, FLAT, SHAPE_SQUARES, BEAT_SQUARES, N_COLUMNS = range(5)
+"""Columns of a block: shares of its samples that are at a rail and of a flat line, and sums of
+squares in the two bands."""
 
 BLOCKS_MEMORY: Final = np.dtype(
     [
@@ -26,8 +29,8 @@ BLOCKS_MEMORY: Final = np.dtype(
         ("offset", "f8"),
         ("sum", "f8"),
         ("n_sum", "i8"),
-        ("low", "f8"),
-        ("high", "f8"),
+        ("n_railed", "i8"),
+        ("n_flat", "i8"),
         ("shape_squares", "f8"),
         ("beat_squares", "f8"),
         ("n_block", "i8"),
@@ -45,10 +48,16 @@ def take_samples(
     memory: Record,
     setup: Record,
     chunk: NDArray[np.float64],
+    leads: NDArray[np.int64],
     fine: NDArray[np.float64],
+    n_fine: int,
     blocks: NDArray[np.float64],
+    n_blocks: int,
 ) -> tuple[int, int]:
-    """Put the fine samples and the blocks that ``chunk`` completes into ``fine`` and ``blocks``."""
+    """Append what ``chunk`` completes to ``fine`` and ``blocks``; return how many these are now.
+
+    ``leads`` says of each sample what it is, as `watch_lead` does.
+    """
     own = memory[0]
     how = setup[0]
     sos = how["sos"]
@@ -57,26 +66,18 @@ def take_samples(
     n_block = how["n_block"]
     total = own["sum"]
     n_sum = own["n_sum"]
-    low = own["low"]
-    high = own["high"]
+    n_railed = own["n_railed"]
+    n_flat = own["n_flat"]
     k_block = own["n_block"]
     shape_squares = own["shape_squares"]
     beat_squares = own["beat_squares"]
     if chunk.size > 0 and own["i_next"] == own["i_start"]:
         own["offset"] = chunk[0]  # as though the first sample had always been there
     offset = own["offset"]
-    n_fine = 0
-    n_blocks = 0
     for i in range(chunk.size):
-        x = chunk[i]
-        if n_sum == 0 and k_block == 0:
-            low = x
-            high = x
-        elif x < low:
-            low = x
-        elif x > high:
-            high = x
-        total += x - offset
+        n_railed += leads[i] == LEAD_RAILED
+        n_flat += leads[i] == LEAD_FLAT
+        total += chunk[i] - offset
         n_sum += 1
         if n_sum < n_mean:
             continue
@@ -97,18 +98,20 @@ def take_samples(
         beat_squares += y * y
         k_block += 1
         if k_block == n_block:
-            blocks[n_blocks, LOW] = low
-            blocks[n_blocks, HIGH] = high
+            blocks[n_blocks, RAILED] = n_railed / (n_mean * n_block)
+            blocks[n_blocks, FLAT] = n_flat / (n_mean * n_block)
             blocks[n_blocks, SHAPE_SQUARES] = shape_squares
             blocks[n_blocks, BEAT_SQUARES] = beat_squares
             n_blocks += 1
             k_block = 0
+            n_railed = 0
+            n_flat = 0
             shape_squares = 0.0
             beat_squares = 0.0
     own["sum"] = total
     own["n_sum"] = n_sum
-    own["low"] = low
-    own["high"] = high
+    own["n_railed"] = n_railed
+    own["n_flat"] = n_flat
     own["n_block"] = k_block
     own["shape_squares"] = shape_squares
     own["beat_squares"] = beat_squares

@@ -26,7 +26,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
 
+from processors.dsp.filters import group_delay_s
 from processors.dsp.kernel import Record, new_record, restored_record
+from processors.dsp.rails import FLAT_S, LeadWatch
 from processors.dsp.state import State, translated_errors
 from processors.vitals.ecg_beats_kernel import MEMORY, SETUP
 from processors.vitals.ecg_blocks_kernel import (
@@ -54,7 +56,7 @@ from processors.vitals.ecg_quality_kernel import (
 from processors.vitals.reasons import NoValueReason
 
 _KIND = "ecg_quality"
-_VERSION = 2
+_VERSION = 3
 
 WINDOW_S: Final = 10.0
 WARM_UP_S: Final = 3.0
@@ -74,7 +76,6 @@ _BLOCK_S: Final = 0.04
 _SHAPE_BAND_HZ: Final = (2.0, 30.0)
 _BEAT_BAND_HZ: Final = (8.0, 20.0)
 _SHAPE_HALF_S: Final = 0.12
-_FLAT_S: Final = 2.0
 _FLAT_UV_MAX: Final = 5.0
 _CLIPPED_SHARE_MAX: Final = 0.2
 _RAIL_UV_MIN: Final = 500.0
@@ -129,6 +130,7 @@ class EcgQuality:
         self._setup = _setup(self._fs_hz, self._blocks_setup)
         self._n_mean = int(self._blocks_setup["n_mean"][0])
         self._n_block = int(self._blocks_setup["n_block"][0])
+        self._watch = LeadWatch(self._fs_hz, _RAIL_UV_MIN, _FLAT_UV_MAX)
         self.reset(0)
 
     def reset(self, i_start: int) -> None:
@@ -138,22 +140,60 @@ class EcgQuality:
         self._memory = new_record(MEMORY)
         self._memory["i_start"] = i_start
         self._memory["n_good"] = N_GOOD_MIN
-        self._fine = np.zeros(0)
-        self._i_fine = 0
-        self._blocks = np.zeros((0, N_COLUMNS))
-        self._i_blocks = 0
+        self._watch.reset()
+        self._fine, self._n_fine, self._i_fine = np.empty(0), 0, 0
+        self._blocks, self._n_blocks, self._i_blocks = np.empty((0, N_COLUMNS)), 0, 0
+        self._i_kept = i_start
 
-    def process(self, chunk_uv: NDArray[np.float64]) -> None:
-        """Take the next ``(n_samples,)`` in microvolt."""
-        n_max = chunk_uv.size // self._n_mean + 1
-        fine = np.empty(n_max)
-        blocks = np.empty((n_max // self._n_block + 1, N_COLUMNS))
-        n_fine, n_blocks = take_samples(
-            self._blocks_memory, self._blocks_setup, chunk_uv, fine, blocks
+    def process(
+        self, chunk_uv: NDArray[np.float64], raw_uv: NDArray[np.float64] | None = None
+    ) -> None:
+        """Take the next ``(n_samples,)`` in microvolt.
+
+        Parameters
+        ----------
+        chunk_uv
+            Free of mains.
+        raw_uv
+            What the amplifier gave, in which its rails are seen; ``chunk_uv``, unless told.
+        """
+        n_more = chunk_uv.size // self._n_mean + 1
+        if self._n_fine + n_more > self._fine.size:
+            self._make_room(n_more)
+        leads = self._watch.process(chunk_uv if raw_uv is None else raw_uv, chunk_uv)
+        self._n_fine, self._n_blocks = take_samples(
+            self._blocks_memory,
+            self._blocks_setup,
+            chunk_uv,
+            leads,
+            self._fine,
+            self._n_fine,
+            self._blocks,
+            self._n_blocks,
         )
-        self._fine = np.concatenate((self._fine, fine[:n_fine]))
-        if n_blocks:
-            self._blocks = np.concatenate((self._blocks, blocks[:n_blocks]))
+
+    def _make_room(self, n_more: int) -> None:
+        """Drop what is not needed any more; have room for twice what there is then."""
+        n_fine, n_blocks = self._n_old()
+        kept, kept_blocks = self._fine[n_fine : self._n_fine], self._blocks[n_blocks:]
+        self._i_fine += n_fine
+        self._n_fine -= n_fine
+        self._i_blocks += n_blocks
+        self._n_blocks -= n_blocks
+        n_room = 2 * max(self._n_fine + n_more, round(WINDOW_S * self._fs_hz / self._n_mean))
+        self._fine = np.empty(n_room)
+        self._fine[: self._n_fine] = kept
+        # No more blocks can come than the fine samples that there is room for make.
+        self._blocks = np.empty((self._n_blocks + n_room // self._n_block + 1, N_COLUMNS))
+        self._blocks[: self._n_blocks] = kept_blocks[: self._n_blocks]
+
+    def _n_old(self) -> tuple[int, int]:
+        """How many fine samples and blocks nobody needs any more."""
+        since = self._i_kept - int(self._memory["i_start"][0])
+        n_fine = int((since - _SHAPE_HALF_S * self._fs_hz) / self._n_mean) - 1 - self._i_fine
+        n_samples = self._n_mean * self._n_block
+        n_blocks = int((since - WINDOW_S * self._fs_hz) / n_samples) - 1 - self._i_blocks
+        return min(max(0, n_fine), self._n_fine), min(max(0, n_blocks), self._n_blocks)
 
     def judge(
         self, beats: NDArray[np.float64], ends: NDArray[np.int64]
@@ -177,9 +217,9 @@ class EcgQuality:
         judge(
             self._memory,
             self._setup,
-            self._fine,
+            self._fine[: self._n_fine],
             self._i_fine,
-            self._blocks,
+            self._blocks[: self._n_blocks],
             self._i_blocks,
             beats,
             ends,
@@ -189,30 +229,30 @@ class EcgQuality:
         return of_beats, of_seconds
 
     def forget_before(self, i_sample: int) -> None:
-        """Drop what no beat and no second after sample ``i_sample`` can need."""
-        since = i_sample - int(self._memory["i_start"][0])
-        n_old = int((since - _SHAPE_HALF_S * self._fs_hz) / self._n_mean) - 1 - self._i_fine
-        n_old = min(max(0, n_old), self._fine.size)
-        self._fine = self._fine[n_old:]
-        self._i_fine += n_old
-        n_samples = self._n_mean * self._n_block
-        n_old = int((since - WINDOW_S * self._fs_hz) / n_samples) - 1 - self._i_blocks
-        n_old = min(max(0, n_old), self._blocks.shape[0])
-        self._blocks = self._blocks[n_old:]
-        self._i_blocks += n_old
+        """Allow to drop what no beat and no second after sample ``i_sample`` can need."""
+        self._i_kept = i_sample
 
     def to_bytes(self) -> bytes:
         """Everything it remembers."""
+        n_fine, n_blocks = self._n_old()
         return State(
             kind=_KIND,
             version=_VERSION,
             scalars={
                 "fs_hz": self._fs_hz,
-                "i_fine": self._i_fine,
-                "i_blocks": self._i_blocks,
+                "i_fine": self._i_fine + n_fine,
+                "i_blocks": self._i_blocks + n_blocks,
+                "i_kept": self._i_kept,
             },
-            arrays={"fine": self._fine, "blocks": self._blocks},
-            children={"kernel": self._memory.tobytes(), "blocks": self._blocks_memory.tobytes()},
+            arrays={
+                "fine": self._fine[n_fine : self._n_fine],
+                "blocks": self._blocks[n_blocks : self._n_blocks],
+            },
+            children={
+                "kernel": self._memory.tobytes(),
+                "blocks": self._blocks_memory.tobytes(),
+                "watch": self._watch.to_bytes(),
+            },
         ).to_bytes()
 
     @classmethod
@@ -223,10 +263,13 @@ class EcgQuality:
             restored = cls(kept.number("fs_hz"))
         restored._i_fine = kept.integer("i_fine")
         restored._i_blocks = kept.integer("i_blocks")
+        restored._i_kept = kept.integer("i_kept")
         restored._fine = kept.float_array("fine", (None,))
         restored._blocks = kept.float_array("blocks", (None, N_COLUMNS))
+        restored._n_fine, restored._n_blocks = restored._fine.size, restored._blocks.shape[0]
         restored._memory = restored_record(kept.child("kernel"), MEMORY)
         restored._blocks_memory = restored_record(kept.child("blocks"), BLOCKS_MEMORY)
+        restored._watch = LeadWatch.from_bytes(kept.child("watch"))
         return restored
 
 
@@ -265,8 +308,8 @@ def _blocks_setup(fs_hz: float) -> Record:
 def _setup(fs_hz: float, blocks_setup: Record) -> Record:
     n_mean, n_block = int(blocks_setup["n_mean"][0]), int(blocks_setup["n_block"][0])
     sos = blocks_setup["sos"][0]
-    shape_late_s = _group_delay_s(sos[:1], fs_hz / n_mean, _middle_hz(_SHAPE_BAND_HZ))
-    beat_late_s = _group_delay_s(sos[1:], fs_hz / n_mean, _middle_hz(_BEAT_BAND_HZ))
+    shape_late_s = group_delay_s(sos[:1], fs_hz / n_mean, _middle_hz(_SHAPE_BAND_HZ))
+    beat_late_s = group_delay_s(sos[1:], fs_hz / n_mean, _middle_hz(_BEAT_BAND_HZ))
     setup = new_record(SETUP)
     setup["fs_hz"] = fs_hz
     setup["n_mean"] = n_mean
@@ -278,9 +321,7 @@ def _setup(fs_hz: float, blocks_setup: Record) -> Record:
     setup["jitter_weights"] = _JITTER_WEIGHTS
     setup["window"] = WINDOW_S * fs_hz
     setup["warm_up"] = WARM_UP_S * fs_hz
-    setup["n_flat"] = round(_FLAT_S * fs_hz) // (n_mean * n_block)
-    setup["flat_uv_max"] = _FLAT_UV_MAX
-    setup["rail_uv_min"] = _RAIL_UV_MIN
+    setup["n_flat"] = round(FLAT_S * fs_hz) // (n_mean * n_block)
     setup["clipped_max"] = _CLIPPED_SHARE_MAX
     setup["n_beats_min"] = _N_BEATS_MIN
     setup["quality_min"] = QUALITY_MIN
@@ -292,10 +333,3 @@ def _setup(fs_hz: float, blocks_setup: Record) -> Record:
 
 def _middle_hz(band_hz: tuple[float, float]) -> float:
     return float((band_hz[0] * band_hz[1]) ** 0.5)
-
-
-def _group_delay_s(sos: NDArray[np.float64], fs_hz: float, f_hz: float) -> float:
-    step_hz = 1e-3
-    _, response = signal.sosfreqz(sos, worN=np.array([f_hz - step_hz, f_hz + step_hz]), fs=fs_hz)
-    turn_rad = float(np.angle(response[0] * np.conj(response[1])))
-    return turn_rad / (2 * np.pi * 2 * step_hz)

@@ -21,7 +21,7 @@ from processors.vitals.ecg_beats_kernel import (
     likened,
     sort,
 )
-from processors.vitals.ecg_blocks_kernel import HIGH, LOW
+from processors.vitals.ecg_blocks_kernel import FLAT, RAILED
 
 OF_BEAT, OF_INTERVAL, N_OF_BEAT = N_FEATURES, N_FEATURES + 1, N_FEATURES + 2
 """Behind them: quality of the beat, and of the interval that it ends."""
@@ -58,42 +58,18 @@ def noise_level(noises: NDArray[np.float64], n: int) -> float:
 
 
 @kernel
-def connection(own: Record, how: Record, blocks: NDArray[np.float64], first: int, last: int) -> int:
-    """Tell whether the lead is off, at the rail, keeps hitting it, or none of these."""
-    low = math.inf
-    high = -math.inf
-    total = 0.0
+def connection(how: Record, blocks: NDArray[np.float64], first: int, last: int) -> int:
+    """Tell whether the lead is off, at the rail, was there too often, or is none of these."""
+    if last > first and blocks[last - 1, FLAT] == 1.0:
+        return LEAD_OFF
+    railed = 0.0
+    n_on_end = 0
     for k in range(first, last):
-        low = min(low, blocks[k, LOW])
-        high = max(high, blocks[k, HIGH])
-        total += blocks[k, LOW] + blocks[k, HIGH]
-    mean = 0.5 * total / max(1, last - first)
-    n_flat = how["n_flat"]
-    if last - first >= n_flat:
-        flat_low = math.inf
-        flat_high = -math.inf
-        for k in range(last - n_flat, last):
-            flat_low = min(flat_low, blocks[k, LOW])
-            flat_high = max(flat_high, blocks[k, HIGH])
-        if flat_high - flat_low <= how["flat_uv_max"]:
-            # Once all that is known is the flat line, its level has nothing to differ from.
-            level = blocks[last - 1, HIGH]
-            if level in (low, high) and abs(level - mean) > how["rail_uv_min"]:
-                own["at_rail"] = 1
-            return RAIL if own["at_rail"] == 1 else LEAD_OFF
-    own["at_rail"] = 0
-    n_low = 0
-    n_high = 0
-    for k in range(first, last):
-        if blocks[k, LOW] == blocks[k, HIGH]:
-            n_low += blocks[k, LOW] == low
-            n_high += blocks[k, LOW] == high
-    n_most = how["clipped_max"] * (last - first)
-    if n_low > n_most and abs(low - mean) > how["rail_uv_min"]:
-        return CLIPPED
-    if n_high > n_most and abs(high - mean) > how["rail_uv_min"]:
-        return CLIPPED
-    return GOOD
+        railed += blocks[k, RAILED]
+        n_on_end = n_on_end + 1 if blocks[k, RAILED] == 1.0 else 0
+    if n_on_end >= how["n_flat"]:
+        return RAIL
+    return CLIPPED if railed > how["clipped_max"] * (last - first) else GOOD
 
 
 @kernel
@@ -109,7 +85,7 @@ def judge_second(
     n_block = int(how["n_mean"] * how["n_block"])
     last = min(int(end) // n_block - i_blocks, blocks.shape[0])
     first = max(0, math.floor((end - float(how["window"])) / n_block) - i_blocks)
-    verdict = connection(own, how, blocks, first, last)
+    verdict = connection(how, blocks, first, last)
     said[RATE] = 0.0
     said[INTERVAL] = 0.0
     if verdict != GOOD:

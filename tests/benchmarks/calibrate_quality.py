@@ -17,6 +17,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from processors.dsp.mains import MainsCanceller
 from processors.dsp.r_peaks import RPeakDetector
 from processors.scoring.pairing import pair_beats
 from processors.scoring.rates import RateScore, coverage_error_curve, reference_rates_bpm
@@ -143,14 +144,15 @@ def _noise_uv(folder: Path) -> Floats:
 
 def judge(lead: Lead) -> Judged:
     """Run detector and quality over a lead."""
-    found = RPeakDetector(lead.fs_hz).process(lead.ecg_uv)
+    ecg_uv = MainsCanceller(lead.fs_hz).process(lead.ecg_uv)
+    found = RPeakDetector(lead.fs_hz).process(ecg_uv)
     n_seconds = int(lead.ecg_uv.size / lead.fs_hz) - 1
     seconds = np.arange(1.0, n_seconds)
     found = found[found["i_r"] < (n_seconds - 1) * lead.fs_hz]
     beats_s = found["i_r"] / lead.fs_hz
     ends = np.stack((np.ceil(seconds * lead.fs_hz), np.searchsorted(beats_s, seconds)), axis=1)
     quality = EcgQuality(lead.fs_hz)
-    quality.process(lead.ecg_uv)
+    quality.process(ecg_uv, lead.ecg_uv)
     places = np.stack((found["i_r"], found["certainty"]), axis=1)
     of_beats, of_seconds = quality.judge(places, ends.astype(np.int64))
     rates_bpm = reference_rates_bpm(beats_s, seconds)

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from devices.codes import Quantity
 from processors.dsp.sample_clock import SampleClock
 from processors.dsp.state import State, StateError, StateVersionError
-from processors.vitals.derived import Beat, Derived
+from processors.vitals.derived import Beat, BeatClass, Derived
 from processors.vitals.ecg import EcgChain
 from processors.vitals.reasons import NoValueReason
-from tests.processors_core.synthetic_ecg import ecg_uv, regular_s
+from tests.processors_core.synthetic_ecg import NORMAL, WIDE, ecg_uv, regular_s
 
 Floats = NDArray[np.float64]
 Outputs = list[Beat | Derived]
@@ -194,6 +194,48 @@ def test_samples_delivered_again_give_nothing() -> None:
     assert chain.process(ecg[100:200], 100) == []
     assert chain.process(ecg[:0], 10**9) == []
     assert chain.to_bytes() == kept
+
+
+def test_mains_of_half_the_height_of_beats_changes_neither_beats_nor_their_class() -> None:
+    kinds = (NORMAL, NORMAL, NORMAL, NORMAL, WIDE)
+    ecg = ecg_uv(regular_s(0.8, 60), 250, 60, kinds) + np.random.default_rng(5).normal(0, 8, 15_000)
+    humming = ecg + 500 * np.sin(2 * np.pi * 50.1 * np.arange(15_000) / 250)
+
+    quiet, loud = (beats_of(EcgChain(250, CLOCK_250).process(x, 0)) for x in (ecg, humming))
+
+    assert [b.beat_class for b in loud[20:]] == [b.beat_class for b in quiet[20:]]
+    assert {b.beat_class for b in loud[20:]} == {BeatClass.NORMAL, BeatClass.VENTRICULAR}
+    assert [b.t_ns for b in loud[20:]] == pytest.approx([b.t_ns for b in quiet[20:]], abs=2e6)
+
+
+def test_a_lead_that_gathers_mains_only_is_off() -> None:
+    hum = 300 * np.sin(2 * np.pi * 60 * np.arange(10_000) / 250)
+
+    rates = derived(EcgChain(250, CLOCK_250).process(hum, 0))
+
+    assert {rate.reason for rate in rates[10:]} == {NoValueReason.LEAD_OFF}
+
+
+def test_the_rails_are_seen_through_the_mains() -> None:
+    ecg = noisy_ecg(0.8, 60) + 300 * np.sin(2 * np.pi * 50 * np.arange(15_000) / 250)
+    ecg[5000:10_000] = 5000.0
+
+    rates = derived(EcgChain(250, CLOCK_250).process(ecg, 0))
+
+    assert {rate.reason for rate in rates[23:39]} == {NoValueReason.SATURATED}
+
+
+def test_wander_that_hits_the_rails_hides_beats_but_shows_no_wrong_rate(wheel_ecg: Floats) -> None:
+    t = np.arange(wheel_ecg.size) / 360
+    free = derived(EcgChain(360, CLOCK_360).process(wheel_ecg, 0))
+    wandering = wheel_ecg - np.median(wheel_ecg) + 2200 * np.sin(2 * np.pi * 0.11 * t)
+
+    rates = derived(EcgChain(360, CLOCK_360).process(np.minimum(wandering, 2000.0), 0))
+
+    pairs = [(one.value, other.value) for one, other in zip(rates, free, strict=True)]
+    shown = [(one, other) for one, other in pairs if one is not None and other is not None]
+    assert len(shown) > 50
+    assert all(abs(one - other) <= 5 for one, other in shown)
 
 
 def test_noise_has_no_heart_rate() -> None:

@@ -192,6 +192,25 @@ def test_a_signal_that_keeps_hitting_the_rails_is_saturated() -> None:
     assert sum(judged.reason is NoValueReason.SATURATED for judged in found[10:]) > 20
 
 
+def test_a_long_interval_at_the_rail_may_hide_a_beat() -> None:
+    true = regular_s(0.8, 40) * FS_HZ
+    missing = np.delete(true, 25)
+    ecg = ecg_uv(regular_s(0.8, 40), FS_HZ, 40) + noise_uv(10_000, 8)
+    railed, silent = ecg.copy(), ecg.copy()
+    hidden = slice(round(true[25]) - 50, round(true[25]) + 50)
+    railed[hidden] = 5000.0
+    silent[hidden] = 0.0
+
+    known, unknown, sure = (
+        run(*one).of_beats[25, OF_INTERVAL]
+        for one in ((railed, FS_HZ, true), (railed, FS_HZ, missing), (silent, FS_HZ, missing))
+    )
+
+    assert known > 0.0
+    assert unknown < 0.3
+    assert sure > unknown + 0.5
+
+
 def test_an_exactly_flat_isoelectric_line_between_beats_is_no_rail() -> None:
     ecg = np.round(ecg_uv(regular_s(1.0, 30), FS_HZ, 30) / 5) * 5
 

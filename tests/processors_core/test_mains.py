@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import signal
 
+from processors.dsp import mains_kernel
 from processors.dsp.kernel import new_record
 from processors.dsp.mains import FOUND_AFTER_S, RAILWAY_HZ, MainsCanceller
-from processors.dsp import mains_kernel
 from processors.dsp.mains_kernel import MAINS
 from processors.dsp.state import StateError
 from tests.processors_core.scoring import read_ecg_uv

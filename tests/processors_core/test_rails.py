@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from processors.dsp.kernel import new_record
 from processors.dsp.mains import MainsCanceller
 from processors.dsp.rails import Lead, LeadWatch
-from processors.dsp.rails_kernel import RAILS, watch_rails
+from processors.dsp.rails_kernel import LEAD, watch_lead
 from processors.dsp.state import StateError
 from tests.processors_core.synthetic_ecg import ecg_uv, regular_s
 
@@ -104,6 +104,12 @@ def test_a_flat_line_is_told_after_two_seconds_and_ends_with_the_first_beat() ->
     assert (leads[3010:] == Lead.GOOD).all()
 
 
+def test_a_flat_line_may_drift() -> None:
+    drifting = np.concatenate([ecg(), 900.0 + 0.5 / 250 * np.arange(5000)])
+
+    assert (watch().process(drifting)[5510:] == Lead.FLAT).all()
+
+
 def test_a_lead_that_gathers_mains_only_is_flat() -> None:
     humming = 300 * np.sin(2 * np.pi * 50 * np.arange(5000) / 250)
     mains_free = MainsCanceller(250).process(humming)
@@ -138,9 +144,10 @@ def test_any_bytes_are_no_state(junk: bytes) -> None:
 
 def test_the_kernel_and_its_source_agree_bit_for_bit() -> None:
     results: list[bytes] = []
-    for form in (watch_rails, cast("Any", watch_rails).py_func):
-        record, railed = new_record(RAILS), np.zeros(600, np.int64)
-        form(record, 8, 500.0, 4e-4, eventful()[800:1400], railed)
-        results.append(record.tobytes() + railed.tobytes())
+    ecg = eventful()[800:2600]
+    for form in (watch_lead, cast("Any", watch_lead).py_func):
+        record, leads = new_record(LEAD), np.zeros(ecg.size, np.int64)
+        form(record, watch()._design, ecg, ecg, leads)
+        results.append(record.tobytes() + leads.tobytes())
 
     assert results[0] == results[1]
