@@ -232,7 +232,7 @@ def describe_interval(
         most = highest(blocks, first, last)
         features[GAP] = log_ratio(most, usual(own["energies"], n + 1), RATIO_MIN)
         for k in range(first, last):
-            if blocks[k, RAILED] == 1.0:
+            if blocks[k, RAILED] > 0.0:
                 features[GAP] = max(0.0, float(features[GAP]))
     # Else nothing lies between them, and all stay 0: as though all of it were noise.
     rise = QUIET_RISE_PER_S * min(rr / fs_hz, QUIET_RISE_S_MAX)

@@ -368,6 +368,26 @@ def test_electrode_motion_never_gives_a_wrong_heart_rate_of_good_quality(
         assert shown[noisy].mean() >= {24: 0.97, 18: 0.94, 12: 0.5}.get(snr_db, 0.0)
 
 
+def test_wander_that_drives_the_beats_into_the_rails_shows_hardly_a_wrong_heart_rate(
+    chevet_data: Path,
+) -> None:
+    errors: list[Floats] = []
+    for record in ("101", "112", "223"):
+        ecg = read_ecg_uv(chevet_data / "mitdb" / record)
+        t = np.arange(ecg.size) / MITDB_HZ
+        wander = sum(np.sin(2 * np.pi * f_hz * t) for f_hz in (0.11, 0.19, 0.31, 0.43))
+        beats = read_beats(chevet_data / "mitdb" / record)
+        reference = mean_rates_bpm(beats / MITDB_HZ, 1800)
+        rates = heart_rates(np.clip(ecg + 700 * wander, -2000, 2000))
+        errors.append(errors_bpm(rates, reference)[1])
+    error = np.concatenate(errors)
+    shown = np.isfinite(error)
+    print(f"shown {shown.mean():.1%}, wrong {np.mean(error[shown] > 5):.2%}")
+
+    assert shown.mean() >= 0.4
+    assert np.mean(error[shown] <= 5) >= 0.99
+
+
 def test_columns_of_features_are_those_that_the_weights_have() -> None:
     quality = EcgQuality(FS_HZ)
 
