@@ -96,12 +96,12 @@ class MainsCanceller:
         wave = math.hypot(self._record["in_phase"].item(), self._record["quadrature"].item())
         return wave * float(self._record["share"].item())
 
-    def process(self, chunk: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Clean the next ``(n_samples,)``; same unit out as in."""
+    def process(
+        self, chunk: NDArray[np.float64], out: NDArray[np.float64] | None = None
+    ) -> NDArray[np.float64]:
+        """Clean the next ``(n_samples,)``; same unit out as in, in ``out`` if that is given."""
         samples = np.ascontiguousarray(chunk, dtype=np.float64)
-        if not self._looked_for:
-            return samples
-        cleaned = np.empty(samples.size)
+        cleaned = np.empty(samples.size) if out is None else out
         cancel_mains(self._record, self._design, self._window, samples, cleaned)
         return cleaned
 

@@ -80,6 +80,8 @@ QUALITY: Final = Algorithm(
     averaging="The last 10 s, each second.",
     validity="Always a value; 0 where there is no signal.",
 )
+_NO_PLACES: Final = np.zeros((0, 2))
+_NO_ENDS: Final = np.zeros((0, 2), dtype=np.int64)
 _MISSING: Final = Assessment(0.0, 0.0, NoValueReason.NO_SAMPLES, connected=False)
 
 
@@ -135,7 +137,7 @@ class EcgChain:
         leads = np.ascontiguousarray(chunk_uv, dtype=np.float64)
         if not leads.flags.writeable:
             leads = leads.copy()  # for another kind of array the kernels would be compiled anew
-        leads = np.atleast_2d(leads)
+        leads = leads if leads.ndim > 1 else leads[np.newaxis]
         if leads.shape[0] != self._n_leads:
             raise ValueError(f"{leads.shape[0]} leads were given, not {self._n_leads}")
         if not np.isfinite(leads).all():
@@ -148,8 +150,7 @@ class EcgChain:
         self._i_next = max(i_first, i_next) + fresh.shape[1]
         clean = np.empty(fresh.shape)
         for n, (mains, quality) in enumerate(zip(self._mains, self._qualities, strict=True)):
-            clean[n] = mains.process(fresh[n])
-            quality.process(clean[n], fresh[n])
+            quality.process(mains.process(fresh[n], clean[n]), fresh[n])
         self._keep(self._detector.process(clean), clean[0])
         self._fibrillation.process(clean[0])
         i_end = self._detector.watermark
@@ -213,13 +214,14 @@ class EcgChain:
         """Quality of each beat and of each second; of two leads, the better one's."""
         index_at_or_after = self._clock.index_at_or_after
         of_ends = [(index_at_or_after(t + 1), n) for t, n in zip(ends_ns, n_before, strict=True)]
-        ends = np.array(of_ends, dtype=np.int64).reshape(-1, 2)
-        places = np.array([(beat[0], beat[3]) for beat in beats], dtype=np.float64).reshape(-1, 2)
+        of_beats = [(beat[0], beat[3]) for beat in beats]
+        ends = np.array(of_ends, dtype=np.int64) if of_ends else _NO_ENDS
+        places = np.array(of_beats, dtype=np.float64) if of_beats else _NO_PLACES
         said = [quality.judge(places, ends) for quality in self._qualities]
-        of_beats = said[0][0][:, N_FEATURES:]
+        qualities = said[0][0][:, N_FEATURES:]
         for of_others, _ in said[1:]:
-            of_beats = np.maximum(of_beats, of_others[:, N_FEATURES:])
-        return of_beats.tolist(), best_assessments([of_seconds for _, of_seconds in said])
+            qualities = np.maximum(qualities, of_others[:, N_FEATURES:])
+        return qualities.tolist(), best_assessments([of_seconds for _, of_seconds in said])
 
     def _add_beats(
         self, found: list[tuple[int, list[float], BeatInHand]], outputs: list[Beat | Derived]

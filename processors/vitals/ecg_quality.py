@@ -19,8 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,8 +102,7 @@ REASONS: Final = {
 _DISCONNECTED: Final = (LEAD_OFF, RAIL, BACK)
 
 
-@dataclass(frozen=True, slots=True)
-class Assessment:
+class Assessment(NamedTuple):
     """What is said of the seconds before an instant."""
 
     rate_quality: float
