@@ -32,6 +32,8 @@ APNOEA_S: Final = 20.0
 FLAT_S: Final = 12.0
 """A clipped signal rests at its rail for some seconds of every breath, an electrode in the air for
 good."""
+RAIL_BREATHS: Final = 1.5
+"""A clipped breath rests at its rail for less than a breath; what rests longer hides another."""
 QUALITY_MIN: Final = 0.3
 _N_BREATHS_MIN: Final = 2
 _N_BREATHS_SURE: Final = 4
@@ -44,7 +46,7 @@ breathing, the same and twice."""
 
 RATE: Final = Algorithm(
     name="respiration_rate",
-    version=2,
+    version=3,
     method="Breaths are peaks of the smoothed signal (end of inspiration) from which it goes back "
     "by a quarter of the usual height of a breath; what the heart moves is less. The rate is 60 "
     "times the number of intervals over the time from the first to the last peak of the window.",
@@ -53,11 +55,12 @@ RATE: Final = Algorithm(
     averaging="Mean of the breath intervals of the last 32 s, each second.",
     validity="16 s after the start or a gap (warming_up); two breaths; quality at least 0.3 "
     "(poor_signal); a breath within the last 20 s (apnoea_suspected); not flat for 12 s "
-    "(lead_off; saturated where it rests on its highest or lowest value).",
+    "(lead_off); not at its highest or lowest value for 12 s, or for one and a half breaths "
+    "(saturated).",
 )
 QUALITY: Final = Algorithm(
     name="respiration_quality",
-    version=2,
+    version=3,
     method="Probability that the rate is within 2 per minute: a logistic function of how unlike "
     "the breaths of the window are in interval and height (median distance from the median, "
     "relative to it), less for fewer than four breaths. A movement twice as strong as breathing, "
@@ -69,7 +72,7 @@ QUALITY: Final = Algorithm(
 )
 APNOEA: Final = Algorithm(
     name="apnoea",
-    version=2,
+    version=3,
     method="No breath for 20 s while the electrodes are on. Its confidence is the quality that the "
     "signal had while there were breaths.",
     source="Definition of central apnoea for monitors, 20 s; detection own",
@@ -208,8 +211,12 @@ class RespirationChain:
         self, window: BreathWindow, seen_s: float, age_s: float, quality: float
     ) -> NoValueReason | None:
         detector = self._detector
-        if (detector.i_next - detector.i_flat) / self._fs_hz >= FLAT_S:
+        n_flat = detector.i_next - detector.i_flat
+        if n_flat / self._fs_hz >= FLAT_S:
             return NoValueReason.SATURATED if detector.at_extreme else NoValueReason.LEAD_OFF
+        hides_a_breath = 0 < RAIL_BREATHS * window.interval <= n_flat
+        if detector.at_extreme and (hides_a_breath or detector.i_flat < (self._i_start or 0)):
+            return NoValueReason.SATURATED
         if seen_s < WARM_UP_S:
             return NoValueReason.WARMING_UP
         if age_s >= APNOEA_S:

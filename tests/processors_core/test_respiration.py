@@ -98,6 +98,20 @@ def test_a_signal_at_its_rail_is_saturated() -> None:
     assert rates(said)[100].reason is NoValueReason.SATURATED
 
 
+def test_breaths_hidden_at_the_rail_are_not_counted_as_a_pause() -> None:
+    samples = breathing(15, 120)
+    samples[60 * FS_HZ : 70 * FS_HZ] = 9.0
+
+    said = rates(run(samples))
+
+    reasons = {said[t].reason for t in range(66, 68)}
+    assert reasons == {NoValueReason.SATURATED}
+    assert said[75].reason is NoValueReason.WARMING_UP
+    shown = [said[t].value for t in range(20, 118)]
+    assert all(abs(rate - 15) < 0.5 for rate in shown if rate is not None)
+    assert all(rate is not None for rate in shown[-25:])
+
+
 def test_clipped_breaths_are_breaths() -> None:
     said = rates(run(np.clip(breathing(12, 90), -0.2, 0.2)))
 
