@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from processors.dsp.state import State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,3 +38,16 @@ class SampleClock:
     def index_at_or_after(self, t_ns: int) -> int:
         """First sample whose time is not before ``t_ns``."""
         return -(-(t_ns - self.epoch_ns) * self.period_den // self.period_num_ns)
+
+    def scalars(self) -> Mapping[str, int]:
+        """Give it as a step that goes by this clock writes it down."""
+        return asdict(self)
+
+    @classmethod
+    def of_state(cls, kept: State) -> SampleClock:
+        """Read it back; ValueError where it was none."""
+        return cls(
+            epoch_ns=kept.integer("epoch_ns"),
+            period_num_ns=kept.integer("period_num_ns"),
+            period_den=kept.integer("period_den"),
+        )

@@ -297,9 +297,7 @@ class EcgChain:
             scalars={
                 "fs_hz": self._fs_hz,
                 "n_leads": self._n_leads,
-                "epoch_ns": self._clock.epoch_ns,
-                "period_num_ns": self._clock.period_num_ns,
-                "period_den": self._clock.period_den,
+                **self._clock.scalars(),
                 "i_next": self._i_next,
                 "grid_ns": self._grid_ns,
             },
@@ -322,12 +320,9 @@ class EcgChain:
         """Continue where ``to_bytes`` stood; raises StateError."""
         kept = State.from_bytes(state, kind=_KIND, version=_VERSION)
         with translated_errors(_KIND):
-            clock = SampleClock(
-                epoch_ns=kept.integer("epoch_ns"),
-                period_num_ns=kept.integer("period_num_ns"),
-                period_den=kept.integer("period_den"),
+            restored = cls(
+                kept.number("fs_hz"), SampleClock.of_state(kept), kept.integer("n_leads")
             )
-            restored = cls(kept.number("fs_hz"), clock, kept.integer("n_leads"))
         restored._i_next = kept.optional_integer("i_next")
         restored._grid_ns = kept.integer("grid_ns")
         restored._beats_ns = kept.int_array("beats_ns").tolist()

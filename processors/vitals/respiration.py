@@ -251,9 +251,7 @@ class RespirationChain:
             version=_VERSION,
             scalars={
                 "fs_hz": self._fs_hz,
-                "epoch_ns": self._clock.epoch_ns,
-                "period_num_ns": self._clock.period_num_ns,
-                "period_den": self._clock.period_den,
+                **self._clock.scalars(),
                 "i_start": self._i_start,
                 "grid_ns": self._grid_ns,
                 "quality_before": self._quality_before,
@@ -267,12 +265,7 @@ class RespirationChain:
         """Continue where ``to_bytes`` stood; raises StateError."""
         kept = State.from_bytes(state, kind=_KIND, version=_VERSION)
         with translated_errors(_KIND):
-            clock = SampleClock(
-                epoch_ns=kept.integer("epoch_ns"),
-                period_num_ns=kept.integer("period_num_ns"),
-                period_den=kept.integer("period_den"),
-            )
-            restored = cls(kept.number("fs_hz"), clock)
+            restored = cls(kept.number("fs_hz"), SampleClock.of_state(kept))
             restored._apnoea.take_text(str(kept.scalars["apnoea"]))
             restored._go_to(kept.integer("grid_ns"))
         restored._i_start = kept.optional_integer("i_start")

@@ -105,7 +105,7 @@ def test_a_flat_line_is_told_after_two_seconds_and_ends_with_the_first_beat() ->
 
 
 def test_a_flat_line_may_drift() -> None:
-    drifting = np.concatenate([ecg(), 900.0 + 0.5 / 250 * np.arange(5000)])
+    drifting = np.concatenate([ecg(), np.linspace(900.0, 910.0, 5000)])
 
     assert (watch().process(drifting)[5510:] == Lead.FLAT).all()
 

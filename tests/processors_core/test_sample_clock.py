@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.dsp.sample_clock import SampleClock
+from processors.dsp.state import MalformedStateError, State
 
 clocks = st.builds(
     SampleClock,
@@ -46,3 +47,12 @@ def test_a_place_between_samples_has_a_time_between_theirs() -> None:
 
     assert clock.time_between_ns(36.0) == clock.time_ns(36)
     assert clock.time_between_ns(36.5) == clock.time_ns(36) + round(25_000_000 / 18)
+
+
+def test_a_clock_is_the_same_one_when_read_back() -> None:
+    clock = SampleClock(epoch_ns=1_700_000_000_123_456_789, period_num_ns=10**9, period_den=360)
+    kept = State(kind="step", version=1, scalars={"more": 1, **clock.scalars()})
+
+    assert SampleClock.of_state(State.from_bytes(kept.to_bytes(), kind="step", version=1)) == clock
+    with pytest.raises(MalformedStateError, match="epoch_ns is missing"):
+        SampleClock.of_state(State(kind="step", version=1))
