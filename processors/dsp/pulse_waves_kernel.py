@@ -19,9 +19,9 @@ from processors.dsp.pulse_waves_layout import (
     N_LOW,
     N_PENDING,
     N_PLATEAUS,
-    N_SHAPE,
     N_SHORT,
 )
+from processors.dsp.pulse_waves_shape_kernel import describe
 
 Floats = NDArray[np.float64]
 
@@ -51,7 +51,18 @@ _DICROTIC_SHARE: Final = 0.7
 _DICROTIC_HEIGHT: Final = 0.45
 """Of the systolic rise: no dicrotic rise is as steep, a second pulse so soon is."""
 _DICROTIC_FADE_S: Final = 0.06
+_REBOUND: Final = 1.0
+_REBOUND_FREE: Final = 0.7
+_REBOUND_RR: Final = 0.75
+"""Blood leaves the finger more slowly than it comes: what rises soon after a fall steeper than the
+usual beat by more than its own height swings back from a movement. Before three quarters of the
+usual interval only, because a sensor that sets its level anew falls as steeply between beats."""
+_ON_TIME: Final = 0.2
+_ON_TIME_HEIGHT: Final = 0.5
+"""A rise that comes when the next beat is due (a fifth off, on the logarithmic scale) and is half as
+high as the usual one is that beat, whatever follows it."""
 _SUPPRESS: Final = 1.4
+"""Who is steeper by this factor and follows soon is the beat."""
 _ROOM_S: Final = 0.3
 _RR_S_UNKNOWN: Final = 1.0
 _INTERVAL_S_MAX: Final = 2.0
@@ -63,9 +74,6 @@ _RELEARN_S: Final = 8.0
 _FIRST_SHARE: Final = 0.8
 _FIRST_BETWEEN: Final = 0.15
 _LONE_SHARE: Final = 0.5
-_TEMPLATE_WEIGHT: Final = 0.15
-_SHAPE_BEFORE_S: Final = 0.1
-_SHAPE_S: Final = 0.4
 _POLARITY_RANK: Final = 0.75
 """Of the steepest slopes of eight seconds: a slow heart has no upslope in each of them, and two may
 be artefacts."""
@@ -146,63 +154,6 @@ def watch_polarity(state: np.void, design: np.void, k: int) -> None:
 
 
 @kernel
-def describe(state: np.void, design: np.void, k_top: float, beat: np.void) -> None:
-    """Foot, height and shape of the wave whose upslope is steepest at ``k_top``."""
-    smooth = state["smooth"]
-    polarity = state["polarity"]
-    middle = math.floor(k_top - 0.5 * design["n_lag"] + 0.5)
-    foot = middle
-    while foot > middle - design["n_walk"] and foot > 1:
-        if polarity * (smooth[(foot - 1) & (N_LOW - 1)] - smooth[foot & (N_LOW - 1)]) >= 0.0:
-            break
-        foot -= 1
-    peak = middle
-    while peak < middle + design["n_walk"] and peak < state["k_next"] - 1:
-        if polarity * (smooth[(peak + 1) & (N_LOW - 1)] - smooth[peak & (N_LOW - 1)]) <= 0.0:
-            break
-        peak += 1
-    beat["height"] = polarity * (smooth[peak & (N_LOW - 1)] - smooth[foot & (N_LOW - 1)])
-    beat["level"] = smooth[foot & (N_LOW - 1)] + state["origin"]
-    shape = np.zeros(N_SHAPE)
-    mean = 0.0
-    for j in range(N_SHAPE):
-        at = k_top - 0.5 * design["n_lag"]
-        at += (_SHAPE_S * j / (N_SHAPE - 1) - _SHAPE_BEFORE_S) * design["fs_low_hz"]
-        whole = math.floor(at)
-        rest = at - whole
-        left, right = smooth[whole & (N_LOW - 1)], smooth[(whole + 1) & (N_LOW - 1)]
-        shape[j] = polarity * (left + rest * (right - left))
-        mean += shape[j]
-    mean /= N_SHAPE
-    norm = 0.0
-    for j in range(N_SHAPE):
-        shape[j] -= mean
-        norm += shape[j] * shape[j]
-    norm = math.sqrt(norm)
-    with_template, with_last = 0.0, 0.0
-    for j in range(N_SHAPE):
-        if norm > 0.0:
-            shape[j] /= norm
-        with_template += shape[j] * state["template"][j]
-        with_last += shape[j] * state["shape"][j]
-    likeness = 1.0
-    if state["n_shapes"] > 0:
-        likeness = min(1.0, max(0.0, with_template, with_last))
-    beat["likeness"] = likeness
-    weight = _TEMPLATE_WEIGHT * likeness if state["n_shapes"] > 0 else 1.0
-    norm = 0.0
-    for j in range(N_SHAPE):
-        state["shape"][j] = shape[j]
-        state["template"][j] = (1.0 - weight) * state["template"][j] + weight * shape[j]
-        norm += state["template"][j] * state["template"][j]
-    if norm > 0.0:
-        norm = math.sqrt(norm)
-        for j in range(N_SHAPE):
-            state["template"][j] /= norm
-    state["n_shapes"] += 1
-
-
-@kernel
 def fade(state: np.void, at: float, fs_hz: float) -> None:
     """Let the levels sink in silence, at most to a tenth."""
     first = state["silent_from"] + _SILENCE_S * fs_hz
@@ -245,7 +196,7 @@ def decide(state: np.void, design: np.void, beats: Record, n_beats: int) -> int:
     """Decide on the oldest rise that waits; give the number of beats written so far."""
     pending = state["pending"]
     fs_hz = design["fs_low_hz"]
-    k_top, rise = pending[0]["k_top"], pending[0]["height"]
+    k_top, rise, fall = pending[0]["k_top"], pending[0]["height"], pending[0]["fall"]
     n = state["n_pending"]
     is_topped = False
     after = 1e9
@@ -272,6 +223,10 @@ def decide(state: np.void, design: np.void, beats: Record, n_beats: int) -> int:
     dicrotic_s = min(_DICROTIC_S, max(_DICROTIC_S_MIN, _DICROTIC_SHARE * rr_s))
     is_dicrotic = since_s < dicrotic_s
     least = threshold(state, since_s, rr_s, beat, dicrotic_s)
+    if since_s < _REBOUND_RR * rr_s:
+        least = max(least, _REBOUND * (fall - _REBOUND_FREE * beat))
+    if state["n_intervals"] >= _N_INTERVALS_MIN and rise >= _ON_TIME_HEIGHT * beat:
+        is_topped = is_topped and abs(math.log(since_s / rr_s)) >= _ON_TIME
     if rise < least or is_topped:
         if is_dicrotic:
             state["passed_early"] = max(state["passed_early"], rise)
@@ -341,6 +296,7 @@ def find_rises(state: np.void, design: np.void, beats: Record, n_beats: int) -> 
                 rise["k"] = k
                 rise["k_top"] = k + shift
                 rise["height"] = here - _DESCENT * lowest
+                rise["fall"] = -lowest
                 state["n_pending"] += 1
         while state["n_pending"] > 0 and state["pending"][0]["k"] + design["n_ahead"] <= k:
             n_beats = decide(state, design, beats, n_beats)

@@ -28,8 +28,9 @@ BEAT_DTYPE: Final = np.dtype(
     ]
 )
 
-RISE_DTYPE: Final = np.dtype([("k", "i8"), ("k_top", "f8"), ("height", "f8")])
-"""A local maximum of the slope: low-rate sample, the same with its fraction, height."""
+RISE_DTYPE: Final = np.dtype([("k", "i8"), ("k_top", "f8"), ("height", "f8"), ("fall", "f8")])
+"""A local maximum of the slope: low-rate sample, the same with its fraction, height, and how steep
+the fall before it was."""
 
 PLATEAU_DTYPE: Final = np.dtype([("i_first", "i8"), ("i_end", "i8"), ("value", "f8")])
 
