@@ -57,6 +57,10 @@ _REBOUND_RR: Final = 0.75
 """Blood leaves the finger more slowly than it comes: what rises soon after a fall steeper than the
 usual beat by more than its own height swings back from a movement. Before three quarters of the
 usual interval only, because a sensor that sets its level anew falls as steeply between beats."""
+_MISSED: Final = 1.5
+_MISSED_POWER: Final = 4.0
+"""An interval half as long again as the longer ones of late probably has a beat without a pulse in
+it; with one of twice the length it is as good as sure."""
 _ON_TIME: Final = 0.2
 _ON_TIME_HEIGHT: Final = 0.5
 """A rise that comes when the next beat is due (a fifth off, on the logarithmic scale) and is half as
@@ -192,6 +196,15 @@ def threshold(state: np.void, since_s: float, rr_s: float, beat: float, dicrotic
 
 
 @kernel
+def timing(state: np.void, since_s: float) -> float:
+    """Tell how well an interval can be one among the recent ones, and not two."""
+    if state["n_intervals"] < _N_INTERVALS_MIN:
+        return 1.0
+    longest_s = _MISSED * ranked(state["intervals"], state["n_intervals"], _HIGH_RANK)
+    return math.pow(min(1.0, longest_s / since_s), _MISSED_POWER)
+
+
+@kernel
 def decide(state: np.void, design: np.void, beats: Record, n_beats: int) -> int:
     """Decide on the oldest rise that waits; give the number of beats written so far."""
     pending = state["pending"]
@@ -244,6 +257,7 @@ def decide(state: np.void, design: np.void, beats: Record, n_beats: int) -> int:
     describe(state, design, k_top, found)
     ratio = least / rise
     found["certainty"] = 1.0 - 0.5 * ratio * ratio
+    found["timing"] = timing(state, since_s)
     place = state["n_beats"] % N_BEATS
     state["beats"][place] = found
     state["doubts"][place] = state["spread"]

@@ -25,6 +25,7 @@ BEAT_DTYPE: Final = np.dtype(
         ("level", "f8"),  # the signal at the foot
         ("certainty", "f8"),  # 0..1
         ("likeness", "f8"),  # to the recent pulse waves, 0..1
+        ("timing", "f8"),  # 0..1, less where a pulse seems to be missing before this one
     ]
 )
 

@@ -12,12 +12,12 @@ from processors.dsp.pulse_waves import BEAT_DTYPE, PulseWaveDetector
 from processors.dsp.sample_clock import SampleClock
 from processors.dsp.state import State, translated_errors
 from processors.vitals.derived import Algorithm, Beat, Derived
-from processors.vitals.ppg_quality import WARM_UP_S, Assessment, PulseQuality
-from processors.vitals.rate import AVERAGING, BeatRate
+from processors.vitals.ppg_quality import QUALITY_MIN, WARM_UP_S, Assessment, PulseQuality
+from processors.vitals.rate import BeatRate
 from processors.vitals.reasons import NoValueReason
 
 _KIND = "ppg_chain"
-_VERSION = 1
+_VERSION = 2
 
 Floats = NDArray[np.float64]
 
@@ -26,7 +26,7 @@ _DELAY_S: Final = 0.8
 
 BEATS: Final = Algorithm(
     name="ppg_beats",
-    version=1,
+    version=2,
     method="The steepest point of the systolic upslope of each pulse wave, refined to a fraction "
     "of a sample; rises between beats (dicrotic waves, noise) are told apart by height and time. "
     "The interval is the difference of two such times.",
@@ -34,19 +34,24 @@ BEATS: Final = Algorithm(
     delay_s=_DELAY_S,
     averaging="None: one value per beat.",
     validity="From the second beat after the start or a gap on (first_beat); no interval spans a "
-    "gap. A beat that moves no blood into the fingertip has no pulse wave: the interval is then "
-    "that of two heart beats. Its quality is the lower one of the two beats.",
+    "gap. Its quality is the lower one of the two beats, less where it is more than half as long "
+    "again as those before: a beat that moves no blood into the fingertip has no pulse wave, and "
+    "the interval is then that of two heart beats.",
 )
 PULSE_RATE: Final = Algorithm(
     name="ppg_pulse_rate",
-    version=1,
-    method=f"{AVERAGING}. Withheld where the quality is low.",
+    version=2,
+    method="60 over the mean of those intervals that end in the last 10 s and can be believed, "
+    "each second: not those within a movement, nor one that is plainly two (a beat without a "
+    "pulse). Withheld where the quality is low.",
     source="ISO 80601-2-61 (the maker discloses the averaging)",
     delay_s=_DELAY_S,
-    averaging=f"{AVERAGING}.",
-    validity="At least two intervals (warming_up, too_few_beats); a pulse within the last 4 s "
-    "(low_perfusion); a sensor on the skin (lead_off) and within its range (saturated); enough "
-    "quality (poor_signal).",
+    averaging="60 over the mean of the believed intervals of the last 10 s, each second.",
+    validity="At least three believed intervals (warming_up, too_few_beats, poor_signal); a pulse "
+    "within the last 4 s (low_perfusion); a sensor on the skin (lead_off) and within its range "
+    "(saturated); quality at least "
+    f"{QUALITY_MIN:g} (poor_signal). Where intervals are 1.7 times those of the half minute before "
+    "there is none for some beats: every second pulse may be missing.",
 )
 PERFUSION: Final = Algorithm(
     name="ppg_perfusion_index",
@@ -60,16 +65,18 @@ PERFUSION: Final = Algorithm(
 )
 QUALITY: Final = Algorithm(
     name="ppg_quality",
-    version=1,
-    method="Likelihood that the pulse rate is right within 5 bpm: a logistic function of the "
-    "weakest beat taken, the strongest rise not taken, the likeness of the waves, the spread of "
-    "their heights and intervals, and a beat that is overdue.",
+    version=2,
+    method="Likelihood that the pulse rate is right within 5 bpm. Each interval is judged by its "
+    "two pulses (height against what lies between them, likeness to the others), and by its length "
+    "among the others; the rate by the doubt that is left in the intervals believed, their "
+    "scatter, the time without such, the likeness of the pulses, a pulse that is overdue, and "
+    "intervals suddenly longer: logistic functions.",
     source="Orphanidou et al., IEEE J Biomed Health Inform 19:832-838 (2015)",
     delay_s=_DELAY_S,
     averaging="The last 10 s, each second.",
     validity="Always a value; 0 where there is no signal.",
 )
-_MISSING: Final = Assessment(0.0, NoValueReason.NO_SAMPLES, connected=False, perfusion_percent=None)
+_MISSING: Final = Assessment(0.0, NoValueReason.NO_SAMPLES, connected=False)
 
 
 class PpgChain:
@@ -104,6 +111,7 @@ class PpgChain:
         self._fs_hz = float(fs_hz)
         self._clock = clock
         self._has_dc = has_dc
+        self._samples_per_min = 60.0 * clock.fs_hz
         self._detector = PulseWaveDetector(fs_hz, inverted=inverted)
         self._quality = PulseQuality(self._fs_hz, has_dc=has_dc)
         self._rate = BeatRate(NoValueReason.LOW_PERFUSION)
@@ -111,6 +119,7 @@ class PpgChain:
         self._i_due = 0
         self._grid_ns = 0
         self._start_ns = 0
+        self._i_on = 0
         self._certainty = 0.0
         self._beats: list[list[float]] = []
         self._beats_ns: list[int] = []
@@ -177,6 +186,7 @@ class PpgChain:
         self._beats_ns.clear()
         self._rate.reset(start_ns)
         self._start_ns = start_ns
+        self._i_on = i_first
         self._grid_ns = -(-start_ns // GRID_NS) * GRID_NS
         self._set_due()
         return outputs
@@ -193,6 +203,7 @@ class PpgChain:
         self._add_beats(t_ns + 1, outputs)
         judged = self._quality.judge(
             self._detector.record if record is None else record,
+            self._i_on,
             self._clock.index_at_or_after(t_ns + 1),
             young=t_ns - self._start_ns < WARM_UP_S * GRID_NS,
         )
@@ -201,10 +212,10 @@ class PpgChain:
     def _add_beats(self, end_ns: int, outputs: list[Beat | Derived]) -> None:
         while self._beats_ns and self._beats_ns[0] < end_ns:
             t_ns = self._beats_ns.pop(0)
-            _, height, level, certainty, likeness = self._beats.pop(0)
+            _, height, level, certainty, likeness, timing = self._beats.pop(0)
             quality = certainty * likeness
             interval_s = self._rate.add_beat(t_ns)
-            of_interval = min(quality, self._certainty)
+            of_interval = timing * min(quality, self._certainty)
             self._certainty = quality
             outputs.append(
                 Beat(t_ns=t_ns, interval_s=interval_s, quality=quality, height=height, level=level)
@@ -225,9 +236,12 @@ class PpgChain:
         self._grid_ns += GRID_NS
         if not judged.connected:
             self._rate.reset(t_ns)  # no interval spans it
+            self._i_on = self._clock.index_at_or_after(t_ns + 1)
         rate, reason, age_s = self._rate.at(t_ns)
         if reason is None or judged.reason is not NoValueReason.POOR_SIGNAL:
             reason = judged.reason or reason
+        if judged.interval_samples is not None:
+            rate = self._samples_per_min / judged.interval_samples
         quality = judged.quality
         outputs.append(
             Derived(
@@ -286,6 +300,7 @@ class PpgChain:
                 "i_due": self._i_due,
                 "grid_ns": self._grid_ns,
                 "start_ns": self._start_ns,
+                "i_on": self._i_on,
                 "certainty": self._certainty,
             },
             arrays={
@@ -310,6 +325,7 @@ class PpgChain:
         restored._i_due = kept.integer("i_due")
         restored._grid_ns = kept.integer("grid_ns")
         restored._start_ns = kept.integer("start_ns")
+        restored._i_on = kept.integer("i_on")
         restored._certainty = kept.number("certainty")
         restored._beats_ns = kept.int_array("beats_ns").tolist()
         beats = kept.float_array("beats", (len(restored._beats_ns), _N_FIELDS))

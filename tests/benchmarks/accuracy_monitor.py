@@ -28,11 +28,11 @@ Floats = NDArray[np.float64]
 
 _MS: Final = 1000
 _WINDOW_MS: Final = 150
-_NEAR_S: Final = 2.0
+NEAR_S: Final = 2.0
 """So far around a beat that only one detector has, no pulse is judged."""
 _DELAYS_MS: Final = range(0, 1200, 20)
 """Of a pulse behind its beat: the monitor delays the pulse wave too."""
-_AGREE: Final = 0.95
+AGREE: Final = 0.95
 """Recordings on whose beats two detectors agree so far judge the pulses, and the rates by the
 second."""
 
@@ -174,11 +174,11 @@ def _add_rates(
 
 def _rate_score(found: Observed, reference: Reference) -> RateScore:
     """Compare each second on whose last beats two detectors agree."""
-    if reference.agreement < _AGREE:
+    if reference.agreement < AGREE:
         return EMPTY_RATES
     times_s, values, quality = found.values(codes.HEART_RATE.name)
     # The interval that ends first in the window began before it.
-    agreed = reference.agreed(times_s - RATE_WINDOW_S - _NEAR_S, times_s)
+    agreed = reference.agreed(times_s - RATE_WINDOW_S - NEAR_S, times_s)
     known = reference_rates_bpm(reference.beats_s, times_s)
     return score_rates(values, quality, np.where(agreed, known, np.nan))
 
@@ -191,7 +191,7 @@ class _Pulses:
         self._n_recordings = 0
 
     def add(self, record: MonitorRecord, reference: Reference, found: Observed) -> None:
-        if reference.agreement < _AGREE:
+        if reference.agreement < AGREE:
             return
         self._n_recordings += 1
         signal = record.signal("pleth")
@@ -221,12 +221,22 @@ def _share(counts: NDArray[np.int64], i_all: int) -> float:
     return float(100 * counts[0] / max(1, n_all))
 
 
+def delay_s(reference: Reference, pulses_s: Floats) -> float:
+    """Give the delay of a recording's pulses behind its beats: with it most of them pair."""
+    beats_ms, pulses_ms = _ms(reference.beats_s), _ms(pulses_s)
+    return (
+        max(
+            _DELAYS_MS,
+            key=lambda delay_ms: pair_beats(beats_ms, pulses_ms - delay_ms, _WINDOW_MS).n_pairs,
+        )
+        / _MS
+    )
+
+
 def _pulse_counts(reference: Reference, pulses_s: Floats) -> NDArray[np.int64]:
     """Count pairs, beats and pulses that are judged, the recording's delay taken away."""
     beats_ms, pulses_ms = _ms(reference.beats_s), _ms(pulses_s)
-    delay_ms = max(
-        _DELAYS_MS, key=lambda delay: pair_beats(beats_ms, pulses_ms - delay, _WINDOW_MS).n_pairs
-    )
+    delay_ms = round(delay_s(reference, pulses_s) * _MS)
     pairing = pair_beats(beats_ms, pulses_ms - delay_ms, _WINDOW_MS)
     is_judged = _undisputed(reference, reference.beats_s)
     is_extra = _undisputed(reference, pulses_s - delay_ms / _MS)
@@ -236,7 +246,7 @@ def _pulse_counts(reference: Reference, pulses_s: Floats) -> NDArray[np.int64]:
 
 
 def _undisputed(reference: Reference, times_s: Floats) -> NDArray[np.bool_]:
-    return reference.agreed(times_s - _NEAR_S, times_s + _NEAR_S)
+    return reference.agreed(times_s - NEAR_S, times_s + NEAR_S)
 
 
 _BREATH_INPUTS: Final[dict[str, tuple[SignalKind, ...]]] = {

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from devices import codes
 from devices.codes import Quantity
 from processors.dsp.pulse_waves import PulseWaveDetector
+from processors.dsp.pulse_waves_layout import N_BEATS
 from processors.dsp.sample_clock import SampleClock
 from processors.dsp.state import StateError
 from processors.vitals import ppg_quality_kernel
 from processors.vitals.derived import Beat, Derived
 from processors.vitals.ppg import PpgChain
-from processors.vitals.ppg_quality_kernel import N_OUT, look_back
+from processors.vitals.ppg_quality_kernel import N_COLUMNS, N_OUT, look_back
 from processors.vitals.reasons import NoValueReason
 from tests.processors_core.scoring import BeatScore, mean_rates_bpm, quiet, score_beats
 from tests.processors_core.synthetic_ppg import ppg, regular_s
@@ -215,14 +216,16 @@ def test_the_compiled_judge_gives_the_bits_of_its_source(monkeypatch: pytest.Mon
     detector = PulseWaveDetector(125)
     detector.process(ppg(regular_s(0.8, 20), 125, 20) + noise(2500, 0.1))
     compiled, plain = np.zeros(N_OUT), np.zeros(N_OUT)
-    look_back(detector.record, 2400, 1250, 125.0, compiled)
+    table, plain_table = np.zeros((2, N_BEATS, N_COLUMNS))
+    look_back(detector.record, 100, 2400, 1250, 125.0, table, compiled)
     for name, value in list(vars(ppg_quality_kernel).items()):
         if hasattr(value, "py_func"):
             monkeypatch.setattr(ppg_quality_kernel, name, cast("Any", value).py_func)
 
-    ppg_quality_kernel.look_back(detector.record, 2400, 1250, 125.0, plain)
+    ppg_quality_kernel.look_back(detector.record, 100, 2400, 1250, 125.0, plain_table, plain)
 
     assert plain.tobytes() == compiled.tobytes()
+    assert plain_table.tobytes() == table.tobytes()
     assert plain.any()
 
 
