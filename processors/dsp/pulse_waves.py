@@ -8,10 +8,10 @@ logarithmic scale (as Pan and Tompkins have it for the ECG, IEEE Trans Biomed En
 Zong et al. for the pressure wave, Comput Cardiol 30:259-262, 2003). The rises between beats are
 kept apart by when they come: the dicrotic wave follows the systolic one within 0.42 s, and is never
 half as steep; what comes later and is no noise is a weak beat, of which an irregular rhythm has
-many. A rise that a steeper one follows within 0.4 s is no beat, unless it came when one was due. The
-height of a rise includes some of the descent before it, because an early pulse rides on the falling
-limb of the one before; but what comes early, behind a fall that no pulse wave has, is the return
-from a movement.
+many. A rise that a steeper one follows within 0.4 s is no beat, unless it came when one was due.
+The height of a rise includes some of the descent before it, because an early pulse rides on the
+falling limb of the one before; but what comes early, behind a fall that no pulse wave has, is the
+return from a movement.
 
 Which way is up is found from the shape: the systolic upslope is the steepest part of the wave.
 """

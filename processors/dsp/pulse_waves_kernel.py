@@ -63,8 +63,8 @@ _MISSED_POWER: Final = 4.0
 it; with one of twice the length it is as good as sure."""
 _ON_TIME: Final = 0.2
 _ON_TIME_HEIGHT: Final = 0.5
-"""A rise that comes when the next beat is due (a fifth off, on the logarithmic scale) and is half as
-high as the usual one is that beat, whatever follows it."""
+"""A rise that comes when the next beat is due (a fifth off, on the logarithmic scale) and is half
+as high as the usual one is that beat, whatever follows it."""
 _SUPPRESS: Final = 1.4
 """Who is steeper by this factor and follows soon is the beat."""
 _ROOM_S: Final = 0.3

@@ -72,9 +72,7 @@ class PulseQuality:
         young
             The signal began less than ``WARM_UP_S`` ago.
         """
-        look_back(
-            record, i_first, i_end, self._n_window, self._fs_hz, self._table, self._out
-        )
+        look_back(record, i_first, i_end, self._n_window, self._fs_hz, self._table, self._out)
         said = self._out.tolist()
         if said[FLAT_S] >= FLAT_S_MAX:
             at_top = said[CLIPPED] > CLIPPED_SHARE_MAX

@@ -27,12 +27,12 @@ level with each other."""
 LENGTH, TRUST, N_COLUMNS = range(N_TRAITS, N_TRAITS + 3)
 """And behind the traits: samples, and the probability that it is one interval of the heart."""
 
-N_FEATURES: Final = 7
-MEAN_DOUBT, WORST, UNSTEADY, OVERDUE, SLOWER, LOST, MEAN_UNLIKE = range(N_FEATURES)
+N_FEATURES: Final = 8
+MEAN_DOUBT, WORST, UNSTEADY, OVERDUE, SLOWER, LOST, MEAN_UNLIKE, LONGEST = range(N_FEATURES)
 """What speaks against a rate: doubt of the believed intervals on average and at worst, their
 scatter, a pulse that is late, intervals longer than those before the window, the share of the
-time in which no interval is believed, and how unlike each other the pulses are, be they believed
-or not."""
+time in which no interval is believed, and, of all intervals, how unlike the pulses are on average,
+and how much longer than the others the longest is."""
 QUALITY, N_COUNT, N_TRUSTED, SPAN, FLAT_S, CLIPPED, PERFUSION, N_OUT = range(
     N_FEATURES, N_FEATURES + 8
 )
@@ -42,8 +42,8 @@ height over level."""
 
 OF_INTERVAL: Final = (1.3, 2.0, 0.8, 4.5, 3.0, 3.1, 2.9, 0.8, 1.3)
 OF_INTERVAL_OFFSET: Final = -5.8
-OF_RATE: Final = (1.1, 2.6, 5.8, 1.3, 1.2, 3.3, 6.4)
-OF_RATE_OFFSET: Final = -5.1
+OF_RATE: Final = (1.7, 2.6, 5.1, 0.9, 1.2, 3.0, 5.3, 2.0)
+OF_RATE_OFFSET: Final = -5.5
 """Logistic regressions, no weight below zero, by `tests.benchmarks.calibrate_pulse_quality`: an
 interval's on recordings alone, because a fit to invented movements also drops the weak pulses of an
 irregular rhythm, which come after short intervals; that of the rate on recordings, the same in
@@ -60,9 +60,13 @@ _CLEAR: Final = 0.8
 """Intervals before the window, between clear pulses, that the present ones are compared with: some
 half a minute."""
 _HALVED: Final = 0.53
-_QUALITY_HALVED: Final = 0.5
 """Intervals that are 1.7 times those before: a heart does not halve its rate at once, but every
 second pulse can go missing. What lasts longer than `_N_BEFORE` is taken for true."""
+_LOST_MAX: Final = 0.5
+"""In a rhythm that is irregular throughout, the intervals that resemble each other are not the
+mean: it takes most of the ten seconds."""
+_QUALITY_MAX: Final = 0.5
+"""Of a rate of which one of these is true."""
 _TOP_SHARE: Final = 0.05
 _LATE: Final = 1.2
 _LOG_MAX: Final = 3.0
@@ -164,6 +168,7 @@ def sum_up(table: Floats, n: int, longest: float, out: Floats) -> float:
     for j in range(n):
         length = table[j, LENGTH]
         out[MEAN_UNLIKE] += table[j, UNLIKE] / n
+        out[LONGEST] = max(out[LONGEST], table[j, LONG])
         if table[j, TRUST] < TRUST_MIN or length > longest:
             lost += length
             continue
@@ -197,8 +202,8 @@ def judge(
     for k in range(N_FEATURES):
         score += OF_RATE[k] * out[k]
     out[QUALITY] = 1.0 / (1.0 + math.exp(score))
-    if out[SLOWER] > _HALVED:
-        out[QUALITY] = min(_QUALITY_HALVED, out[QUALITY])
+    if out[SLOWER] > _HALVED or out[LOST] > _LOST_MAX:
+        out[QUALITY] = min(_QUALITY_MAX, out[QUALITY])
 
 
 @kernel
@@ -238,8 +243,8 @@ def look_back(
 ) -> int:
     """Describe the ``n_window`` samples before ``i_end``; ``record`` is the detector's.
 
-    An interval that begins before ``i_first`` does not count. ``table`` takes the intervals, shape ``(N_BEATS, N_COLUMNS)``, ``out`` the rest, shape
-    ``(N_OUT,)``. Give the number of intervals.
+    An interval that begins before ``i_first`` does not count. ``table`` takes the intervals, shape
+    ``(N_BEATS, N_COLUMNS)``, ``out`` the rest, shape ``(N_OUT,)``. Give the number of intervals.
     """
     state = record[0]
     for j in range(N_OUT):

@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from devices import codes
 from ingest.recording import SignalKind
-from processors.scoring.pairing import pair_beats
 from processors.scoring.rates import WINDOW_S as RATE_WINDOW_S
 from processors.scoring.rates import RateScore, reference_rates_bpm, score_rates
 from tests.benchmarks import peers
 from tests.benchmarks.accuracy_ecg import EMPTY_RATES
+from tests.benchmarks.accuracy_pulse import Pulses
 from tests.benchmarks.figures import Figure
+from tests.benchmarks.monitor_reference import AGREE, NEAR_S, Reference, delay_of
 from tests.benchmarks.observed import Observed, observe
 from tests.benchmarks.recordings import (
     WINDOW_S,
@@ -26,46 +27,7 @@ from tests.benchmarks.recordings import (
 
 Floats = NDArray[np.float64]
 
-_MS: Final = 1000
-_WINDOW_MS: Final = 150
-NEAR_S: Final = 2.0
-"""So far around a beat that only one detector has, no pulse is judged."""
-_DELAYS_MS: Final = range(0, 1200, 20)
-"""Of a pulse behind its beat: the monitor delays the pulse wave too."""
-AGREE: Final = 0.95
-"""Recordings on whose beats two detectors agree so far judge the pulses, and the rates by the
-second."""
-
-
 _EVENTS: Final = {"ecg": codes.RR_INTERVAL.name, "pleth": codes.PP_INTERVAL.name}
-
-
-class Reference:
-    """What two independent detectors of ECG beats agree on in one recording."""
-
-    def __init__(self, record: MonitorRecord) -> None:
-        signal = record.signal("ecg")
-        ecg, fs_hz = signal.physical(), float(signal.sampling_rate)
-        one, other = (peer.events_s(ecg, fs_hz) for peer in (peers.SLEEPECG, peers.XQRS))
-        pairing = pair_beats(_ms(one), _ms(other), _WINDOW_MS)
-        self.beats_s = one[pairing.i_reference]
-        self.agreement = 2 * pairing.n_pairs / max(1, one.size + other.size)
-        self._alone_s = np.sort(
-            np.concatenate([np.delete(one, pairing.i_reference), np.delete(other, pairing.i_test)])
-        )
-        begins_s = record.windows_s()
-        agreed = self.agreed(begins_s, begins_s + WINDOW_S)
-        self.rates_bpm = np.where(agreed, rates_of_events(self.beats_s, begins_s), np.nan)
-
-    def agreed(self, begins_s: Floats, ends_s: Floats) -> NDArray[np.bool_]:
-        """Tell of each span whether there is no beat in it that only one of them has."""
-        first, last = (np.searchsorted(self._alone_s, times) for times in (begins_s, ends_s))
-        same: NDArray[np.bool_] = first == last
-        return same
-
-
-def _ms(times_s: Floats) -> NDArray[np.int64]:
-    return np.rint(times_s * _MS).astype(np.int64)
 
 
 class _Errors:
@@ -125,7 +87,7 @@ def monitors(folder: Path) -> tuple[list[Figure], RateScore]:
     """Score the monitor recordings; give the heart rates for the curve of quality too."""
     records = list(bidmc(folder))
     references = [Reference(record) for record in records]
-    ecg_table, ppg_table, pulses = _Table(), _Table(), _Pulses()
+    ecg_table, ppg_table, pulses = _Table(), _Table(), Pulses()
     breaths = {name: _Table() for name in _BREATH_INPUTS}
     rates = EMPTY_RATES
     for record, reference in zip(records, references, strict=True):
@@ -169,7 +131,34 @@ def _add_rates(
         events_s = peer.events_s(signal.physical(), float(signal.sampling_rate))
         methods[peer.title] = rates_of_events(events_s, begins_s)
     table.add("against beats of two detectors", reference.rates_bpm, methods)
+    _add_by_rule(table, record, reference, kind, found, name)
     table.add("against the monitor", record.monitor("heart_rate"), methods)
+
+
+def _add_by_rule(
+    table: _Table,
+    record: MonitorRecord,
+    reference: Reference,
+    kind: SignalKind,
+    found: Observed,
+    name: str,
+) -> None:
+    """Compare with beats that are averaged like the values: the rates of the last ten seconds."""
+    begins_s = record.windows_s()
+    signal = record.signal(kind)
+    events = {"": found.event_times_s(_EVENTS[kind])}
+    for peer in peers.BY_KIND[kind]:
+        events[peer.title] = peer.events_s(signal.physical(), float(signal.sampling_rate))
+    for method, events_s in events.items():
+        times_s, values, _ = found.values(name)
+        if method:
+            values = reference_rates_bpm(events_s, times_s)
+        delay_s = delay_of(reference, events_s) if kind == "pleth" else 0.0
+        known = reference.rates_by_rule(
+            times_s, values, begins_s, after_s=RATE_WINDOW_S, delay_s=delay_s
+        )
+        rates = window_means(times_s, values, begins_s, after_s=RATE_WINDOW_S)
+        table.add("against beats of two detectors by the same rule", known, {method: rates})
 
 
 def _rate_score(found: Observed, reference: Reference) -> RateScore:
@@ -181,72 +170,6 @@ def _rate_score(found: Observed, reference: Reference) -> RateScore:
     agreed = reference.agreed(times_s - RATE_WINDOW_S - NEAR_S, times_s)
     known = reference_rates_bpm(reference.beats_s, times_s)
     return score_rates(values, quality, np.where(agreed, known, np.nan))
-
-
-class _Pulses:
-    """Pulses against heart beats, the delay of each recording taken away."""
-
-    def __init__(self) -> None:
-        self._counts: dict[str, NDArray[np.int64]] = {}
-        self._n_recordings = 0
-
-    def add(self, record: MonitorRecord, reference: Reference, found: Observed) -> None:
-        if reference.agreement < AGREE:
-            return
-        self._n_recordings += 1
-        signal = record.signal("pleth")
-        events = {"": found.event_times_s(codes.PP_INTERVAL.name)}
-        for peer in peers.PPG:
-            events[peer.title] = peer.events_s(signal.physical(), float(signal.sampling_rate))
-        for method, times_s in events.items():
-            counts = _pulse_counts(reference, times_s)
-            self._counts[method] = self._counts.get(method, 0) + counts
-
-    def figures(self) -> Iterator[Figure]:
-        section = (
-            f"bidmc, {self._n_recordings} recordings on whose ECG two detectors agree: pulses "
-            "against beats within 150 ms"
-        )
-        for name, i in (("sensitivity", 1), ("positive predictivity", 2), ("F1", 0)):
-            shares = {method: _share(counts, i) for method, counts in self._counts.items()}
-            ours = shares.pop("")
-            yield Figure(
-                section=section, quantities=(codes.PP_INTERVAL.name,), name=f"pulses, {name}",
-                unit="%", ours=ours, peers=dict(shares),
-            )  # fmt: skip
-
-
-def _share(counts: NDArray[np.int64], i_all: int) -> float:
-    n_all = (counts[1] + counts[2]) / 2 if i_all == 0 else counts[i_all]
-    return float(100 * counts[0] / max(1, n_all))
-
-
-def delay_s(reference: Reference, pulses_s: Floats) -> float:
-    """Give the delay of a recording's pulses behind its beats: with it most of them pair."""
-    beats_ms, pulses_ms = _ms(reference.beats_s), _ms(pulses_s)
-    return (
-        max(
-            _DELAYS_MS,
-            key=lambda delay_ms: pair_beats(beats_ms, pulses_ms - delay_ms, _WINDOW_MS).n_pairs,
-        )
-        / _MS
-    )
-
-
-def _pulse_counts(reference: Reference, pulses_s: Floats) -> NDArray[np.int64]:
-    """Count pairs, beats and pulses that are judged, the recording's delay taken away."""
-    beats_ms, pulses_ms = _ms(reference.beats_s), _ms(pulses_s)
-    delay_ms = round(delay_s(reference, pulses_s) * _MS)
-    pairing = pair_beats(beats_ms, pulses_ms - delay_ms, _WINDOW_MS)
-    is_judged = _undisputed(reference, reference.beats_s)
-    is_extra = _undisputed(reference, pulses_s - delay_ms / _MS)
-    is_extra[pairing.i_test] = False
-    n_pairs = int(is_judged[pairing.i_reference].sum())
-    return np.array([n_pairs, is_judged.sum(), n_pairs + is_extra.sum()])
-
-
-def _undisputed(reference: Reference, times_s: Floats) -> NDArray[np.bool_]:
-    return reference.agreed(times_s - NEAR_S, times_s + NEAR_S)
 
 
 _BREATH_INPUTS: Final[dict[str, tuple[SignalKind, ...]]] = {
