@@ -62,7 +62,7 @@ class PulseWaveDetector:
         Sampling rate, 20..1000.
     inverted
         True: more blood is less signal (raw light); False: more; None: found from the shape in
-        the first four seconds, and watched over eight seconds afterwards.
+        the first four seconds, and watched over sixteen seconds afterwards.
     """
 
     def __init__(self, fs_hz: float, *, inverted: bool | None = None) -> None:
@@ -71,6 +71,7 @@ class PulseWaveDetector:
         self._fs_hz = float(fs_hz)
         self._inverted = inverted
         self._design = _design(self._fs_hz, inverted=inverted)
+        self._n_delay = _delay(self._design[0])
         self._state = new_record(STATE_DTYPE)
         self._rearm(0, kept=None)
 
@@ -87,15 +88,12 @@ class PulseWaveDetector:
     @property
     def n_delay(self) -> int:
         """From a beat to the sample with which it is given, at most; learning aside."""
-        design = self._design[0]
-        n_low = int(design["n_reach"]) + int(design["n_ahead"]) + int(design["n_smooth"])
-        n_low += (int(design["n_lag"]) + 1) // 2 + 2
-        return n_low * int(design["n_block"]) + 1
+        return self._n_delay
 
     @property
     def delay_s(self) -> float:
         """The same in seconds."""
-        return self.n_delay / self._fs_hz
+        return self._n_delay / self._fs_hz
 
     @property
     def i_learned(self) -> int:
@@ -166,7 +164,7 @@ class PulseWaveDetector:
 
 
 _LEVELS: Final = (
-    "learned", "polarity", "tops", "bottoms", "n_seconds", "heights", "n_heights", "early", "late",
+    "learned", "polarity", "tops", "bottoms", "n_seconds", "i_turned", "heights", "n_heights", "early", "late",
     "n_between", "intervals", "n_intervals", "template", "shape", "n_shapes",
 )  # fmt: skip
 """What is still true behind a short gap."""
@@ -181,6 +179,12 @@ def _checked(record: Record) -> Record:
     if state["polarity"] not in (-1, 1) or state["k_rise"] > state["k_next"]:
         raise MalformedStateError(f"{_KIND}: polarity or position is out of range")
     return record
+
+
+def _delay(design: np.void) -> int:
+    n_low = int(design["n_reach"]) + int(design["n_ahead"]) + int(design["n_smooth"])
+    n_low += (int(design["n_lag"]) + 1) // 2 + 2
+    return n_low * int(design["n_block"]) + 1
 
 
 def _design(fs_hz: float, *, inverted: bool | None) -> Record:

@@ -20,6 +20,7 @@ from processors.dsp.pulse_waves_layout import (
     N_PENDING,
     N_PLATEAUS,
     N_SHORT,
+    N_STEEPEST,
 )
 from processors.dsp.pulse_waves_shape_kernel import describe
 
@@ -79,8 +80,8 @@ _FIRST_SHARE: Final = 0.8
 _FIRST_BETWEEN: Final = 0.15
 _LONE_SHARE: Final = 0.5
 _POLARITY_RANK: Final = 0.75
-"""Of the steepest slopes of eight seconds: a slow heart has no upslope in each of them, and two may
-be artefacts."""
+"""Of the steepest slopes of sixteen seconds: a slow heart has no upslope in each of them, and four
+may be artefacts."""
 _FLIP: Final = 1.5
 
 
@@ -97,7 +98,7 @@ def slope(state: np.void, design: np.void, k: int) -> float:
 @kernel
 def ranked(values: Floats, n_values: int, rank: float) -> float:
     """Value at a rank 0..1 among the newest ones of a ring."""
-    n = min(n_values, N_LEVELS)
+    n = min(n_values, values.size)
     ordered = np.sort(values[:n])
     return float(ordered[int(rank * (n - 1) + 0.5)])
 
@@ -136,8 +137,8 @@ def watch_polarity(state: np.void, design: np.void, k: int) -> None:
     if (k + 1) % design["n_second"] != 0:
         return
     if state["top"] > 0.0 or state["bottom"] > 0.0:
-        state["tops"][state["n_seconds"] % N_LEVELS] = state["top"]
-        state["bottoms"][state["n_seconds"] % N_LEVELS] = state["bottom"]
+        state["tops"][state["n_seconds"] % N_STEEPEST] = state["top"]
+        state["bottoms"][state["n_seconds"] % N_STEEPEST] = state["bottom"]
         state["n_seconds"] += 1
     state["top"] = state["bottom"] = 0.0
     n = state["n_seconds"]
@@ -150,8 +151,9 @@ def watch_polarity(state: np.void, design: np.void, k: int) -> None:
     if k + 1 <= design["n_learn"]:
         if bottom > top:
             state["polarity"] = -state["polarity"]
-    elif n >= N_LEVELS and bottom > _FLIP * top:
+    elif n >= N_STEEPEST // 2 and bottom > _FLIP * top:
         state["polarity"] = -state["polarity"]
+        state["i_turned"] = state["i_next"]
         state["n_pending"] = 0
         state["passed_early"] = state["passed_late"] = 0.0
         learn(state, design, k + 1)

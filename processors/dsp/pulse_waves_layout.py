@@ -13,6 +13,8 @@ N_PENDING: Final = 48
 """Rises that wait for what comes after them: at most one per 50 ms, in at most 0.6 s."""
 N_LEVELS: Final = 8
 """Recent beats, and recent rises between beats, that the levels rest on."""
+N_STEEPEST: Final = 16
+"""Recent seconds whose steepest rise and fall tell which way is up."""
 N_SHAPE: Final = 16
 N_BEATS: Final = 64
 """Recent beats that a judgement may look at: ten seconds of the fastest heart."""
@@ -73,9 +75,10 @@ STATE_DTYPE: Final = np.dtype(
         ("learned", "i8"),
         ("top", "f8"),
         ("bottom", "f8"),
-        ("tops", "f8", (N_LEVELS,)),  # of the last seconds: steepest rise and fall
-        ("bottoms", "f8", (N_LEVELS,)),
+        ("tops", "f8", (N_STEEPEST,)),  # of the last seconds: steepest rise and fall
+        ("bottoms", "f8", (N_STEEPEST,)),
         ("n_seconds", "i8"),
+        ("i_turned", "i8"),  # since when this way is up
         ("k_rise", "i8"),
         ("pending", RISE_DTYPE, (N_PENDING,)),
         ("n_pending", "i8"),

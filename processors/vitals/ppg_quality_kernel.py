@@ -195,6 +195,7 @@ def judge(
     """Give the probability that the rate is right; ``typical`` is the median interval believed."""
     last = state["beats"][(first + int(out[N_COUNT]) - 1) % N_BEATS]["i_upslope"]
     late = i_end - last
+    out[LOST] += max(0, state["i_turned"] - (i_end - n_window))
     out[OVERDUE] = min(_OVERDUE_MAX, max(0.0, late / typical - 1.0))
     out[LOST] = min(1.0, (out[LOST] + max(0.0, late - _LATE * typical)) / n_window)
     out[SLOWER] = slower(state, first, typical)
@@ -243,7 +244,8 @@ def look_back(
 ) -> int:
     """Describe the ``n_window`` samples before ``i_end``; ``record`` is the detector's.
 
-    An interval that begins before ``i_first`` does not count. ``table`` takes the intervals, shape
+    An interval that begins before ``i_first``, or before the detector has found that the other way
+    is up, does not count. ``table`` takes the intervals, shape
     ``(N_BEATS, N_COLUMNS)``, ``out`` the rest, shape ``(N_OUT,)``. Give the number of intervals.
     """
     state = record[0]
@@ -256,7 +258,7 @@ def look_back(
     if stop == first:
         return 0
     look_at_range(state, first, i_end, n_window, out)
-    oldest = first_at(state, i_first) + 1
+    oldest = first_at(state, max(i_first, state["i_turned"])) + 1
     if oldest >= stop:
         return 0
     n = gather(state, max(first, oldest), stop, table)

@@ -106,6 +106,45 @@ def test_the_weak_pulses_of_an_irregular_rhythm_count(seed: int) -> None:
     assert nearest.max() < 0.06
 
 
+@pytest.mark.parametrize("after_s", [0.45, 0.55])
+def test_what_swings_back_from_a_jerk_is_no_beat(after_s: float) -> None:
+    beats_s = regular_s(1.0, 40)
+    signal = ppg(beats_s, 125, 40, dicrotic=0.1) + noise(5000, 0.003)
+    t_s = np.arange(5000) / 125
+    for jerk_s in beats_s[8::5] + after_s:
+        since_s = np.clip(t_s - jerk_s, 0, None)
+        signal -= 2 * np.exp(-since_s / 0.25) * (t_s > jerk_s)
+
+    found = detect(signal, 125)["i_upslope"] / 125
+
+    assert len(found) == len(beats_s)
+    assert np.abs(found - beats_s).max() < 0.05
+
+
+@pytest.mark.parametrize("height", [2.0, 5.0])
+def test_a_pulse_that_was_due_counts_though_a_jerk_follows(height: float) -> None:
+    beats_s = regular_s(1.0, 40)
+    signal = ppg(beats_s, 125, 40, dicrotic=0.1) + noise(5000, 0.003)
+    t_s = np.arange(5000) / 125
+    jerks_s = beats_s[8::5] + 0.34
+    for jerk_s in jerks_s:
+        signal += height * np.exp(-np.square((t_s - jerk_s - 0.05) / 0.05))
+
+    found = detect(signal, 125)["i_upslope"] / 125
+
+    nearest = np.abs(found[:, np.newaxis] - beats_s).min(axis=0)
+    assert nearest.max() < 0.06
+
+
+def test_an_interval_of_two_beats_is_told_by_its_timing() -> None:
+    beats_s = regular_s(0.8, 40)
+
+    found = detect(ppg(np.delete(beats_s, 25), 125, 40), 125)
+
+    assert found["timing"][25] < 0.4
+    assert np.delete(found["timing"], 25).min() > 0.99
+
+
 def test_breathing_moves_the_baseline_and_not_the_count() -> None:
     beats_s = regular_s(0.9, 40)
     t_s = np.arange(5000) / 125
@@ -203,7 +242,8 @@ def test_hostile_samples_give_ordered_finite_beats(samples: list[float], repeat:
     assert np.all(np.diff(found["i_upslope"]) > 0)
     for name in found.dtype.names or ():
         assert np.isfinite(found[name]).all()
-    assert np.all((found["certainty"] >= 0) & (found["certainty"] <= 1))
+    for name in ("certainty", "likeness", "timing"):
+        assert np.all((found[name] >= 0) & (found[name] <= 1))
 
 
 def test_the_compiled_kernel_gives_the_bits_of_its_source(monkeypatch: pytest.MonkeyPatch) -> None:
