@@ -42,7 +42,7 @@ height over level."""
 
 OF_INTERVAL: Final = (1.3, 2.0, 0.8, 4.5, 3.0, 3.1, 2.9, 0.8, 1.3)
 OF_INTERVAL_OFFSET: Final = -5.8
-OF_RATE: Final = (1.7, 2.6, 5.1, 0.9, 1.2, 3.0, 5.3, 2.0)
+OF_RATE: Final = (1.5, 2.6, 5.3, 0.7, 1.4, 1.2, 5.2, 2.4)
 OF_RATE_OFFSET: Final = -5.5
 """Logistic regressions, no weight below zero, by `tests.benchmarks.calibrate_pulse_quality`: an
 interval's on recordings alone, because a fit to invented movements also drops the weak pulses of an

@@ -307,7 +307,8 @@ def main(words: list[str]) -> None:
     if "each" in words:
         show_each(judged)
     if "intervals" in words:
-        fit("intervals", _interval_cases(judged), 0.0)
+        recorded = [one for one in judged if one.wave.group == "bidmc"]
+        fit("intervals", _interval_cases(recorded), 0.0)
     if "rate" in words:
         fit("rate", _rate_cases(judged), MARGIN)
 

@@ -235,10 +235,12 @@ def test_a_state_of_something_else_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "fs_hz", "rate_bpm"), [("data.csv", 100, 59), ("data2.csv", 117, 62)]
+    ("name", "fs_hz", "rate_bpm", "share"),
+    # The first 45 of the 128 seconds of data2 have no pulse.
+    [("data.csv", 100, 59, 0.75), ("data2.csv", 117, 62, 0.55), ("data3.csv", 100, 97, 0.9)],
 )
 def test_recordings_of_the_heartpy_wheel_give_their_rate(
-    name: str, fs_hz: int, rate_bpm: float
+    name: str, fs_hz: int, rate_bpm: float, share: float
 ) -> None:
     with resources.as_file(resources.files("heartpy") / "data" / name) as path:
         columns = np.genfromtxt(path, delimiter=",", skip_header=1)
@@ -247,8 +249,9 @@ def test_recordings_of_the_heartpy_wheel_give_their_rate(
     rates = of(run(PpgChain(fs_hz, clock(fs_hz)), signal), codes.PULSE_RATE)
 
     shown = [one.value for one in rates if one.value is not None]
-    assert len(shown) >= 0.35 * len(rates)
+    assert len(shown) >= share * len(rates)
     assert np.median(shown) == pytest.approx(rate_bpm, abs=4)
+    assert np.ptp(shown) < 0.35 * rate_bpm
 
 
 def monitor_record(folder: Path, number: str) -> tuple[Floats, Floats]:
@@ -259,11 +262,14 @@ def monitor_record(folder: Path, number: str) -> tuple[Floats, Floats]:
     return signals[:, 0], signals[:, 1]
 
 
-def heart_beats_s(ecg: Floats) -> Floats:
+def heart_beats_s(ecg: Floats) -> tuple[Floats, Floats]:
+    """Beats by two independent detectors."""
     with quiet():
         from sleepecg.heartbeats import detect_heartbeats
+        from wfdb.processing import xqrs_detect
 
-        return np.asarray(detect_heartbeats(ecg, 125)) / 125
+        one = np.asarray(detect_heartbeats(ecg, 125)) / 125
+        return one, np.asarray(xqrs_detect(ecg, 125, verbose=False)) / 125
 
 
 def score_at(beats_s: Floats, pulses_s: Floats, lag_s: float) -> BeatScore:
@@ -279,20 +285,24 @@ def delay_s(beats_s: Floats, pulses_s: Floats) -> float:
 
 
 def test_pulses_and_rates_of_intensive_care_agree_with_the_ecg(chevet_data: Path) -> None:
-    n_matched, n_all, errors, goods = 0, 0, [], []
+    n_matched, n_all, errors, goods, n_asked = 0, 0, [], [], 0
     for header in sorted((chevet_data / "bidmc").glob("bidmc*.hea")):
         number = header.stem.removeprefix("bidmc")
         ecg, pleth = monitor_record(chevet_data, number)
-        beats_s = heart_beats_s(ecg)
+        beats_s, others_s = heart_beats_s(ecg)
         outputs = run(PpgChain(125, clock(125, 0)), pleth, n=7500)
         pulses_s = np.array([one.t_ns / 1e9 for one in outputs if isinstance(one, Beat)])
         lag_s = delay_s(beats_s, pulses_s)
         score = score_at(beats_s, pulses_s, lag_s)
         n_matched, n_all = n_matched + score.n_matched, n_all + len(beats_s) + len(pulses_s)
         reference = mean_rates_bpm(beats_s + lag_s, 480)
+        agreed = np.abs(reference - mean_rates_bpm(others_s + lag_s, 480)) < 1
         for one in of(outputs, codes.PULSE_RATE):
             t = one.t_ns // S
-            if 12 <= t < 480 and one.value is not None and np.isfinite(reference[t]):
+            if not 12 <= t < 480 or not agreed[t]:
+                continue
+            n_asked += 1
+            if one.value is not None:
                 errors.append(abs(one.value - reference[t]))
                 goods.append(one.quality >= 0.9)
     f1_percent = 200 * n_matched / n_all
@@ -303,4 +313,6 @@ def test_pulses_and_rates_of_intensive_care_agree_with_the_ecg(chevet_data: Path
     # and two sensors are off for some ten seconds.
     assert f1_percent >= 98.7
     assert within >= 0.99
-    assert np.mean(errors) <= 0.6
+    assert np.mean(errors) <= 0.4
+    assert np.sum(goods) >= 0.88 * n_asked
+    assert len(errors) >= 0.92 * n_asked
