@@ -164,8 +164,8 @@ class PulseWaveDetector:
 
 
 _LEVELS: Final = (
-    "learned", "polarity", "tops", "bottoms", "n_seconds", "i_turned", "heights", "n_heights", "early", "late",
-    "n_between", "intervals", "n_intervals", "template", "shape", "n_shapes",
+    "learned", "polarity", "tops", "bottoms", "n_seconds", "i_turned", "heights", "n_heights",
+    "early", "late", "n_between", "intervals", "n_intervals", "template", "shape", "n_shapes",
 )  # fmt: skip
 """What is still true behind a short gap."""
 

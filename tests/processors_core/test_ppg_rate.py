@@ -61,7 +61,8 @@ def test_a_beat_without_a_pulse_does_not_slow_the_rate_and_its_interval_is_marke
     assert len(shown) >= len(rates) - 16
     double = [one for one in intervals if (one.value or 0) > 1.7e3 * interval_s]
     assert len(double) == 1
-    assert double[0].quality < 0.4 < 0.7 < min(one.quality for one in intervals[5:20])
+    assert double[0].quality < 0.4
+    assert min(one.quality for one in intervals[5:20]) > 0.7
 
 
 def test_the_quality_falls_where_a_pulse_is_missing() -> None:
@@ -145,3 +146,24 @@ def test_a_rate_needs_intervals_that_began_after_the_sensor_came_back() -> None:
     back = [rates[t].value for t in range(25, 58) if rates[t].value is not None]
     assert len(back) >= 25
     assert back == pytest.approx([75] * len(back), abs=1)
+
+
+@given(
+    samples=st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=120),
+    repeat=st.integers(1, 60),
+    turn=st.booleans(),
+)
+@settings(max_examples=40, deadline=None)
+def test_whatever_the_samples_a_quality_is_a_probability_and_a_rate_is_possible(
+    samples: list[float],
+    repeat: int,
+    turn: bool,  # noqa: FBT001
+) -> None:
+    hostile = np.repeat(np.array(samples), repeat)
+    pulses = ppg(regular_s(0.8, 20), FS_HZ, 20)
+    signal = np.concatenate((pulses, hostile, -pulses if turn else pulses))
+
+    rates, qualities = outputs_of(signal, codes.PULSE_RATE, codes.PULSE_QUALITY)
+
+    assert all(0 <= one.quality <= 1 for one in rates + qualities)
+    assert all(one.value is None or 10 < one.value < 250 for one in rates)
