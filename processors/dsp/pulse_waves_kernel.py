@@ -20,7 +20,20 @@ from processors.dsp.pulse_waves_layout import (
     N_PENDING,
     N_PLATEAUS,
     N_SHORT,
-    N_STEEPEST,
+)
+from processors.dsp.pulse_waves_levels_kernel import (
+    FIRST_BETWEEN,
+    FIRST_SHARE,
+    HEIGHT_CAP,
+    N_INTERVALS_MIN,
+    SILENCE_S,
+    fade,
+    learn,
+    ranked,
+    slope,
+    threshold,
+    timing,
+    watch_polarity,
 )
 from processors.dsp.pulse_waves_shape_kernel import describe
 
@@ -30,38 +43,20 @@ _DESCENT: Final = 0.2
 """Share of the descent before a rise that counts to its height: a pulse that comes early rides on
 the falling limb of the one before."""
 _BEAT_RANK: Final = 0.25
-_HIGH_RANK: Final = 0.75
-_BETWEEN_RANK: Final = 0.4
-"""Low ranks of the recent heights: weak pulses count, and must not raise the threshold."""
-_BETWEEN_MIN: Final = 0.05
-_BETWEEN_MAX: Final = 0.7
+"""A low rank of the recent heights: weak pulses count."""
 _FLOOR: Final = 0.01
-_EXPONENT: Final = 0.38
-"""Threshold = between * (beat / between) ** exponent."""
-_EXPONENT_MIN: Final = 0.2
-_EARLY: Final = 0.75
-_EARLY_SLOPE: Final = 0.5
-_OVERDUE: Final = 1.15
-_OVERDUE_SLOPE: Final = 0.5
-_HEIGHT_CAP: Final = 1.5
 _REFRACTORY_S: Final = 0.25
 _DICROTIC_S: Final = 0.42
 _DICROTIC_S_MIN: Final = 0.33
 _DICROTIC_SHARE: Final = 0.7
 """The dicrotic wave follows the systolic one within 0.42 s, sooner where the heart is fast."""
-_DICROTIC_HEIGHT: Final = 0.45
-"""Of the systolic rise: no dicrotic rise is as steep, a second pulse so soon is."""
-_DICROTIC_FADE_S: Final = 0.06
 _REBOUND: Final = 1.0
 _REBOUND_FREE: Final = 0.7
 _REBOUND_RR: Final = 0.75
-"""Blood leaves the finger more slowly than it comes: what rises soon after a fall steeper than the
-usual beat by more than its own height swings back from a movement. Before three quarters of the
-usual interval only, because a sensor that sets its level anew falls as steeply between beats."""
-_MISSED: Final = 1.5
-_MISSED_POWER: Final = 4.0
-"""An interval half as long again as the longer ones of late probably has a beat without a pulse in
-it; with one of twice the length it is as good as sure."""
+"""Blood leaves the finger more slowly than it comes. A fall may be as steep as seven tenths of the
+usual rise; what rises soon after a steeper one, by no more than the excess, swings back from a
+movement. Before three quarters of the usual interval only, because a sensor that sets its level
+anew falls as steeply between beats."""
 _ON_TIME: Final = 0.2
 _ON_TIME_HEIGHT: Final = 0.5
 """A rise that comes when the next beat is due (a fifth off, on the logarithmic scale) and is half
@@ -71,139 +66,7 @@ _SUPPRESS: Final = 1.4
 _ROOM_S: Final = 0.3
 _RR_S_UNKNOWN: Final = 1.0
 _INTERVAL_S_MAX: Final = 2.0
-_N_INTERVALS_MIN: Final = 3
-_SILENCE_S: Final = 2.5
-_FORGETTING_S: Final = 4.5
-_KEEP_PER_S: Final = 0.6
 _RELEARN_S: Final = 8.0
-_FIRST_SHARE: Final = 0.8
-_FIRST_BETWEEN: Final = 0.15
-_LONE_SHARE: Final = 0.5
-_POLARITY_RANK: Final = 0.75
-"""Of the steepest slopes of sixteen seconds: a slow heart has no upslope in each of them, and four
-may be artefacts."""
-_FLIP: Final = 1.5
-
-
-@kernel
-def slope(state: np.void, design: np.void, k: int) -> float:
-    """Slope at low-rate sample ``k``, upslopes of the pulse positive."""
-    if k < design["n_lag"] + 2 * design["n_smooth"]:
-        return 0.0
-    smooth = state["smooth"]
-    rise = smooth[k & (N_LOW - 1)] - smooth[(k - design["n_lag"]) & (N_LOW - 1)]
-    return float(state["polarity"] * rise)
-
-
-@kernel
-def ranked(values: Floats, n_values: int, rank: float) -> float:
-    """Value at a rank 0..1 among the newest ones of a ring."""
-    n = min(n_values, values.size)
-    ordered = np.sort(values[:n])
-    return float(ordered[int(rank * (n - 1) + 0.5)])
-
-
-@kernel
-def learn(state: np.void, design: np.void, k_end: int) -> None:
-    """Levels from the four seconds before ``k_end``: the second highest of their tops."""
-    first, second = 0.0, 0.0
-    n = design["n_second"]
-    for part in range(4):
-        top = 0.0
-        for k in range(max(0, k_end - (4 - part) * n), max(0, k_end - (3 - part) * n)):
-            top = max(top, slope(state, design, k))
-        if top > first:
-            first, second = top, first
-        elif top > second:
-            second = top
-    level = _FIRST_SHARE * max(second, _LONE_SHARE * first)
-    if level <= 0.0:
-        return
-    state["learned"] = 1
-    state["heights"][0] = level
-    state["n_heights"] = 1
-    state["early"][0] = state["late"][0] = _FIRST_BETWEEN * level
-    state["n_between"] = 1
-    state["n_intervals"] = 0
-    state["n_shapes"] = 0
-
-
-@kernel
-def watch_polarity(state: np.void, design: np.void, k: int) -> None:
-    """Ask each second whether the steepest rises are steeper than the steepest falls."""
-    rise = slope(state, design, k) * state["polarity"]
-    state["top"] = max(state["top"], rise)
-    state["bottom"] = max(state["bottom"], -rise)
-    if (k + 1) % design["n_second"] != 0:
-        return
-    if state["top"] > 0.0 or state["bottom"] > 0.0:
-        state["tops"][state["n_seconds"] % N_STEEPEST] = state["top"]
-        state["bottoms"][state["n_seconds"] % N_STEEPEST] = state["bottom"]
-        state["n_seconds"] += 1
-    state["top"] = state["bottom"] = 0.0
-    n = state["n_seconds"]
-    if design["polarity"] != 0 or n == 0:
-        return
-    top = ranked(state["tops"], n, _POLARITY_RANK)
-    bottom = ranked(state["bottoms"], n, _POLARITY_RANK)
-    if state["polarity"] < 0:
-        top, bottom = bottom, top
-    if k + 1 <= design["n_learn"]:
-        if bottom > top:
-            state["polarity"] = -state["polarity"]
-    elif n >= N_STEEPEST // 2 and bottom > _FLIP * top:
-        state["polarity"] = -state["polarity"]
-        state["i_turned"] = state["i_next"]
-        state["n_pending"] = 0
-        state["passed_early"] = state["passed_late"] = 0.0
-        learn(state, design, k + 1)
-
-
-@kernel
-def fade(state: np.void, at: float, fs_hz: float) -> None:
-    """Let the levels sink in silence, at most to a tenth."""
-    first = state["silent_from"] + _SILENCE_S * fs_hz
-    last = first + _FORGETTING_S * fs_hz
-    span = min(at, last) - max(state["faded_to"], first)
-    if span <= 0.0:
-        return
-    state["faded_to"] = at
-    keep = math.pow(_KEEP_PER_S, span / fs_hz)
-    for j in range(N_LEVELS):
-        state["heights"][j] *= keep
-        state["early"][j] *= keep
-        state["late"][j] *= keep
-
-
-@kernel
-def threshold(state: np.void, since_s: float, rr_s: float, beat: float, dicrotic_s: float) -> float:
-    """Height that a rise must reach to be a beat."""
-    ring = state["early"] if since_s < dicrotic_s else state["late"]
-    between = max(ranked(ring, state["n_between"], _BETWEEN_RANK), _BETWEEN_MIN * beat)
-    between = min(between, _BETWEEN_MAX * beat)
-    exponent = _EXPONENT
-    if since_s < _EARLY * rr_s:
-        exponent += _EARLY_SLOPE * (_EARLY - since_s / rr_s)
-    elif since_s > _OVERDUE * rr_s:
-        exponent -= _OVERDUE_SLOPE * (since_s / rr_s - _OVERDUE)
-        exponent = max(_EXPONENT_MIN, exponent)
-    height = between * math.pow(beat / between, exponent)
-    if state["has_last"]:
-        share = (dicrotic_s + _DICROTIC_FADE_S - since_s) / _DICROTIC_FADE_S
-        share = _DICROTIC_HEIGHT * min(1.0, max(0.0, share))
-        # By the high rank: dicrotic waves that were once taken for beats must not stay so.
-        most = _HEIGHT_CAP * ranked(state["heights"], state["n_heights"], _HIGH_RANK)
-        height = max(height, share * min(state["last_height"], most))
-    return height
-
-
-@kernel
-def timing(state: np.void, since_s: float) -> float:
-    """Tell how well an interval can be one among the recent ones, and not two."""
-    if state["n_intervals"] < _N_INTERVALS_MIN:
-        return 1.0
-    longest_s = _MISSED * ranked(state["intervals"], state["n_intervals"], _HIGH_RANK)
-    return math.pow(min(1.0, longest_s / since_s), _MISSED_POWER)
 
 
 @kernel
@@ -224,12 +87,12 @@ def decide(state: np.void, design: np.void, beats: Record, n_beats: int) -> int:
         pending[j - 1] = pending[j]
     state["n_pending"] = n - 1
     if not state["learned"]:
-        state["heights"][0] = _FIRST_SHARE * rise
-        state["early"][0] = state["late"][0] = _FIRST_BETWEEN * _FIRST_SHARE * rise
+        state["heights"][0] = FIRST_SHARE * rise
+        state["early"][0] = state["late"][0] = FIRST_BETWEEN * FIRST_SHARE * rise
         state["n_heights"] = state["n_between"] = 1
         state["learned"] = 1
     rr_s = _RR_S_UNKNOWN
-    if state["n_intervals"] >= _N_INTERVALS_MIN:
+    if state["n_intervals"] >= N_INTERVALS_MIN:
         rr_s = ranked(state["intervals"], state["n_intervals"], 0.5)
     since_s = (k_top - state["last"]) / fs_hz if state["has_last"] else rr_s
     if since_s < _REFRACTORY_S:
@@ -240,7 +103,7 @@ def decide(state: np.void, design: np.void, beats: Record, n_beats: int) -> int:
     least = threshold(state, since_s, rr_s, beat, dicrotic_s)
     if since_s < _REBOUND_RR * rr_s:
         least = max(least, _REBOUND * (fall - _REBOUND_FREE * beat))
-    if state["n_intervals"] >= _N_INTERVALS_MIN and rise >= _ON_TIME_HEIGHT * beat:
+    if state["n_intervals"] >= N_INTERVALS_MIN and rise >= _ON_TIME_HEIGHT * beat:
         is_topped = is_topped and abs(math.log(since_s / rr_s)) >= _ON_TIME
     if rise < least or is_topped:
         if is_dicrotic:
@@ -270,13 +133,13 @@ def decide(state: np.void, design: np.void, beats: Record, n_beats: int) -> int:
     state["late"][place] = max(state["passed_late"], _FLOOR * beat)
     state["n_between"] += 1
     state["passed_early"] = state["passed_late"] = 0.0
-    if since_s > _SILENCE_S:
+    if since_s > SILENCE_S:
         # The levels have sunk: they know nothing of what is to come.
-        state["heights"][0] = _FIRST_SHARE * rise
-        state["early"][0] = state["late"][0] = _FIRST_BETWEEN * _FIRST_SHARE * rise
+        state["heights"][0] = FIRST_SHARE * rise
+        state["early"][0] = state["late"][0] = FIRST_BETWEEN * FIRST_SHARE * rise
         state["n_heights"] = state["n_between"] = 1
     typical = ranked(state["heights"], state["n_heights"], 0.5)
-    state["heights"][state["n_heights"] % N_LEVELS] = min(rise, _HEIGHT_CAP * typical)
+    state["heights"][state["n_heights"] % N_LEVELS] = min(rise, HEIGHT_CAP * typical)
     state["n_heights"] += 1
     if state["has_last"] and since_s < _INTERVAL_S_MAX:
         state["intervals"][state["n_intervals"] % N_LEVELS] = since_s

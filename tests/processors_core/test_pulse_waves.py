@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from processors.dsp import pulse_waves, pulse_waves_kernel
+from processors.dsp import pulse_waves, pulse_waves_kernel, pulse_waves_levels_kernel
 from processors.dsp.pulse_waves import PulseWaveDetector
 from processors.dsp.state import StateError
 from tests.processors_core.synthetic_ppg import ppg, regular_s
@@ -250,9 +250,10 @@ def test_the_compiled_kernel_gives_the_bits_of_its_source(monkeypatch: pytest.Mo
     signal = 3 - ppg(regular_s(0.8, 9), 60, 9) + noise(540, 0.02)
     compiled = PulseWaveDetector(60)
     expected = compiled.process(signal)
-    for name, value in list(vars(pulse_waves_kernel).items()):
-        if hasattr(value, "py_func"):
-            monkeypatch.setattr(pulse_waves_kernel, name, cast("Any", value).py_func)
+    for module in (pulse_waves_kernel, pulse_waves_levels_kernel):
+        for name, value in list(vars(module).items()):
+            if hasattr(value, "py_func"):
+                monkeypatch.setattr(module, name, cast("Any", value).py_func)
     assert not hasattr(pulse_waves_kernel.take_samples, "py_func")
     monkeypatch.setattr(pulse_waves, "take_samples", pulse_waves_kernel.take_samples)
 
