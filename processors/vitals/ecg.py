@@ -111,7 +111,7 @@ class EcgChain:
         self._mains = [MainsCanceller(fs_hz) for _ in range(n_leads)]
         self._detector = RPeakDetector(fs_hz, n_leads)
         self._qualities = [EcgQuality(fs_hz) for _ in range(n_leads)]
-        self._classifier = BeatClassifier(fs_hz)
+        self._classifier = BeatClassifier(fs_hz, n_leads)
         self._fibrillation = FibrillationSuspicion(fs_hz)
         self._rate = BeatRate()
         self._i_next: int | None = None
@@ -151,7 +151,7 @@ class EcgChain:
         clean = np.empty(fresh.shape)
         for n, (mains, quality) in enumerate(zip(self._mains, self._qualities, strict=True)):
             quality.process(mains.process(fresh[n], clean[n]), fresh[n])
-        self._keep(self._detector.process(clean), clean[0])
+        self._keep(self._detector.process(clean), clean)
         self._fibrillation.process(clean[0])
         i_end = self._detector.watermark
         outputs += self._outputs_before(i_end)
@@ -159,9 +159,9 @@ class EcgChain:
             quality.forget_before(i_end)
         return outputs
 
-    def _keep(self, found: NDArray[np.void], chunk_uv: Floats) -> None:
-        """Put beats in hand until the watermark has passed them; class by the first lead."""
-        classes = self._classifier.process(chunk_uv, found["i_r"])
+    def _keep(self, found: NDArray[np.void], leads_uv: Floats) -> None:
+        """Put beats in hand until the watermark has passed them."""
+        classes = self._classifier.process(leads_uv, found["i_r"])
         for said, kind in zip(found.tolist(), classes.tolist(), strict=True):
             self._beats.append((*said, kind))
             self._beats_ns.append(self._clock.time_between_ns(said[0]))
@@ -172,7 +172,7 @@ class EcgChain:
             return []
         outputs: list[Beat | Derived] = []
         i_end = self._detector.i_next
-        self._keep(self._detector.skip(i_first - i_end), np.zeros(0))
+        self._keep(self._detector.skip(i_first - i_end), np.zeros((self._n_leads, 0)))
         self._classifier.skip(i_first - i_end)
         start_ns = self._clock.time_ns(i_first)
         if self._i_next is not None:
