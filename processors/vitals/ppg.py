@@ -51,7 +51,9 @@ PULSE_RATE: Final = Algorithm(
     "within the last 4 s (low_perfusion); a sensor on the skin (lead_off) and within its range "
     "(saturated); quality at least "
     f"{QUALITY_MIN:g} (poor_signal). Where intervals are 1.7 times those of the half minute before "
-    "there is none for some beats: every second pulse may be missing.",
+    "there is none for some beats: every second pulse may be missing. Where the same device feels "
+    "motion: while it does and for ten seconds after, only where `wrist_pulse_rate` agrees within "
+    "5/min (moving).",
 )
 PERFUSION: Final = Algorithm(
     name="ppg_perfusion_index",
@@ -61,7 +63,8 @@ PERFUSION: Final = Algorithm(
     delay_s=_DELAY_S,
     averaging="Median over the pulses of the last 10 s, each second.",
     validity="Only for signals whose constant part is light (not for the pleth of a monitor, which "
-    "has none); while a rate is given, or perfusion is what it lacks.",
+    "has none); while a rate is given, or perfusion is what it lacks; not while the same device "
+    "feels motion (moving).",
 )
 QUALITY: Final = Algorithm(
     name="ppg_quality",

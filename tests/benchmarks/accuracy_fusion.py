@@ -19,8 +19,8 @@ from processors.scoring.rates import RateScore, score_rates
 from processors.scoring.rates import reference_rates_bpm as rates_of_beats
 from processors.vitals import beat_respiration, ecg, fusion, ppg, respiration, respiration_fusion
 from tests.benchmarks.accuracy_ecg import EMPTY_RATES
-from tests.benchmarks.accuracy_monitor import Reference
 from tests.benchmarks.figures import Figure
+from tests.benchmarks.monitor_reference import Reference
 from tests.benchmarks.observed import Observed, observe
 from tests.benchmarks.recordings import BREATHS_AGREE, WINDOW_S, MonitorRecord, bidmc
 
