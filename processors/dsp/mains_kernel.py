@@ -144,8 +144,13 @@ def _look(state: Record, design: Record) -> None:
             _track(state, design, best)
     if me["tracked"] > 0 and me["evidence"][me["tracked"] - 1] >= how["evidence_min"]:
         me["found"] = 1
-    me["turn_cosine"] = math.cos(me["turn"])
-    me["turn_sine"] = math.sin(me["turn"])
+    if me["tracked"] > 0:  # afresh, so that rounding does not pile up
+        me["turn_cosine"] = math.cos(me["turn"])
+        me["turn_sine"] = math.sin(me["turn"])
+        size = math.hypot(me["cosine"], me["sine"])
+        if size > 0.0:
+            me["cosine"] /= size
+            me["sine"] /= size
 
 
 @kernel
@@ -231,9 +236,6 @@ def _follow(state: Record, design: Record, chunk: Floats, cleaned: Floats) -> No
             cosine * turn_cosine - sine * turn_sine,
             sine * turn_cosine + cosine * turn_sine,
         )
-        to_one = 1.5 - 0.5 * (cosine * cosine + sine * sine)  # rounding does not pile up
-        cosine *= to_one
-        sine *= to_one
         share += max(-pace_share, min(pace_share, wanted - share))
         cleaned[i] = x - share * wave
         if n_tracked > n_rough and rough_cleaned > GONE * rough:
