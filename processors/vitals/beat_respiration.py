@@ -183,5 +183,6 @@ _PHASES: Final = (
     / 60.0
 )
 _TAPER: Final = np.hanning(N_GRID + 2)[1:-1]
-_COSINES: Final = np.ascontiguousarray(np.cos(_PHASES) * _TAPER)
-_SINES: Final = np.ascontiguousarray(np.sin(_PHASES) * _TAPER)
+_COSINES: Final = np.ascontiguousarray((np.cos(_PHASES) * _TAPER).T)
+_SINES: Final = np.ascontiguousarray((np.sin(_PHASES) * _TAPER).T)
+"""Shape ``(N_GRID, N_RATES)``: the kernel takes all rates of one point at once."""

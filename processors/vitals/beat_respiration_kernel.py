@@ -173,16 +173,19 @@ def _spectrum(
     cosines: Floats, sines: Floats, series: Floats, rate_max: float, power: Floats
 ) -> None:
     """Power at each rate, whitened and as shares of one; nothing above ``rate_max``."""
+    real = np.zeros(N_RATES)
+    imaginary = np.zeros(N_RATES)
+    for k in range(N_GRID):
+        for r in range(N_RATES):
+            real[r] += cosines[k, r] * series[k]
+            imaginary[r] += sines[k, r] * series[k]
     total = 0.0
     for r in range(N_RATES):
         rate = RATE_MIN + r * RATE_STEP
-        real, imaginary = 0.0, 0.0
+        power[r] = 0.0
         if rate <= rate_max:
-            for k in range(N_GRID):
-                real += cosines[r, k] * series[k]
-                imaginary += sines[r, k] * series[k]
-        # Slow changes that are not breathing have a spectrum that falls with the frequency.
-        power[r] = (real * real + imaginary * imaginary) * (rate / TILT_CENTRE)
+            # Slow changes that are not breathing have a spectrum that falls with the frequency.
+            power[r] = (real[r] * real[r] + imaginary[r] * imaginary[r]) * (rate / TILT_CENTRE)
         total += power[r]
     for r in range(N_RATES):
         power[r] = power[r] / total if total > 0.0 else 1.0 / N_RATES
@@ -207,14 +210,17 @@ def _add_overtones(power: Floats) -> None:
 def _drifted(posterior: Floats) -> Floats:
     """Let the rate wander, and rarely leap."""
     wandered = np.zeros(N_RATES)
+    bell = np.empty(NEAR + 1)
+    for steps in range(NEAR + 1):
+        distance = steps * RATE_STEP / DRIFT
+        bell[steps] = math.exp(-0.5 * distance * distance)
     for r in range(N_RATES):
+        first, stop = max(0, r - NEAR), min(N_RATES, r + NEAR + 1)
         norm = 0.0
-        for other in range(max(0, r - NEAR), min(N_RATES, r + NEAR + 1)):
-            distance = (other - r) * RATE_STEP / DRIFT
-            norm += math.exp(-0.5 * distance * distance)
-        for other in range(max(0, r - NEAR), min(N_RATES, r + NEAR + 1)):
-            distance = (other - r) * RATE_STEP / DRIFT
-            wandered[other] += posterior[r] * math.exp(-0.5 * distance * distance) / norm
+        for other in range(first, stop):
+            norm += bell[abs(other - r)]
+        for other in range(first, stop):
+            wandered[other] += posterior[r] * bell[abs(other - r)] / norm
     for r in range(N_RATES):
         wandered[r] = (1.0 - LEAP) * wandered[r] + LEAP / N_RATES
     return wandered
