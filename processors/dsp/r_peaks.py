@@ -6,12 +6,18 @@ over a window of 120 ms, each weighed by its own recent noise, add up to an enve
 per complex (energy detectors: Pan and Tompkins, IEEE Trans Biomed Eng 32:230-236, 1985; Elgendi,
 PLoS ONE 8(9):e73557, 2013). So in every noise the band and the lead count that are clear of it.
 
+In noise a beat need not be where the energy is highest. There the shapes of recent beats are slid
+along the signal (matched filters; the bands, weighed by their noise, whiten it), and where it is
+most like a shape lies a hump too, whose R peak is where the shape has it.
+
 Whether a hump is a beat is a matter of odds: logistic weights on its amplitude between those of
 recent beats and recent noise, on its likeness to the shapes of recent beats (a matched filter that
 knows amplitude), and on its time. The rhythm weighs the more, the deeper the beats lie in noise;
-in a clean signal an ectopic beat needs no rhythm. A decision waits until nearly half a second after
-the R peak, and takes the best choice among the humps known by then: a P wave loses to its QRS
-complex, which beats its T wave.
+in a clean signal an ectopic beat needs no rhythm. What shows in one of two leads alone is the less
+a beat, the clearer the other is. A decision waits until nearly half a second after the R peak, and
+takes the best choice among the humps known by then, behind each hump that may have been the last
+beat: a P wave loses to its QRS complex, which beats its T wave, and one false beat in noise does
+not put those after it out of step.
 """
 
 from __future__ import annotations
@@ -23,22 +29,26 @@ from numpy.typing import NDArray
 from scipy import signal
 
 from processors.dsp.kernel import Record, new_record, restored_record
-from processors.dsp.r_peaks_kernel import REFRACTORY_S, decide_due, detect
+from processors.dsp.r_peaks_decide_kernel import decide_due
+from processors.dsp.r_peaks_kernel import detect
 from processors.dsp.r_peaks_layout import (
     BEAT_DTYPE,
     DESIGN_DTYPE,
     LEARNED_FIELDS,
     N_LEADS_MAX,
+    N_PATHS,
     N_PENDING,
     N_SHAPES,
     STATE_DTYPE,
 )
+from processors.dsp.r_peaks_odds_kernel import REFRACTORY_S
+from processors.dsp.r_peaks_weights import WEIGHTS
 from processors.dsp.state import MalformedStateError, State, translated_errors
 
 __all__ = ["BEAT_DTYPE", "RPeakDetector"]
 
 _KIND = "r_peak_detector"
-_VERSION = 1
+_VERSION = 2
 
 FS_HZ_MIN: Final = 100.0
 FS_HZ_MAX: Final = 2000.0
@@ -57,7 +67,8 @@ _SMOOTH_S: Final = 0.017
 _BASELINE_S: Final = 0.2
 _LEVEL_S: Final = (0.11, 0.06)
 """Before the R peak, between the P wave and the complex."""
-_SHAPE_S: Final = 0.06
+_SHAPE_S: Final = 0.1
+_TRACE_REACH_S: Final = 0.1
 _SLIDE_S: Final = 0.05
 _DECISION_S: Final = 0.48
 _BUFFER_S: Final = 0.8
@@ -68,10 +79,10 @@ class RPeakDetector:
     """R peaks of one or two leads, each once, in order, within a fixed delay.
 
     The R peak is the largest deflection, up or down, of the signal (smoothed over 17 ms) from its
-    mean over the 200 ms around, within 90 ms of the middle of the complex; a parabola through three
-    samples gives the part of a sample. It is looked for in the first lead, unless the second is
-    twice as clear of noise. The height is that of the R peak above the level, which is the mean
-    from 110 to 60 ms before it.
+    mean over the 200 ms around, within 90 ms of the middle of the complex (25 ms of where the shape
+    has it, in noise); a parabola through three samples gives the part of a sample. It is looked for
+    in the first lead, unless the second is twice as clear of noise. The height is that of the R
+    peak above the level, which is the mean from 110 to 60 ms before it.
 
     A beat is given no earlier than 0.25 s and no later than ``delay_s`` (0.49 s) after its R peak;
     those of the first ``LEARNING_S`` after the first hump since the start or a long gap, together
@@ -199,6 +210,7 @@ class RPeakDetector:
         """Refuse counts that would lead a kernel beyond its arrays."""
         bounds = {
             "n_pending": N_PENDING,
+            "n_paths": N_PATHS,
             "n_in_block": int(self._design["n_block"][0]) - 1,
             "lead": self._n_leads - 1,
             "started": 1,
@@ -250,11 +262,12 @@ def _design(fs_hz: float, n_leads: int) -> Record:
         "n_baseline": round(_BASELINE_S / 2 * fs_hz),
         "n_level_from": round(_LEVEL_S[0] * fs_hz),
         "n_level_to": round(_LEVEL_S[1] * fs_hz),
+        "n_trace_reach": 2 * round(_TRACE_REACH_S * low_hz / 2),
         "n_shape": round(_SHAPE_S * low_hz),
         "n_slide": round(_SLIDE_S * low_hz),
         "k_shape_late": (n_window - 1) // 2,
     }
-    for name, value in values.items():
+    for name, value in (values | WEIGHTS).items():
         design[name] = value
     return design
 

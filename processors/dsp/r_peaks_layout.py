@@ -6,6 +6,8 @@ from typing import Final
 
 import numpy as np
 
+from processors.dsp.r_peaks_weights import WEIGHTS
+
 N_LEADS_MAX: Final = 2
 N_BANDS: Final = 2
 N_CHANNELS_MAX: Final = N_LEADS_MAX * N_BANDS
@@ -21,7 +23,9 @@ N_AHEAD: Final = 8
 N_LEVELS: Final = 8
 """Recent beats, and recent humps between beats, that the levels rest on."""
 N_SHAPES: Final = 2
-N_SHAPE_MAX: Final = 48
+N_PATHS: Final = 6
+"""Humps that may have been the last beat, taken or not."""
+N_SHAPE_MAX: Final = 72
 
 BEAT_DTYPE: Final = np.dtype(
     [("i_r", "f8"), ("height_uv", "f8"), ("level_uv", "f8"), ("certainty", "f8")]
@@ -45,6 +49,9 @@ HUMP_DTYPE: Final = np.dtype(
         ("likeness", "f8"),
         ("shape", "i8"),  # which of the known shapes it is most like
         ("k_shape", "i8"),  # and where that shape lies
+        ("n_compared", "i8"),  # what had been learned when it was compared
+        ("traced", "i8"),  # whether it was found, or its R peak placed, by likeness
+        ("path", "f8"),  # odds of the best choice of beats that ends with it
     ]
 )
 
@@ -66,8 +73,10 @@ DESIGN_DTYPE: Final = np.dtype(
         ("n_level_from", "i8"),
         ("n_level_to", "i8"),
         ("n_shape", "i8"),
+        ("n_trace_reach", "i8"),  # even
         ("n_slide", "i8"),
         ("k_shape_late", "i8"),
+        *((name, "f8") for name in WEIGHTS),  # so that a fit can try others
     ]
 )
 
@@ -88,6 +97,11 @@ _LEARNED: Final = [
     ("deflection", "f8"),
     ("rr_s", "f8"),
     ("rr_spread", "f8"),
+    ("n_learned", "i8"),
+    ("depth", "f8"),
+    ("beat_all", "f8"),
+    ("shape_own", "f8", (N_SHAPES,)),
+    ("shape_r", "f8", (N_SHAPES,)),
     ("shapes", "f8", (N_SHAPES, N_CHANNELS_MAX, N_SHAPE_MAX)),
     ("shape_use", "f8", (N_SHAPES,)),
     ("n_shape_beats", "i8", (N_SHAPES,)),
@@ -105,15 +119,19 @@ STATE_DTYPE: Final = np.dtype(
         ("origin", "f8", (N_LEADS_MAX,)),
         ("block", "f8", (N_LEADS_MAX,)),
         ("filters", "f8", (N_CHANNELS_MAX, N_SECTIONS, 2)),
-        ("signals", "f8", (N_CHANNELS_MAX, N_LOW)),
+        ("signals", "f8", (N_CHANNELS_MAX, 2 * N_LOW)),  # twice: every stretch in one piece
         ("squares", "f8", (N_CHANNELS_MAX, N_WINDOW_MAX)),
         ("running", "f8", (N_CHANNELS_MAX,)),
         ("energies", "f8", (N_CHANNELS_MAX, N_LOW)),
         ("envelope", "f8", (N_LOW,)),
-        ("pending", HUMP_DTYPE, (N_PENDING,)),
+        ("traced", "f8", (N_LOW,)),  # likeness in noise
+        ("pending", HUMP_DTYPE, (N_PENDING + 1,)),
         ("n_pending", "i8"),
         ("passed", HUMP_DTYPE, (N_LEVELS,)),
         ("n_passed", "i8"),
+        ("paths_i_r", "f8", (N_PATHS,)),
+        ("paths_odds", "f8", (N_PATHS,)),
+        ("n_paths", "i8"),
         ("has_last", "i8"),
         ("i_last_r", "f8"),
         ("was_sure", "i8"),

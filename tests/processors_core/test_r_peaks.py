@@ -6,13 +6,30 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-import processors.dsp.r_peaks_kernel as kernels
+from processors.dsp import (
+    r_peaks,
+    r_peaks_decide_kernel,
+    r_peaks_humps_kernel,
+    r_peaks_kernel,
+    r_peaks_levels_kernel,
+    r_peaks_odds_kernel,
+    r_peaks_shapes_kernel,
+)
 from processors.dsp.r_peaks import BEAT_DTYPE, LEARNING_S, RPeakDetector
 from processors.dsp.state import MalformedStateError, State, StateError
 from tests.processors_core.synthetic_ecg import NORMAL, WIDE, ecg_uv, regular_s
 
 Floats = NDArray[np.float64]
 FS_HZ = 250.0
+MODULES = (
+    r_peaks,
+    r_peaks_decide_kernel,
+    r_peaks_humps_kernel,
+    r_peaks_kernel,
+    r_peaks_levels_kernel,
+    r_peaks_odds_kernel,
+    r_peaks_shapes_kernel,
+)
 
 
 def rhythm(duration_s: float, fs_hz: float = FS_HZ, seed: int = 0) -> Floats:
@@ -68,14 +85,17 @@ def test_single_samples_give_the_beats_of_the_whole(fs_hz: float) -> None:
 def test_the_compiled_kernels_are_their_source_bit_for_bit(
     monkeypatch: pytest.MonkeyPatch, n_leads: int
 ) -> None:
-    ecg = np.stack((rhythm(6), rhythm(6, seed=3)))[:n_leads]
+    ecg = np.stack((rhythm(9), rhythm(9, seed=3)))[:n_leads]
+    ecg[:, 1000:] += np.random.default_rng(1).normal(
+        0, 400, 1250
+    )  # so that shapes are held against it
     compiled = RPeakDetector(FS_HZ, n_leads)
     beats = compiled.process(ecg)
 
-    for name, kernel in vars(kernels).copy().items():
-        if hasattr(kernel, "py_func"):
-            monkeypatch.setattr(kernels, name, kernel.py_func)
-    monkeypatch.setattr("processors.dsp.r_peaks.detect", kernels.detect)
+    for module in MODULES:
+        for name, kernel in vars(module).copy().items():
+            if hasattr(kernel, "py_func"):
+                monkeypatch.setattr(module, name, kernel.py_func)
     plain = RPeakDetector(FS_HZ, n_leads)
 
     assert plain.process(ecg).tobytes() == beats.tobytes()
@@ -152,12 +172,19 @@ def test_another_number_of_leads_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("n_pending", 10**6), ("n_in_block", -1), ("lead", 1), ("n_rrs", -5), ("i_last_r", np.nan)],
+    [
+        ("n_pending", 10**6),
+        ("n_in_block", -1),
+        ("lead", 1),
+        ("n_rrs", -5),
+        ("n_paths", 99),
+        ("i_last_r", np.nan),
+    ],
 )
 def test_a_state_that_would_lead_astray_is_refused(name: str, value: float) -> None:
     detector = RPeakDetector(FS_HZ)
     detector.process(rhythm(5))
-    kept = State.from_bytes(detector.to_bytes(), kind="r_peak_detector", version=1)
+    kept = State.from_bytes(detector.to_bytes(), kind="r_peak_detector", version=2)
     record = np.frombuffer(kept.child("kernel"), detector._state.dtype).copy()
     record[name] = value
     spoilt = State(
