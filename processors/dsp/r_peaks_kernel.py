@@ -24,6 +24,9 @@ SAMPLE_UV_MAX: Final = 1e9
 ENVELOPE_UV_MIN: Final = 4.0
 """A seventh of what a 0.15 mV complex of 100 ms gives, which IEC 60601-2-27 forbids to count."""
 
+ALIKE_SHARE_MIN: Final = 0.25
+"""Of a shape's energy: with less, no signal reaches the likeness of a hump."""
+
 
 @kernel
 def start(samples: Floats, design: Record, state: Record) -> None:
@@ -126,8 +129,13 @@ def detect(
         traced[centre & low_mask] = NOT_COMPARED
         if is_traced and centre & 1 == 0:
             best = NOT_COMPARED
+            # Two windows of energy cover the shape: with too little of it nothing is alike.
+            at_energy = centre + d["k_shape_late"]
+            energy = envelope[(at_energy - n_window // 3) & low_mask]
+            energy += envelope[(at_energy + n_window // 3) & low_mask]
+            energy *= 0.5 * n_window
             for t in range(N_SHAPES):
-                if s["n_shape_beats"][t] > 0:
+                if s["n_shape_beats"][t] > 0 and energy > ALIKE_SHARE_MIN * s["shape_own"][t]:
                     best = max(best, likeness(design, state, t, centre))
             traced[centre & low_mask] = best
             k_trace = centre - d["n_trace_reach"]
