@@ -82,9 +82,9 @@ _RAIL_UV_MIN: Final = 500.0
 _N_BEATS_MIN: Final = 3
 
 #               small early very doubt unlike noise excess gap overdue very, and the constant
-_BEAT_WEIGHTS = (0.9, 4.7, 1.25, 2.5, 0.75, 0.75, 0.7, 0.0, 0.0, 0.0, -4.75)
-_GAP_WEIGHTS = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 4.9, 3.9, -4.5)
-_JITTER_WEIGHTS = (0.5, 0.0, 0.0, 0.0, 1.5, 0.9, 0.3, 0.0, 0.0, 0.0, 1.8)
+_BEAT_WEIGHTS = (0.9, 4.7, 1.55, 2.55, 0.65, 0.7, 0.65, 0.0, 0.0, 0.0, -5.0)
+_GAP_WEIGHTS = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 5.0, 3.9, -4.55)
+_JITTER_WEIGHTS = (0.5, 0.0, 0.0, 0.0, 1.45, 0.8, 0.2, 0.0, 0.0, 0.0, 1.6)
 """Fitted by tests/benchmarks/calibrate_quality.py with none below zero, and rounded; but the odds
 of an error in a rate are taken twice as high as fitted (0.7 more in the first two constants),
 because the people to come are not those of the recordings."""
