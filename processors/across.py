@@ -55,6 +55,16 @@ class _Said(NamedTuple):
 class CrossStep(Protocol):
     """One derived value from several streams."""
 
+    @property
+    def hears_beats(self) -> bool:
+        """It wants to be told beats; telling those who do not costs a call each."""
+        ...
+
+    @property
+    def hears_values(self) -> bool:
+        """It wants to be told values."""
+        ...
+
     def add(self, modality: str, source: str, item: Item, /) -> None:
         """Take what a stream, or a step before this one, said; in order of time."""
         ...
@@ -87,6 +97,8 @@ class AcrossSources:
 
     def __init__(self, steps: Sequence[CrossStep]) -> None:
         self._steps = steps
+        self._hear_beats = [step for step in steps if step.hears_beats]
+        self._hear_values = [step for step in steps if step.hears_values]
         self._sample_steps = [step for step in steps if isinstance(step, SampleStep)]
         self._pending: list[_Said] = []
         self._next_ns: int | None = None
@@ -144,7 +156,7 @@ class AcrossSources:
         return self._next_ns if self._next_ns is not None and self._next_ns < end_ns else None
 
     def _feed(self, said: _Said) -> None:
-        for step in self._steps:
+        for step in self._hear_beats if isinstance(said.item, Beat) else self._hear_values:
             step.add(said.modality, said.source, said.item)
 
     def _judge(self, t_ns: int) -> list[Derived]:

@@ -44,6 +44,9 @@ _BREATH_SOURCES: Final[Mapping[str, BreathSource]] = MappingProxyType(
 class FusedHeartRate:
     """One heart rate from ECG, pulse wave and the devices' own figures."""
 
+    hears_beats: Final = False
+    hears_values: Final = True
+
     def __init__(self, fusion: HeartRateFusion | None = None) -> None:
         self._fusion = fusion or HeartRateFusion()
 
@@ -86,6 +89,9 @@ class BreathingInBeats:
 
     Withheld while the person walks: in their beats steps look like breaths.
     """
+
+    hears_beats: Final = True
+    hears_values: Final = True
 
     def __init__(self, respiration: BeatRespiration | None = None) -> None:
         self._respiration = respiration or BeatRespiration()
@@ -139,6 +145,9 @@ class BreathingInBeats:
 
 class FusedRespiration:
     """One respiratory rate from the chest, the beats, and the devices' own figures."""
+
+    hears_beats: Final = False
+    hears_values: Final = True
 
     def __init__(self, fusion: RespirationFusion | None = None) -> None:
         self._fusion = fusion or RespirationFusion()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
@@ -48,6 +47,9 @@ class LightInMotion:
     the rate from light *and* acceleration agrees with it within 5/min; otherwise it is withheld,
     and the latter is given. Saturation and perfusion are withheld.
     """
+
+    hears_beats: Final = False
+    hears_values: Final = True
 
     def __init__(self, wrist: WristRate | None = None) -> None:
         self._wrist = wrist or WristRate()
@@ -113,7 +115,7 @@ class LightInMotion:
             return [one]
         age_s = (one.t_ns - rate.t_ns) / NS_PER_S
         # First what has a value: a fusion takes one word of a source at a time.
-        return [replace(rate, t_ns=one.t_ns, age_s=age_s, sources=one.sources), without]
+        return [rate._replace(t_ns=one.t_ns, age_s=age_s, sources=one.sources), without]
 
     def to_bytes(self) -> bytes:
         """Everything it remembers."""

@@ -181,7 +181,7 @@ class SubjectPipeline:
             unjudged = [one for one in items if _is_unjudged(one)]
             items = [one for one in items if not _is_unjudged(one)]
             self._across.add(
-                UNJUDGED, sources[0], [replace(one, sources=sources) for one in unjudged]
+                UNJUDGED, sources[0], [one._replace(sources=sources) for one in unjudged]
             )
         self._across.add(name, sources[0], items)
         for derived in self._with_beat_steps(items) if name == "ecg" else items:

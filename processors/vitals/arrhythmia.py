@@ -7,6 +7,7 @@ and again on every whole ten seconds.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import Final
 
 import numpy as np
@@ -160,11 +161,12 @@ class ArrhythmiaSuspicion:
             self.reset(t_ns)
             verdicts = [unjudged(signal)] * len(self._announcers)
         else:
+            quality = self._mean_quality()
             verdicts = [
                 self._asystole(t_ns, signal),
-                self._bradycardia(t_ns),
-                self._tachycardia(t_ns),
-                self._ventricular_tachycardia(t_ns),
+                self._bradycardia(t_ns, quality),
+                self._tachycardia(t_ns, quality),
+                self._ventricular_tachycardia(t_ns, quality),
             ]
             if signal is NoValueReason.POOR_SIGNAL:
                 verdicts[1:3] = [unjudged(signal)] * 2
@@ -188,18 +190,17 @@ class ArrhythmiaSuspicion:
             return unjudged(NoValueReason.WARMING_UP)
         return suspected(yes=False, quality=trust * (1.0 - 0.5 * silence_s / self._asystole_s))
 
-    def _bradycardia(self, t_ns: int) -> Verdict:
+    def _bradycardia(self, t_ns: int, quality: float) -> Verdict:
         times_ns = self._times_ns
         old = t_ns - self._start_ns >= _WINDOW_NS
         if len(times_ns) <= _N_BRADY and not old:
             return unjudged(NoValueReason.WARMING_UP)
-        few = (
-            old and sum(t > t_ns - _WINDOW_NS for t in times_ns) < self._bradycardia_bpm / 6.0 - 0.5
-        )
+        n_recent = len(times_ns) - bisect_right(times_ns, t_ns - _WINDOW_NS)
+        few = old and n_recent < self._bradycardia_bpm / 6.0 - 0.5
         slow = self._slower_than(self._bradycardia_bpm, _N_BRADY)
-        return suspected(yes=few or slow, quality=self._mean_quality())
+        return suspected(yes=few or slow, quality=quality)
 
-    def _tachycardia(self, t_ns: int) -> Verdict:
+    def _tachycardia(self, t_ns: int, quality: float) -> Verdict:
         times_ns = self._times_ns
         if len(times_ns) <= _N_TACHY and t_ns - self._start_ns < _WINDOW_NS:
             return unjudged(NoValueReason.WARMING_UP)
@@ -208,15 +209,15 @@ class ArrhythmiaSuspicion:
             and times_ns[-1] > t_ns - 2 * _SECOND_NS
             and not self._slower_than(self._tachycardia_bpm, _N_TACHY)
         )
-        return suspected(yes=fast, quality=self._mean_quality())
+        return suspected(yes=fast, quality=quality)
 
-    def _ventricular_tachycardia(self, t_ns: int) -> Verdict:
+    def _ventricular_tachycardia(self, t_ns: int, quality: float) -> Verdict:
         if self._run.n_classed < N_LONG:
             young = t_ns - self._start_ns < _WINDOW_NS
             return unjudged(NoValueReason.WARMING_UP if young else NoValueReason.TOO_FEW_BEATS)
         if self._run.seen(t_ns):
             return suspected(yes=True, quality=self._run.confidence)
-        return suspected(yes=False, quality=self._mean_quality())
+        return suspected(yes=False, quality=quality)
 
     def _in_noise(self, verdict: Verdict) -> Verdict:
         """Let a suspicion of ventricular tachycardia stand if the run began among good beats."""

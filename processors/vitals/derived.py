@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from devices.codes import Quantity
 from processors.vitals.reasons import NoValueReason
@@ -30,34 +30,29 @@ class Algorithm:
     """When there is a value, and when a reason instead."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Derived:
-    """A value of a quantity, in the unit that its row in ``devices.codes`` states."""
+class Derived(NamedTuple):
+    """A value of a quantity, in the unit that its row in ``devices.codes`` states.
+
+    A named tuple, as is `Beat`: there are ten each second of each subject. The Observation that
+    becomes of it refuses what has neither a value nor a reason, or both.
+    """
 
     quantity: Quantity
     algorithm: Algorithm
     t_ns: int
     value: float | None
-    reason: NoValueReason | None = None
     quality: float
     """0..1: how far the value can be believed; for a suspicion, its confidence."""
+    reason: NoValueReason | None = None
     age_s: float = 0.0
     """Age of the newest input at ``t_ns``."""
     sources: tuple[str, ...] = ()
     """Which inputs it rests on, where a step chose among several; empty: all that it was given."""
 
-    def __post_init__(self) -> None:
-        if (self.value is None) == (self.reason is None):
-            raise ValueError(
-                f"{self.quantity.name}: a value or a reason, not {self.value}, {self.reason}"
-            )
-        if self.value is not None and not math.isfinite(self.value):
-            raise ValueError(f"{self.quantity.name}: {self.value} is not finite")
-
 
 def without_value(derived: Derived, reason: NoValueReason) -> Derived:
     """Say instead of a value why there is none."""
-    return replace(derived, value=None, reason=reason, quality=0.0)
+    return derived._replace(value=None, reason=reason, quality=0.0)
 
 
 class BeatClass(IntEnum):
@@ -72,18 +67,17 @@ class BeatClass(IntEnum):
     UNKNOWN = 13
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Beat:
+class Beat(NamedTuple):
     """One heart beat: an R peak of the ECG, or the onset of a pulse wave."""
 
     t_ns: int
     """Event time, finer than the sample grid where the method gives that."""
     interval_s: float | None
     """Since the beat before it (RR or pulse-to-pulse); None: the first since the start or a gap."""
-    beat_class: BeatClass = BeatClass.UNKNOWN
     quality: float
     """0..1: how surely this is a beat at this time (fit for an interval)."""
     height: float
     """Deflection of the R wave, or amplitude of the pulse wave, in the signal's unit, signed."""
     level: float
     """Baseline under the beat, in the signal's unit."""
+    beat_class: BeatClass = BeatClass.UNKNOWN

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from processors.dsp.state import Scalar, State, translated_errors
 from processors.vitals.derived import Derived
@@ -20,8 +19,7 @@ KEPT_MAX: Final = 16
 Kind = TypeVar("Kind", bound=StrEnum)
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(NamedTuple):
     """A value of a source, or why it had none."""
 
     t_ns: int

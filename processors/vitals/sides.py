@@ -123,13 +123,15 @@ def said_by(side: Sequence[Voice], quantity: Quantity, algorithm: Algorithm, t_n
     doubt = 1.0
     for voice in side:
         doubt *= 1.0 - voice.quality
-    odds = sum(voice.odds for voice in side)
-    first = side[0].rate  # one alone keeps its value to the last bit
+    rate = first = side[0].rate  # one alone keeps its value to the last bit
+    if len(side) > 1:
+        odds = sum(voice.odds for voice in side)
+        rate += sum((voice.rate - first) * voice.odds for voice in side) / odds
     return Derived(
         quantity=quantity,
         algorithm=algorithm,
         t_ns=t_ns,
-        value=first + sum((voice.rate - first) * voice.odds for voice in side) / odds,
+        value=rate,
         quality=1.0 - doubt,
         age_s=min(voice.age_s for voice in side),
         sources=tuple(voice.source for voice in side),

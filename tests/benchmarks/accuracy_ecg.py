@@ -192,13 +192,14 @@ def noise(folder: Path) -> tuple[list[Figure], RateScore]:
     rates = EMPTY_RATES
     for snr_db in NSTDB_DB:
         records = list(nstdb(folder, snr_db))
-        found = [observe(record.recording) for record in records]
-        ours = [_samples_of(one.event_times_s(_BEATS[0])) for one in found]
+        found = [observe(single_lead(record.recording)) for record in records]
+        both = [observe(record.recording) for record in records]
         others = {
             peer.title: [_samples_of(peer.events_s(record.ecg_uv, MITDB_HZ)) for record in records]
             for peer in peers.ECG
         }
-        figures += _noise_figures(snr_db, records, ours, others)
+        figures += _noise_figures("channel 0", snr_db, records, _beats(found), others)
+        figures += _noise_figures("both leads", snr_db, records, _beats(both), {})
         score = sum(
             (
                 one.rate_score(_RATE[0], record.track.samples / MITDB_HZ, _noisy_seconds(record))
@@ -233,14 +234,22 @@ def _noisy_seconds(record: EcgRecord) -> Floats:
     return seconds[is_noisy(seconds) & is_noisy(seconds - 10)]
 
 
+def _beats(found: list[Observed]) -> list[Ints]:
+    return [_samples_of(one.event_times_s(_BEATS[0])) for one in found]
+
+
 def _noise_figures(
-    snr_db: int, records: list[EcgRecord], ours: list[Ints], others: dict[str, list[Ints]]
+    leads: str,
+    snr_db: int,
+    records: list[EcgRecord],
+    ours: list[Ints],
+    others: dict[str, list[Ints]],
 ) -> Iterator[Figure]:
     own = _noisy_percentages(records, ours)
     peer = {title: _noisy_percentages(records, found) for title, found in others.items()}
     for i, name in enumerate(("sensitivity", "positive predictivity")):
         yield Figure(
-            section="nstdb rebuilt, 118 and 119, channel 0, noisy minutes: beats",
+            section=f"nstdb rebuilt, 118 and 119, {leads}, noisy minutes: beats",
             quantities=_BEATS, name=f"{snr_db} dB, {name}", unit="%", ours=own[i],
             peers={title: both[i] for title, both in peer.items()},
         )  # fmt: skip

@@ -71,19 +71,26 @@ def single_lead(recording: Recording) -> Recording:
 
 
 def nstdb(folder: Path, snr_db: int) -> Iterator[EcgRecord]:
-    """Rebuild the noise stress test of one signal-to-noise ratio, channel 0."""
-    noise = open_recording(str(folder / "nstdb" / "em"), beats=False).signals[0].physical()
+    """Rebuild the noise stress test of one signal-to-noise ratio: each lead has its own noise."""
+    noise = open_recording(str(folder / "nstdb" / "em"), beats=False).signals
     for name in NSTDB_RECORDS:
         path = folder / "mitdb" / f"{name}.atr"
         clean = open_recording(str(path.with_suffix("")), beats=False)
         annotations = read_annotations(path).annotations
-        signal = clean.signals[0]
         track = beat_track(annotations)
         normal = track.samples[track.labels == LABELS.index("N")]
-        noisy = with_noise(signal.physical(), noise, normal, snr_db)
-        counts = np.rint((noisy - signal.offset) / signal.scale).astype(np.int32)
-        recording = replace(clean, signals=(replace(signal, counts=counts),), numerics={})
+        signals = tuple(
+            _noisy_signal(signal, own.physical(), normal, snr_db)
+            for signal, own in zip(clean.signals, noise, strict=True)
+        )
+        recording = replace(clean, signals=signals, numerics={})
         yield EcgRecord(f"{name}e{snr_db:+03d}", recording, annotations)
+
+
+def _noisy_signal(signal: Signal, noise: Floats, normal: Ints, snr_db: float) -> Signal:
+    noisy = with_noise(signal.physical(), noise, normal, snr_db)
+    counts = np.rint((noisy - signal.offset) / signal.scale).astype(np.int32)
+    return replace(signal, counts=counts)
 
 
 def with_noise(ecg: Floats, noise: Floats, beats: Ints, snr_db: float) -> Floats:

@@ -30,6 +30,9 @@ ALGORITHMS = {"count": COUNT}
 class Counting:
     """Says how many items it has heard, and remembers which."""
 
+    hears_beats = True
+    hears_values = True
+
     def __init__(self) -> None:
         self.heard: list[tuple[str, int]] = []
 

@@ -1,7 +1,6 @@
 """Atrial fibrillation against simulated rhythms and annotated ones; ``-s`` prints the tables."""
 
 import itertools
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -251,7 +250,7 @@ def test_unsure_beats_are_not_counted() -> None:
 def test_in_poor_seconds_only_sure_beats_count(quality: float, at_the_end: Said) -> None:
     step, beats = AtrialFibrillation(), fibrillation_beats()
     told([b for b in beats if b.t_ns <= 60 * NS], range(1, 61), step)
-    rest = [replace(b, quality=quality) for b in beats if b.t_ns > 60 * NS]
+    rest = [b._replace(quality=quality) for b in beats if b.t_ns > 60 * NS]
 
     poor, _ = told(rest, range(61, 121), step, NoValueReason.POOR_SIGNAL)
 
@@ -264,7 +263,7 @@ def test_an_unsure_beat_of_a_poor_second_spoils_the_intervals_on_both_its_sides(
     """Every third beat is false and unsure: without it nothing is even, with it nothing counts."""
     step = AtrialFibrillation()
     rrs_s = np.tile([0.8, 0.3, 0.5], 60)
-    beats = [replace(b, quality=0.2 if k % 3 == 1 else 0.95) for k, b in enumerate(beats_of(rrs_s))]
+    beats = [b._replace(quality=0.2 if k % 3 == 1 else 0.95) for k, b in enumerate(beats_of(rrs_s))]
 
     holds, _ = told(beats, range(1, 91), step, NoValueReason.POOR_SIGNAL)
 
