@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final, NamedTuple, Protocol, runtime_checkable
+from typing import ClassVar, Final, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,15 +55,9 @@ class _Said(NamedTuple):
 class CrossStep(Protocol):
     """One derived value from several streams."""
 
-    @property
-    def hears_beats(self) -> bool:
-        """It wants to be told beats; telling those who do not costs a call each."""
-        ...
-
-    @property
-    def hears_values(self) -> bool:
-        """It wants to be told values."""
-        ...
+    hears_beats: ClassVar[bool]
+    hears_values: ClassVar[bool]
+    """What it wants to be told: telling those who do not costs a call each."""
 
     def add(self, modality: str, source: str, item: Item, /) -> None:
         """Take what a stream, or a step before this one, said; in order of time."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import ClassVar, Final
 
 from devices import codes
 from ingest.frame import NS_PER_S
@@ -44,8 +44,8 @@ _BREATH_SOURCES: Final[Mapping[str, BreathSource]] = MappingProxyType(
 class FusedHeartRate:
     """One heart rate from ECG, pulse wave and the devices' own figures."""
 
-    hears_beats: Final = False
-    hears_values: Final = True
+    hears_beats: ClassVar[bool] = False
+    hears_values: ClassVar[bool] = True
 
     def __init__(self, fusion: HeartRateFusion | None = None) -> None:
         self._fusion = fusion or HeartRateFusion()
@@ -90,8 +90,8 @@ class BreathingInBeats:
     Withheld while the person walks: in their beats steps look like breaths.
     """
 
-    hears_beats: Final = True
-    hears_values: Final = True
+    hears_beats: ClassVar[bool] = True
+    hears_values: ClassVar[bool] = True
 
     def __init__(self, respiration: BeatRespiration | None = None) -> None:
         self._respiration = respiration or BeatRespiration()
@@ -146,8 +146,8 @@ class BreathingInBeats:
 class FusedRespiration:
     """One respiratory rate from the chest, the beats, and the devices' own figures."""
 
-    hears_beats: Final = False
-    hears_values: Final = True
+    hears_beats: ClassVar[bool] = False
+    hears_values: ClassVar[bool] = True
 
     def __init__(self, fusion: RespirationFusion | None = None) -> None:
         self._fusion = fusion or RespirationFusion()

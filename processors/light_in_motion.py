@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,8 +48,8 @@ class LightInMotion:
     and the latter is given. Saturation and perfusion are withheld.
     """
 
-    hears_beats: Final = False
-    hears_values: Final = True
+    hears_beats: ClassVar[bool] = False
+    hears_values: ClassVar[bool] = True
 
     def __init__(self, wrist: WristRate | None = None) -> None:
         self._wrist = wrist or WristRate()

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from typing import ClassVar
 
 import pytest
 from hypothesis import given
@@ -30,8 +31,8 @@ ALGORITHMS = {"count": COUNT}
 class Counting:
     """Says how many items it has heard, and remembers which."""
 
-    hears_beats = True
-    hears_values = True
+    hears_beats: ClassVar[bool] = True
+    hears_values: ClassVar[bool] = True
 
     def __init__(self) -> None:
         self.heard: list[tuple[str, int]] = []

@@ -92,25 +92,6 @@ def test_beats_of_the_arrhythmia_database(
     assert abs(median_ms) <= 2
 
 
-def test_an_hour_takes_hardly_longer_than_the_compiled_detector_of_sleepecg(
-    chevet_data: Path,
-) -> None:
-    import sleepecg
-
-    ecg = read(chevet_data / "mitdb" / "208")[:1]
-    ours, theirs = [], []
-    detect(ecg[:, : 10 * FS_HZ])
-    for _ in range(3):
-        started_s = time.process_time()
-        detect(ecg)
-        between_s = time.process_time()
-        sleepecg.detect_heartbeats(ecg[0], FS_HZ)  # type: ignore[attr-defined]
-        ours.append(between_s - started_s)
-        theirs.append(time.process_time() - between_s)
-
-    assert min(ours) <= 2 * min(theirs)
-
-
 @pytest.mark.parametrize(
     ("snr_db", "n_leads", "se_floor", "ppv_floor"),
     [
