@@ -1,50 +1,24 @@
 """Published and captured payloads decode to what their sources say."""
 
-import json
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from enum import IntEnum
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from devices import (
-    battery,
-    device_information,
-    errors,
-    heart_rate,
-    polar_frames,
-    polar_pmd,
-    pulse_oximeter,
-    thermometer,
-)
+from devices import errors, polar_frames
 from devices.polar_delta import decompress
-
-GOLDEN = Path(__file__).parents[1] / "golden"
-MODULES = (
-    battery,
-    device_information,
-    heart_rate,
-    polar_frames,
-    polar_pmd,
-    pulse_oximeter,
-    thermometer,
-)
-
-
-def _rows(family: str) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = json.loads((GOLDEN / family / "vectors.json").read_text("utf-8"))
-    return rows
+from tests.devices.decoders import FAMILIES, MODULES, golden_rows
 
 
 def _cases() -> list[Any]:
-    families = [module.__name__.rpartition(".")[2] for module in MODULES]
     return [
         pytest.param(row, id=f"{family}: {row['source']}: {row['decoder']}")
-        for family in families
-        for row in _rows(family)
+        for family in FAMILIES
+        for row in golden_rows(family)
+        if "decoder" in row
     ]
 
 
@@ -89,7 +63,7 @@ def test_a_published_payload_decodes_to_what_its_source_says(row: dict[str, Any]
     assert _plain(decoded, expected) == expected
 
 
-@pytest.mark.parametrize("row", _rows("polar_delta"), ids=lambda row: str(row["source"]))
+@pytest.mark.parametrize("row", golden_rows("polar_delta"), ids=lambda row: str(row["source"]))
 def test_published_delta_content_decompresses(row: dict[str, Any]) -> None:
     samples = decompress(
         bytes.fromhex(row["content"]),
