@@ -15,17 +15,16 @@ from tests.devices.decoders import FAMILIES, MODULES, golden_rows
 
 def _cases() -> list[Any]:
     return [
-        pytest.param(row, id=f"{family}: {row['source']}: {row['decoder']}")
+        pytest.param(family, row, id=f"{family}: {row['source']}: {row['decoder']}")
         for family in FAMILIES
         for row in golden_rows(family)
         if "decoder" in row
     ]
 
 
-def _decoder(name: str) -> Callable[[bytes], object]:
-    decoder: Callable[[bytes], object] = next(
-        getattr(module, name) for module in MODULES if hasattr(module, name)
-    )
+def _decoder(family: str, name: str) -> Callable[[bytes], object]:
+    module = next(one for one in MODULES if one.__name__.endswith(f".{family}"))
+    decoder: Callable[[bytes], object] = getattr(module, name)
     return decoder
 
 
@@ -46,9 +45,11 @@ def _plain(value: object, expected: object = None) -> object:
     return value.hex() if isinstance(value, bytes) else value
 
 
-@pytest.mark.parametrize("row", _cases())
-def test_a_published_payload_decodes_to_what_its_source_says(row: dict[str, Any]) -> None:
-    decode = _decoder(row["decoder"])
+@pytest.mark.parametrize(("family", "row"), _cases())
+def test_a_published_payload_decodes_to_what_its_source_says(
+    family: str, row: dict[str, Any]
+) -> None:
+    decode = _decoder(family, row["decoder"])
     payload = bytes.fromhex(row["payload"])
 
     if "error" in row:
