@@ -33,15 +33,23 @@ class PayloadReader:
     Every method takes the name of the field, for the error, and raises `TruncatedPayloadError`
     if the payload ends inside it.
 
+    Parameters
+    ----------
+    payload
+        What to read.
+    n_bytes_max
+        The longest that it may be: more than an attribute value only where a service sends one
+        message in several notifications.
+
     Raises
     ------
     PayloadTooLongError
-        The payload is longer than an attribute value may be.
+        The payload is longer than that.
     """
 
-    def __init__(self, payload: bytes) -> None:
-        if len(payload) > PAYLOAD_BYTES_MAX:
-            raise PayloadTooLongError(n_bytes=len(payload), n_bytes_max=PAYLOAD_BYTES_MAX)
+    def __init__(self, payload: bytes, *, n_bytes_max: int = PAYLOAD_BYTES_MAX) -> None:
+        if len(payload) > n_bytes_max:
+            raise PayloadTooLongError(n_bytes=len(payload), n_bytes_max=n_bytes_max)
         self._payload = payload
         self._i_next = 0
 
@@ -148,14 +156,20 @@ class PayloadWriter:
 
     Every method takes the name of the field, for the error, and raises `EncodeError` if the value
     does not fit.
+
+    Parameters
+    ----------
+    n_bytes_max
+        The longest that the payload may become; see `PayloadReader`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, n_bytes_max: int = PAYLOAD_BYTES_MAX) -> None:
         self._payload = bytearray()
+        self._n_bytes_max = n_bytes_max
 
     def raw(self, field: str, value: bytes) -> None:
         """Write bytes as they are."""
-        if len(self._payload) + len(value) > PAYLOAD_BYTES_MAX:
+        if len(self._payload) + len(value) > self._n_bytes_max:
             raise EncodeError(field=field, value=value, why="makes the payload too long")
         self._payload += value
 
