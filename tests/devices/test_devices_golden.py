@@ -41,7 +41,8 @@ def _plain(value: object, expected: object = None) -> object:
     if isinstance(value, frozenset):
         return [member.name for member in sorted(value)]
     if isinstance(value, tuple):
-        return [_plain(member) for member in value]
+        rows = expected if isinstance(expected, list) and len(expected) == len(value) else value
+        return [_plain(member, row) for member, row in zip(value, rows, strict=True)]
     return value.hex() if isinstance(value, bytes) else value
 
 
