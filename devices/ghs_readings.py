@@ -113,7 +113,7 @@ def health_observation_readings(observation: Observation) -> tuple[Measured, ...
 def health_observation_waveforms(
     observation: Observation, *, signed: bool
 ) -> tuple[HealthWaveform, ...]:
-    """List the sample arrays whose MDC code `devices.codes` has, column by column.
+    """List the sample arrays whose MDC code `devices.codes` has, column by column, empty ones not.
 
     Parameters
     ----------
@@ -213,7 +213,7 @@ def _waveforms(part: _Part, array: SampleArrayValue, *, signed: bool) -> Iterato
     counts = array.counts(signed=signed)
     counts.flags.writeable = False
     time = part.header.time
-    for i_column in range(counts.shape[1]):
+    for i_column in range(counts.shape[1] if len(counts) else 0):
         column = counts[:, i_column]
         yield HealthWaveform(
             quantity=quantity,

@@ -253,6 +253,23 @@ def test_a_waveform_that_cannot_be_used_is_withheld_and_counted(
     assert waveform.n_withheld == 4
 
 
+def test_no_samples_are_no_waveform() -> None:
+    empty = HealthObservation(
+        header=ObservationHeader(observation_type=codes.ECG_I.mdc),
+        value=SampleArrayValue(
+            unit=MICROVOLT,
+            scale=1.0,
+            offset=0.0,
+            period_s=0.01,
+            n_per_period=255,
+            sample_bytes=1,
+            samples=b"",
+        ),
+    )
+
+    assert health_observation_waveforms(empty, signed=True) == ()
+
+
 def test_a_waveform_of_what_is_not_known_here_is_told() -> None:
     unknown = HealthObservation(header=ObservationHeader(observation_type=7), value=ecg().value)
 

@@ -32,6 +32,11 @@ from devices.ghs_observation import (
     encode_health_observation,
     encode_stored_observation,
 )
+from devices.ghs_readings import (
+    health_observation_readings,
+    health_observation_waveforms,
+    unread_types,
+)
 from devices.ghs_record_access import (
     RecordAnswer,
     RecordAnswerCode,
@@ -113,7 +118,8 @@ def test_any_change_gives_an_observation_or_a_decode_error(
 
     with contextlib.suppress(DecodeError):
         again = decode_health_observation(bytes(payload))
-        assert decode_health_observation(encode_health_observation(again)) == again
+        n_read = len(health_observation_readings(again)) + len(unread_types(again))
+        assert n_read + len(health_observation_waveforms(again, signed=True)) <= len(payload)
 
 
 @given(
