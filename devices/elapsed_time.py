@@ -183,6 +183,39 @@ class CurrentElapsedTime:
     capabilities: ClockCapability = _NO_CAPABILITY
 
 
+def elapsed_time_to_set(
+    clock: ElapsedTime, utc_ns: int, *, source: int, offset_quarters: int
+) -> ElapsedTime | None:
+    """Give what to write to a clock so that it is right: in the clock's own form, rounded down.
+
+    Parameters
+    ----------
+    clock
+        What was read from it.
+    utc_ns
+        The true time, nanoseconds since 1970 UTC.
+    source
+        Where that is from: a `TimeSource`.
+    offset_quarters
+        Local time minus UTC in quarters of an hour.
+
+    Returns
+    -------
+    None if the clock counts ticks: it has no time to be set to.
+    """
+    if clock.kind is TimeKind.TICKS:
+        return None
+    shift_quarters = offset_quarters if clock.kind is TimeKind.LOCAL else 0
+    elapsed_ns = utc_ns - EPOCH_UNIX_NS + shift_quarters * _QUARTER_S * _NS_PER_S
+    return ElapsedTime(
+        count=elapsed_ns // clock.resolution.ns,
+        resolution=clock.resolution,
+        kind=clock.kind,
+        source=source,
+        offset_quarters=None if clock.offset_quarters is None else offset_quarters,
+    )
+
+
 def decode_current_elapsed_time(payload: bytes) -> CurrentElapsedTime:
     """Decode a Current Elapsed Time that was read or indicated: eleven bytes.
 

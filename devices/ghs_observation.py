@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from devices.errors import EncodeError, InvalidFieldError
+from devices.ghs_classes import ObservationClass
 from devices.ghs_header import ObservationHeader, inherit, read_header, write_header
 from devices.ghs_samples import SampleArrayValue
 from devices.ghs_tlv import TlvValue
@@ -26,7 +27,6 @@ from devices.ghs_values import (
     DiscreteEventsValue,
     DiscreteValue,
     NumericValue,
-    ObservationClass,
     StateEventsValue,
     StringValue,
 )

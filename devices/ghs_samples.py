@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.errors import InvalidFieldError
+from devices.ghs_classes import ObservationClass
 from devices.medfloat import MedFloat
 from devices.payload import PayloadReader, PayloadWriter
 
@@ -45,7 +46,7 @@ class SampleArrayValue:
         The widths do not go with the samples.
     """
 
-    observation_class: ClassVar = 4
+    observation_class: ClassVar = ObservationClass.SAMPLE_ARRAY
 
     unit: int
     scale: MedFloat

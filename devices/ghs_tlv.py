@@ -11,6 +11,7 @@ from enum import IntEnum
 from typing import ClassVar, Final, Self
 
 from devices.errors import InvalidFieldError
+from devices.ghs_classes import ObservationClass
 from devices.medfloat import MedFloat
 from devices.payload import PayloadReader, PayloadWriter
 
@@ -73,9 +74,9 @@ class Tlv:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlvValue:
-    """The value of an observation that is made of attributes only: class 8."""
+    """The value of an observation that is made of attributes only."""
 
-    observation_class: ClassVar = 8
+    observation_class: ClassVar = ObservationClass.TLV
 
     tlvs: tuple[Tlv, ...]
 

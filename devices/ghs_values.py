@@ -13,27 +13,13 @@ numbered.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import ClassVar, Final, Self
 
 from devices.errors import EncodeError, InvalidFieldError, ReservedValueError
+from devices.ghs_classes import ObservationClass
 from devices.ghs_samples import SampleArrayValue
 from devices.medfloat import MedFloat
 from devices.payload import PayloadReader, PayloadWriter
-
-
-class ObservationClass(IntEnum):
-    """What kind of value an observation has."""
-
-    NUMERIC = 1
-    SIMPLE_DISCRETE = 2
-    STRING = 3
-    SAMPLE_ARRAY = 4
-    COMPOUND_DISCRETE_EVENT = 5
-    COMPOUND_STATE_EVENT = 6
-    COMPOUND = 7
-    TLV = 8
-    BUNDLE = 255
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,6 +32,7 @@ from devices.elapsed_time import (
     TimeResolution,
     decode_current_elapsed_time,
     decode_elapsed_time,
+    elapsed_time_to_set,
     encode_current_elapsed_time,
     encode_elapsed_time,
 )
@@ -220,6 +221,29 @@ def test_a_clock_of_local_time_knows_the_instant_by_its_offset_only() -> None:
     assert known.utc_ns == round(local.timestamp()) * NS_PER_S
     assert unknown.utc_ns is None
     assert known.to_date_time() == unknown.to_date_time()
+
+
+@given(
+    clock=elapsed_times,
+    utc_ns=st.integers(1_000_000_000 * NS_PER_S, 4_000_000_000 * NS_PER_S),
+    offset_quarters=st.integers(-48, 64),
+)
+def test_a_clock_that_is_set_is_right_in_its_own_form(
+    clock: ElapsedTime, utc_ns: int, offset_quarters: int
+) -> None:
+    time = elapsed_time_to_set(
+        clock, utc_ns, source=TimeSource.GPS, offset_quarters=offset_quarters
+    )
+
+    if time is None:
+        assert clock.kind is TimeKind.TICKS
+        return
+    assert (time.kind, time.resolution) == (clock.kind, clock.resolution)
+    assert decode_elapsed_time(encode_elapsed_time(time)) == time
+    if time.utc_ns is None:
+        assert (clock.kind, clock.offset_quarters) == (TimeKind.LOCAL, None)
+    else:
+        assert 0 <= utc_ns - time.utc_ns < clock.resolution.ns
 
 
 def test_ticks_are_no_date() -> None:

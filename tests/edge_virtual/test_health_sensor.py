@@ -12,10 +12,8 @@ from devices.current_time import TimeSource
 from devices.elapsed_time import (
     CURRENT_ELAPSED_TIME,
     CurrentElapsedTime,
-    ElapsedTime,
-    TimeKind,
-    TimeResolution,
     decode_current_elapsed_time,
+    elapsed_time_to_set,
     encode_elapsed_time,
 )
 from devices.generic_health_sensor import (
@@ -217,12 +215,10 @@ async def test_a_clock_that_is_wrong_is_read_and_set(world: World) -> None:
 
         before = await read_time(client)
         now_ns = world.clock.now_ns()
-        right = ElapsedTime(
-            count=(now_ns - 946_684_800 * NS_PER_S) // 10**6,
-            resolution=TimeResolution.MILLISECOND,
-            kind=TimeKind.UTC,
-            source=TimeSource.NETWORK_TIME_PROTOCOL,
+        right = elapsed_time_to_set(
+            before.time, now_ns, source=TimeSource.NETWORK_TIME_PROTOCOL, offset_quarters=4
         )
+        assert right is not None
         await client.write_gatt_char(
             CURRENT_ELAPSED_TIME, encode_elapsed_time(right), response=True
         )
