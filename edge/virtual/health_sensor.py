@@ -2,11 +2,13 @@
 
 Once started by its control point it notifies, every second, a bundle of numbers (heart rate,
 respiratory rate, body temperature) and a sample array (a plethysmogram), each cut into segments.
+While nobody hears it, it keeps a bundle a minute, and gives what it has kept when it is asked.
 Its clock can be read and set by the Elapsed Time service.
 """
 
 import math
 from collections.abc import Coroutine, Iterable
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -41,19 +43,17 @@ from devices.generic_health_sensor import (
 from devices.ghs_header import ObservationHeader, ObservationStatus
 from devices.ghs_observation import (
     HealthObservation,
-    Observation,
     ObservationBundle,
     encode_health_observation,
 )
 from devices.ghs_samples import SampleArrayValue
-from devices.ghs_segments import SEGMENT_COUNTERS, cut_into_segments
 from devices.ghs_values import NumericValue
 from edge.virtual.ether import Ether
+from edge.virtual.health_store import HealthStore
 from edge.virtual.peripheral import (
     ADVERTISING_INTERVAL_MS_DEFAULT,
     ChannelCounters,
     Counters,
-    Counts,
     Identity,
     Peripheral,
     Permissions,
@@ -63,15 +63,13 @@ from edge.virtual.peripheral import (
     readable,
 )
 from edge.virtual.player import NS_PER_S, Clock, ticks
+from edge.virtual.segments import SEGMENT_BYTES_DEFAULT, SegmentSender
 
 MODEL: Final = "Virtual Patch"
 PERIOD_S: Final = 1.0
 PLETH_HZ: Final = 50
-SEGMENT_BYTES_DEFAULT: Final = 60
-"""Small, so that observations take several notifications."""
+STORE_PERIOD_S_DEFAULT: Final = 60.0
 
-_ATT_HEADER_BYTES: Final = 3
-_ATT_MTU_MIN: Final = 23
 _CCCD_IMPROPERLY_CONFIGURED: Final = 0xFD
 """ATT error of the Core Specification Supplement, part B."""
 _NS_PER_MS: Final = 10**6
@@ -85,6 +83,23 @@ _UNITS: Final = {
 """Terms of ``devices.ghs_units``."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatchSettings:
+    """What kind of patch it is."""
+
+    segment_bytes_max: int = SEGMENT_BYTES_DEFAULT
+    """The longest notification, 2 or more; the link may allow less."""
+    store_period_s: float = STORE_PERIOD_S_DEFAULT
+    """Seconds between two records of its store, while nobody hears it live."""
+    clock_ahead_s: float = 0.0
+    """How far its clock is ahead of the true time until it is set."""
+    status: ObservationStatus | None = ObservationStatus.TEST_DATA
+    """What it says of every observation: by default that it is test data, for so it is."""
+
+
+_PATCH: Final = PatchSettings()
+
+
 class HealthSensor(Peripheral):
     """A patch that measures nothing: its values follow from the time alone.
 
@@ -92,12 +107,8 @@ class HealthSensor(Peripheral):
     ----------
     ether, identity, clock, advertising_interval_ms
         See ``Peripheral``.
-    segment_bytes_max
-        The longest notification, 2 or more; the link may allow less.
-    clock_ahead_s
-        How far its clock is ahead of the true time until it is set.
-    status
-        What it says of every observation; test data by default, for that is what it sends.
+    settings
+        What kind of patch it is.
     """
 
     def __init__(
@@ -106,18 +117,14 @@ class HealthSensor(Peripheral):
         identity: Identity,
         clock: Clock,
         *,
-        segment_bytes_max: int = SEGMENT_BYTES_DEFAULT,
-        clock_ahead_s: float = 0.0,
-        status: ObservationStatus | None = ObservationStatus.TEST_DATA,
+        settings: PatchSettings = _PATCH,
         advertising_interval_ms: float = ADVERTISING_INTERVAL_MS_DEFAULT,
     ) -> None:
         super().__init__(ether, identity, clock, advertising_interval_ms=advertising_interval_ms)
-        self._segment_bytes_max = segment_bytes_max
-        self._ahead_ns = round(clock_ahead_s * NS_PER_S)
+        self._settings = settings
+        self._ahead_ns = round(settings.clock_ahead_s * NS_PER_S)
         self._needs_set = True
-        self._status = status
         self._live_to: Connection | None = None
-        self._segment_counter = 0
         self._live = notifying(generic_health_sensor.LIVE_HEALTH_OBSERVATIONS)
         self._control_point: Characteristic[bytes] = Characteristic(
             bumble_uuid(generic_health_sensor.GHS_CONTROL_POINT),
@@ -133,6 +140,11 @@ class HealthSensor(Peripheral):
         )
         self.readings |= {quantity.name: Counters() for quantity in _NUMERICS}
         self.readings["segment"] = Counters()
+        self._sender = SegmentSender(
+            self, self._live, self.readings["segment"], settings.segment_bytes_max
+        )
+        self.store = HealthStore(self, settings.segment_bytes_max)
+        """Numbers that were taken while nobody heard it live."""
         self.channels["pleth"] = ChannelCounters(sampling_rate_hz=float(PLETH_HZ))
 
     @property
@@ -160,14 +172,15 @@ class HealthSensor(Peripheral):
                     ),
                     self._live,
                     self._control_point,
+                    *self.store.characteristics,
                 ],
             ),
             Service(bumble_uuid(ELAPSED_TIME_SERVICE), [self._time]),
         )
 
     def jobs(self) -> Iterable[Coroutine[Any, Any, None]]:
-        """Give what notifies the observations."""
-        return (self._measure(),)
+        """Give what notifies the observations, and what keeps them."""
+        return (self._measure(), self._keep())
 
     # What it measures
 
@@ -194,18 +207,27 @@ class HealthSensor(Peripheral):
             source=TimeSource.UNKNOWN if self._needs_set else TimeSource.NETWORK_TIME_PROTOCOL,
         )
 
+    @property
+    def _is_heard(self) -> bool:
+        return self._live_to is not None and self._live_to is self.connection
+
     async def _measure(self) -> None:
         async for t_ns in ticks(self.clock, self.clock.now_ns(), PERIOD_S):
-            if self._live_to is not None and self._live_to is self.connection:
-                numbers = self.numbers(t_ns)
-                counts = [(self.readings[name], 1) for name in numbers]
-                await self._send(self._bundle(t_ns, numbers), counts)
-                pleth = self._pleth(t_ns - round(PERIOD_S * NS_PER_S))
-                await self._send(pleth, [(self.channels["pleth"], PLETH_HZ)])
+            if self._is_heard:
+                bundle = encode_health_observation(self._bundle(t_ns))
+                await self._sender.send(bundle, [(self.readings[q.name], 1) for q in _NUMERICS])
+                pleth = encode_health_observation(self._pleth(t_ns - round(PERIOD_S * NS_PER_S)))
+                await self._sender.send(pleth, [(self.channels["pleth"], PLETH_HZ)])
 
-    def _bundle(self, t_ns: int, numbers: dict[str, float]) -> ObservationBundle:
+    async def _keep(self) -> None:
+        async for t_ns in ticks(self.clock, self.clock.now_ns(), self._settings.store_period_s):
+            if not self._is_heard:
+                self.store.keep(self._bundle(t_ns))
+
+    def _bundle(self, t_ns: int) -> ObservationBundle:
+        numbers = self.numbers(t_ns)
         return ObservationBundle(
-            header=ObservationHeader(time=self.device_time(t_ns), status=self._status),
+            header=ObservationHeader(time=self.device_time(t_ns), status=self._settings.status),
             observations=tuple(
                 HealthObservation(
                     header=ObservationHeader(observation_type=quantity.mdc),
@@ -221,7 +243,7 @@ class HealthSensor(Peripheral):
             header=ObservationHeader(
                 observation_type=codes.PLETH.mdc,
                 time=self.device_time(t_ns),
-                status=self._status,
+                status=self._settings.status,
             ),
             value=SampleArrayValue(
                 unit=_UNITS[codes.PLETH],
@@ -233,35 +255,6 @@ class HealthSensor(Peripheral):
             ),
         )
 
-    # How it is sent
-
-    async def _send(self, observation: Observation, counts: Counts) -> None:
-        """Send an observation; its values are sent if each of its segments is."""
-        counts = tuple(counts)
-        segments = self.readings["segment"]
-        payloads = self._cut(encode_health_observation(observation))
-        n_unsent = segments.unsent
-        for payload in payloads[:-1]:
-            await self.notify(self._live, payload, [(segments, 1)])
-        if segments.unsent == n_unsent:
-            await self.notify(self._live, payloads[-1], [(segments, 1), *counts])
-            return
-        await self.notify(self._live, payloads[-1], [(segments, 1)])
-        for counters, n_values in counts:
-            counters.produced += n_values
-            counters.unsent += n_values
-
-    def _cut(self, encoded: bytes) -> list[bytes]:
-        mtu = _ATT_MTU_MIN if self.connection is None else self.connection.att_mtu
-        payload_bytes_max = min(self._segment_bytes_max, mtu - _ATT_HEADER_BYTES)
-        payloads = list(
-            cut_into_segments(
-                encoded, counter=self._segment_counter, payload_bytes_max=payload_bytes_max
-            )
-        )
-        self._segment_counter = (self._segment_counter + len(payloads)) % SEGMENT_COUNTERS
-        return payloads
-
     # What it is told
 
     def _on_command(self, connection: Connection, value: bytes) -> None:
@@ -272,8 +265,6 @@ class HealthSensor(Peripheral):
         except DecodeError as error:
             raise ATT_Error(ATT_INVALID_ATTRIBUTE_LENGTH_ERROR) from error
         if code == GhsControlPointCode.START_LIVE_OBSERVATIONS:
-            if self._live_to is not connection:
-                self._segment_counter = 0
             self._live_to = connection
         elif code == GhsControlPointCode.STOP_LIVE_OBSERVATIONS:
             self._live_to = None

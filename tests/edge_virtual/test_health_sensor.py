@@ -27,7 +27,7 @@ from devices.ghs_observation import Observation, decode_health_observation
 from devices.ghs_readings import health_observation_readings, health_observation_waveforms
 from devices.ghs_segments import SegmentAssembler
 from devices.readings import NoValueReason
-from edge.virtual.health_sensor import MODEL, PLETH_HZ, HealthSensor
+from edge.virtual.health_sensor import MODEL, PLETH_HZ, HealthSensor, PatchSettings
 from edge.virtual.peripheral import Identity
 from edge.virtual.player import NS_PER_S
 from tests.edge_virtual.conftest import (
@@ -77,9 +77,9 @@ async def patch(
         world.ether,
         Identity(model=MODEL, serial="0001", address="C4:E7:41:00:00:01"),
         world.clock,
-        status=status,
-        clock_ahead_s=clock_ahead_s,
-        segment_bytes_max=segment_bytes_max,
+        settings=PatchSettings(
+            status=status, clock_ahead_s=clock_ahead_s, segment_bytes_max=segment_bytes_max
+        ),
         advertising_interval_ms=ADVERTISING_INTERVAL_MS,
     )
     async with sensor.running():
