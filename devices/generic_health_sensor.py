@@ -5,9 +5,9 @@ access in `devices.ghs_record_access`.
 
 Source: Bluetooth SIG, Generic Health Sensor Service 1.0 (2023), whose text was not at hand. UUIDs:
 Bluetooth SIG, Assigned Numbers (2026), verified. Start, stop and success of the control point:
-Realtek's GHSS server v1.0 and Philips' GHS server (2022), which agree. Features: Philips' client
+Realtek's GHSS server v1.0 and Philips' public GHS server, which agree. Features: Philips' client
 and server and Brian Reinhold's Nordic sensors, which agree. Schedules: as Philips' server has them,
-a draft of 2022; not verified against the adopted text.
+which follows a draft; not verified against the adopted text.
 """
 
 from dataclasses import dataclass

@@ -7,9 +7,9 @@ The length counts what follows it. Several notifications may carry one observati
 
 Source: Bluetooth SIG, Generic Health Sensor Service 1.0 (2023), section 3.2. The text was not at
 hand. Order, widths and flags are those in which two public implementations agree (Realtek's GHSS
-server v1.0; Philips' GHS client and server, 2022). That the length counts what follows it is as
-Philips and Brian Reinhold's Nordic sensors have it; Realtek's counts the whole observation, and is
-refused here.
+server v1.0; Philips' public GHS client and server, of drafts). That the length counts what follows
+it is as Philips and Brian Reinhold's Nordic sensors have it; Realtek's counts the whole
+observation, and is refused here.
 """
 
 from collections.abc import Callable, Mapping

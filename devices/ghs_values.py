@@ -6,9 +6,9 @@ A value is read and written without its class number, which stands in the observ
 Source: Bluetooth SIG, Generic Health Sensor Service 1.0 (2023), section 3.2; IEEE 11073-10206
 (abstract content model). Neither text was at hand. The layouts are those in which two public
 implementations agree: Realtek's GHSS server (ghss_gatt_svc, v1.0) and Philips' GHS client and
-server (2022); the class numbers, the bits and the lengths also as the Nordic sensors of Brian
-Reinhold, an author of the specification, send them. Not verified: how an observation's bits are
-numbered.
+server. The class numbers are Realtek's and those of the Nordic sensors of Brian Reinhold, an author
+of the specification, whose layouts are the same for all but sample arrays; Philips' are a draft's.
+Not verified: how an observation's bits are numbered.
 """
 
 from collections.abc import Callable, Mapping
