@@ -6,7 +6,8 @@ Sensor (see `devices.ghs_observation`).
 Source: Bluetooth SIG, GATT Specification Supplement (2026), Elapsed Time (flags, time value, time
 sync source, offset); Elapsed Time Service 1.0, section 3.1. The section was not at hand: clock
 status, clock capabilities, that they are sent but not written, and the error codes are as Zephyr's
-public ETS server (2025) has them. UUIDs: Bluetooth SIG, Assigned Numbers.
+public ETS server (2025) has them, the error codes also ST's. UUIDs: Bluetooth SIG, Assigned
+Numbers.
 """
 
 from dataclasses import dataclass

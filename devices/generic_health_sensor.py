@@ -4,10 +4,9 @@ Observations are in `devices.ghs_observation`, their segments in `devices.ghs_se
 access in `devices.ghs_record_access`.
 
 Source: Bluetooth SIG, Generic Health Sensor Service 1.0 (2023), whose text was not at hand. UUIDs:
-Bluetooth SIG, Assigned Numbers (2026), verified. Start, stop and success of the control point:
-Realtek's GHSS server v1.0 and Philips' public GHS server, which agree. Features: Philips' client
-and server and Brian Reinhold's Nordic sensors, which agree. Schedules: as Philips' server has them,
-which follows a draft; not verified against the adopted text.
+Bluetooth SIG, Assigned Numbers (2026), verified. Control point and its error: ST's public GHS
+sensor for STM32WBA (2024) and Realtek's GHSS server v1.0, which agree. Features: ST, Philips and
+Brian Reinhold's Nordic sensors, which agree. Schedules: ST and Philips, which agree.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """The header of a Generic Health Sensor's observation: flags, and what they say is there.
 
-Source: as in `devices.ghs_observation`. The bits of the measurement status are as Realtek's server
-has them; drafts had other numbers for some. Flag 8 is "is member of" there and in HL7's guide to
+Source: as in `devices.ghs_observation`. The bits of the measurement status are as ST and Realtek
+have them; drafts had other numbers for some. Flag 8 is "is member of" there and in HL7's guide to
 personal health devices, and was "has member" in drafts. The adopted specification has no flag for
 a number of 16 bits, as some drafts had: numbers are 32 bits.
 """
@@ -56,7 +56,7 @@ class ObservationHeader:
     Attributes
     ----------
     observation_type
-        What is observed: MDC code, 32 bits. None only where a bundle says it.
+        What is observed: MDC code, 32 bits. None where the bundle says it, or nobody.
     time
         When, or when it began, by the device's clock; None if not sent.
     duration_s

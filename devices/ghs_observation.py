@@ -5,11 +5,12 @@
 The length counts what follows it. Several notifications may carry one observation (see
 `devices.ghs_segments`); a stored one has its record number in front.
 
-Source: Bluetooth SIG, Generic Health Sensor Service 1.0 (2023), section 3.2. The text was not at
-hand. Order, widths and flags are those in which two public implementations agree (Realtek's GHSS
-server v1.0; Philips' public GHS client and server, of drafts). That the length counts what follows
-it is as Philips and Brian Reinhold's Nordic sensors have it; Realtek's counts the whole
-observation, and is refused here.
+Source: Bluetooth SIG, Generic Health Sensor Service 1.0 (2023), section 3.2, whose text was not at
+hand. Order, widths and flags are those of ST's public GHS sensor for STM32WBA (2024), whose example
+observations are among the tests, and of Realtek's GHSS server v1.0. That the length counts what
+follows it is as ST, Philips and Brian Reinhold have it; Realtek's counts the whole observation, and
+is refused here. Only a bundle may leave out what it observes, Realtek says; ST's examples do it
+too, and nothing can be read from them.
 """
 
 from collections.abc import Callable, Mapping
@@ -164,31 +165,23 @@ def _read_observation(reader: PayloadReader) -> Observation:
     header = read_header(body)
     if number == ObservationClass.BUNDLE:
         n_observations = body.u8("number_of_observations")
-        inside = tuple(_read_bundled(body, header) for _ in range(n_observations))
+        inside = tuple(_read_bundled(body) for _ in range(n_observations))
         body.finish()
         return ObservationBundle(header=header, observations=inside)
-    _check_type(header)
     return _with_value(body, number, header)
 
 
-def _read_bundled(reader: PayloadReader, bundle: ObservationHeader) -> HealthObservation:
+def _read_bundled(reader: PayloadReader) -> HealthObservation:
     number, body = _read_body(reader)
     if number == ObservationClass.BUNDLE:
         raise InvalidFieldError(field="observation_class", value=number, why="is in a bundle")
-    header = read_header(body)
-    _check_type(header, bundle)
-    return _with_value(body, number, header)
+    return _with_value(body, number, read_header(body))
 
 
 def _read_body(reader: PayloadReader) -> tuple[int, PayloadReader]:
     number = reader.u8("observation_class")
     body = reader.raw("observation", reader.u16("length"))
     return number, PayloadReader(body, n_bytes_max=_LENGTH_MAX)
-
-
-def _check_type(*headers: ObservationHeader) -> None:
-    if all(header.observation_type is None for header in headers):
-        raise InvalidFieldError(field="flags", value=0, why="say that there is no observation type")
 
 
 def _with_value(body: PayloadReader, number: int, header: ObservationHeader) -> HealthObservation:
@@ -200,14 +193,12 @@ def _with_value(body: PayloadReader, number: int, header: ObservationHeader) -> 
     return HealthObservation(header=header, value=value)
 
 
-def _observation_bytes(observation: Observation, bundle: ObservationHeader | None = None) -> bytes:
+def _observation_bytes(observation: Observation) -> bytes:
     header = observation.header
     if isinstance(observation, ObservationBundle):
         number: int = ObservationClass.BUNDLE
     else:
         number = observation.value.observation_class
-        if header.observation_type is None and (bundle is None or bundle.observation_type is None):
-            raise EncodeError(field="observation_type", value=None, why="is said nowhere")
         if isinstance(observation.value, UnknownValue) and number in set(ObservationClass):
             raise EncodeError(field="observation_class", value=number, why="is a known one")
     body = PayloadWriter(n_bytes_max=_LENGTH_MAX)
@@ -215,7 +206,7 @@ def _observation_bytes(observation: Observation, bundle: ObservationHeader | Non
     if isinstance(observation, ObservationBundle):
         body.u8("number_of_observations", len(observation.observations))
         for inside in observation.observations:
-            body.raw("observation", _observation_bytes(inside, header))
+            body.raw("observation", _observation_bytes(inside))
     else:
         observation.value.write(body)
     content = body.finish()

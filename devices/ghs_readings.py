@@ -131,7 +131,10 @@ def health_observation_waveforms(
 
 
 def unread_types(observation: Observation) -> tuple[int, ...]:
-    """List the MDC codes of what becomes neither a reading nor a waveform, in order."""
+    """List the MDC codes of what becomes neither a reading nor a waveform, in order.
+
+    0 stands for what has no code.
+    """
     return tuple(
         part.observation_type
         for part in _parts(observation)

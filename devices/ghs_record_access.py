@@ -4,9 +4,10 @@ It differs from that of a glucose meter: records have numbers of 32 bits, are re
 in one procedure, and operands begin with a filter type.
 
 Source: Bluetooth SIG, Generic Health Sensor Service 1.0 (2023), section 3.4, whose text was not at
-hand. Op codes, operators, filter types and answers: Realtek's GHSS server v1.0, Philips' public GHS
-client and server and Brian Reinhold's Nordic sensors agree. Counts of 32 bits: Philips' server.
-What a filter by time holds could not be verified; such an operand is passed on as bytes.
+hand. Op codes, operators, filter types, answers and counts of 32 bits: ST's public GHS sensor for
+STM32WBA (2024), Realtek's GHSS server v1.0 and Philips' GHS server agree. Two of them also know op
+code 1, a report without a count, which the third does not; it is not read here. What a filter by
+time holds could not be verified; such an operand is passed on as bytes.
 """
 
 from dataclasses import dataclass

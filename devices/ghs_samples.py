@@ -2,7 +2,7 @@
 
 Source: as in `devices.ghs_values`. Not verified: whether samples have a sign. Drafts of the
 specification also had the smallest and the largest count between offset and period; neither of
-the two implementations of the adopted one reads them.
+the two implementations of the adopted one has them.
 """
 
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class SampleArrayValue:
         From one row of samples to the next.
     n_per_period
         Samples of a row, at least one: the axes of an accelerometer. That "number of samples per
-        period" means this is how HL7's guide to personal health devices maps it; not verified.
+        period" means this is what HL7's guide to personal health devices says.
     sample_bytes
         Width of a sample, 1 to 4.
     samples

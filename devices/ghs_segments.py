@@ -5,10 +5,10 @@ the observation. The counter goes on from one observation to the next while the 
 live and stored observations each have their own.
 
 Source: Bluetooth SIG, Generic Health Sensor Service 1.0 (2023), section 3.2 (Segmentation Header),
-whose text was not at hand: bits and rolling counter are as in Realtek's GHSS server v1.0 and in the
-Blood Pressure Record of the GATT Specification Supplement. Drafts began the counter anew with each
-observation: from such a sensor segments are counted as lost that were not, and one that is sent
-twice, byte for byte, is taken for one.
+whose text was not at hand: bits and rolling counter are as in Realtek's GHSS server v1.0, in ST's
+STM32WBA sensor (2024) and in the Blood Pressure Record of the GATT Specification Supplement. Drafts
+began the counter anew with each observation: from such a sensor segments are counted as lost that
+were not, and one that is sent twice, byte for byte, is taken for one.
 """
 
 from collections.abc import Iterator

@@ -4,11 +4,10 @@ A value is read and written without its class number, which stands in the observ
 `devices.ghs_observation`) or in a compound's component.
 
 Source: Bluetooth SIG, Generic Health Sensor Service 1.0 (2023), section 3.2; IEEE 11073-10206
-(abstract content model). Neither text was at hand. The layouts are those in which two public
-implementations agree: Realtek's GHSS server (ghss_gatt_svc, v1.0) and Philips' GHS client and
-server. The class numbers are Realtek's and those of the Nordic sensors of Brian Reinhold, an author
-of the specification, whose layouts are the same for all but sample arrays; Philips' are a draft's.
-Not verified: how an observation's bits are numbered.
+(abstract content model). Neither text was at hand. Class numbers and layouts are those in which two
+public implementations agree: ST's GHS sensor for STM32WBA (2024), whose examples are among the
+tests, and Realtek's GHSS server (ghss_gatt_svc, v1.0). Not verified: how an observation's bits are
+numbered.
 """
 
 from collections.abc import Callable, Mapping

@@ -199,15 +199,14 @@ def test_a_request_has_no_count() -> None:
         encode_record_answer(RecordCount(op_code=RecordOpCode.REPORT, n_records=1))
 
 
-def test_an_observation_without_a_type_is_refused() -> None:
+def test_of_an_observation_without_a_type_nothing_is_read() -> None:
     untyped = numeric(None, 72.0, PER_MINUTE)
+    bundle = ObservationBundle(header=ObservationHeader(), observations=(untyped,))
 
-    with pytest.raises(EncodeError, match="observation_type"):
-        encode_health_observation(untyped)
-    with pytest.raises(EncodeError, match="observation_type"):
-        encode_health_observation(
-            ObservationBundle(header=ObservationHeader(), observations=(untyped,))
-        )
+    for observation in (untyped, bundle):
+        assert decode_health_observation(encode_health_observation(observation)) == observation
+        assert health_observation_readings(observation) == ()
+        assert unread_types(observation) == (0,)
 
 
 def test_an_unknown_value_of_a_known_class_is_refused() -> None:
