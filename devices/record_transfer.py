@@ -20,8 +20,7 @@ Source: Bluetooth SIG, Glucose Service 1.0.1, section 3.4; Glucose Profile 1.0.1
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from enum import Enum, StrEnum, auto
+from enum import Enum, auto
 from typing import Final
 
 from devices.glucose import GlucoseMeasurement
@@ -37,6 +36,13 @@ from devices.record_access import (
     RacpResponseCode,
 )
 from devices.taken_records import TakenRecords, digest_of
+from devices.transfer_report import (
+    GlucoseRecord,
+    MeterMemory,
+    TransferCounts,
+    TransferEnd,
+    TransferStep,
+)
 
 RECORDS_MAX: Final = 65_536
 """Records of one report: there are no more numbers. A meter that sends more is left."""
@@ -55,98 +61,6 @@ _NOT_SUPPORTED: Final = frozenset(
     }
 )
 """Refusals after which a plainer request may be granted."""
-
-
-class TransferEnd(StrEnum):
-    """How a transfer ended."""
-
-    COMPLETE = "complete"
-    NO_RECORDS = "no_records"
-    INCOMPLETE = "incomplete"
-    """Fewer records came than were announced: ask again."""
-    ABORTED = "aborted"
-    REFUSED = "refused"
-    TIMED_OUT = "timed_out"
-    LINK_LOST = "link_lost"
-    FLOODED = "flooded"
-    """More records came than there are numbers."""
-
-
-class MeterMemory(StrEnum):
-    """What a complete transfer found of the memory that was known before."""
-
-    FIRST = "first"
-    """None was known."""
-    SAME = "same"
-    OVERWRITTEN = "overwritten"
-    """The record where we left off is gone, and so may be some after it: see `n_overwritten`."""
-    WRAPPED = "wrapped"
-    """The numbers have gone round."""
-    RESET = "reset"
-    """Another memory: the numbers began again."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GlucoseRecord:
-    """A measurement with its context, None if it has none."""
-
-    measurement: GlucoseMeasurement
-    context: GlucoseContext | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TransferStep:
-    """What follows from what was told.
-
-    Attributes
-    ----------
-    request
-        To be written to the control point now; None: nothing.
-    records
-        Taken: store them together with `RecordTransfer.taken`.
-    """
-
-    request: RacpRequest | None = None
-    records: tuple[GlucoseRecord, ...] = ()
-
-
-@dataclass(slots=True, kw_only=True)
-class TransferCounts:
-    """What became of what was told; of the whole transfer.
-
-    Attributes
-    ----------
-    n_announced
-        Of the last report; None if the meter cannot count.
-    n_received
-        Different records of the last report, with the undecodable ones.
-    n_missing
-        Announced and not received.
-    n_taken, n_known
-        New records, and those that were taken before.
-    n_undecodable, n_contexts_undecodable
-        Payloads that gave no value.
-    n_contexts_missing
-        Records that were taken without the context that they announced.
-    n_contexts_orphaned
-        Contexts of no record of this report.
-    n_unexpected
-        Notifications and indications that nothing asked for.
-    n_overwritten
-        Numbers between where we left off and the first that is left: at most so many are lost.
-    """
-
-    n_announced: int | None = None
-    n_received: int = 0
-    n_missing: int = 0
-    n_taken: int = 0
-    n_known: int = 0
-    n_undecodable: int = 0
-    n_contexts_undecodable: int = 0
-    n_contexts_missing: int = 0
-    n_contexts_orphaned: int = 0
-    n_unexpected: int = 0
-    n_overwritten: int = 0
 
 
 class _Phase(Enum):

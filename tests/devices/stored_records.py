@@ -16,8 +16,9 @@ from devices.record_access import (
     RacpResponse,
     RacpResponseCode,
 )
-from devices.record_transfer import GlucoseRecord, RecordTransfer, TransferStep
+from devices.record_transfer import RecordTransfer
 from devices.taken_records import TakenRecords
+from devices.transfer_report import GlucoseRecord, TransferStep
 
 Message = GlucoseMeasurement | GlucoseContext | RacpIndication
 EPOCH = DeviceDateTime(year=2026, month=1, day=1, hour=0, minute=0, second=0)

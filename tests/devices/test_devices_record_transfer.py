@@ -18,8 +18,9 @@ from devices.record_access import (
     RacpResponse,
     RacpResponseCode,
 )
-from devices.record_transfer import MeterMemory, RecordTransfer, TransferEnd
+from devices.record_transfer import RecordTransfer
 from devices.taken_records import TakenRecords, digest_of
+from devices.transfer_report import MeterMemory, TransferEnd
 from tests.devices.stored_records import EPOCH, Collector, Meter
 
 REPORT = RacpOpCode.REPORT_STORED_RECORDS
