@@ -363,14 +363,15 @@ class RecordTransfer:
         if left_at is None:
             return MeterMemory.FIRST, _newest(numbers)
         steps = [_steps(left_at, number) for number in numbers]
-        if self._matched:
-            newest = (left_at + max(steps)) % _N_NUMBERS
-            return (MeterMemory.WRAPPED if newest < left_at else MeterMemory.SAME), newest
+        newest = (left_at + max(steps)) % _N_NUMBERS
         lowest = (left_at + min(steps)) % _N_NUMBERS
         # A memory that was reset has its first record still, number 0 or 1, unless it is full.
-        if min(steps) > 0 and (lowest > left_at or lowest > 1):
+        goes_on = self._matched or lowest > left_at or lowest > 1
+        if min(steps) > 0 and goes_on:
             self.counts.n_overwritten = self._n_overwritten(lowest)
-            return MeterMemory.OVERWRITTEN, (left_at + max(steps)) % _N_NUMBERS
+            return MeterMemory.OVERWRITTEN, newest
+        if self._matched:
+            return (MeterMemory.WRAPPED if newest < left_at else MeterMemory.SAME), newest
         return MeterMemory.RESET, _newest(numbers)
 
     def _complete(self, memory: MeterMemory, newest: int) -> TransferStep:
