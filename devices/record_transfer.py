@@ -12,14 +12,14 @@ without a hole. It is asked for again, with all that follow: if it comes back as
 memory is the one that we know. If it does not, or if more records are stored before it than we have
 taken, all are asked for, and known ones are recognised by their content.
 
-What the meter did. An anchor that is gone with nothing stored below it was overwritten. None of all
+What the meter did. An anchor that is gone with all that was before it was overwritten. None of all
 records known, and numbers from the beginning: the meter was reset. Known ones and new ones with
 smaller numbers: the numbers have gone round.
 
 Source: Bluetooth SIG, Glucose Service 1.0.1, section 3.4; Glucose Profile 1.0.1, section 5.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from enum import Enum, auto
 from typing import Final
 
@@ -322,28 +322,19 @@ class RecordTransfer:
         self.counts.n_missing = max(0, (self.counts.n_announced or 0) - n_received)
 
     def _settle_new(self) -> TransferStep:
-        numbers = sorted(self._received.values())
-        nothing_below = self._n_all == self._n_new
-        may_have_gone_round = bool(numbers) and numbers[-1] >= _LAST_NUMBERS
-        overwritten = nothing_below and self._resume_before not in numbers
-        if not numbers or not (self._anchored or overwritten):
+        newest = max(self._numbers, default=0)
+        may_have_gone_round = newest >= _LAST_NUMBERS and self._n_all != self._n_new
+        if not self._anchored or may_have_gone_round:
             return self._report(_Phase.ALL, self._n_all)
-        if may_have_gone_round and not nothing_below:
-            return self._report(_Phase.ALL, self._n_all)
-        if overwritten:
-            self.counts.n_overwritten = self._n_overwritten(numbers[0])
         self._settled |= self._fresh
-        return self._complete(
-            MeterMemory.OVERWRITTEN if overwritten else MeterMemory.SAME, numbers[-1]
-        )
+        return self._complete(MeterMemory.SAME, newest)
 
     def _settle_all(self) -> TransferStep:
         if not self._received:
             # All of them were undecodable, or deleted since they were counted.
             bad = bool(self._n_bad)
             return self._end(TransferEnd.COMPLETE if bad else TransferEnd.NO_RECORDS)
-        numbers = self._received.values()
-        memory, newest = self._find_memory(numbers)
+        memory, newest = self._find_memory(self._numbers)
         self._settled = dict(self._received)
         return self._complete(memory, newest)
 
@@ -357,7 +348,7 @@ class RecordTransfer:
         since = (_steps(self._resume_before or 0, number) for number in known.values())
         return max(0, n_steps - 1 - sum(0 < step < n_steps for step in since))
 
-    def _find_memory(self, numbers: Iterable[int]) -> tuple[MeterMemory, int]:
+    def _find_memory(self, numbers: Collection[int]) -> tuple[MeterMemory, int]:
         """Tell what has become of the memory that we knew, and its newest number."""
         left_at = self._resume_before
         if left_at is None:
@@ -400,7 +391,7 @@ def _steps(start: int, number: int) -> int:
     return (number - start + half) % _N_NUMBERS - half
 
 
-def _newest(numbers: Iterable[int]) -> int:
+def _newest(numbers: Collection[int]) -> int:
     """Find the newest of numbers that may have gone round: that before the widest gap."""
     ordered = sorted(numbers)
     gaps = zip(ordered, [*ordered[1:], ordered[0] + _N_NUMBERS], strict=True)

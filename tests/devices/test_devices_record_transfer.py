@@ -44,7 +44,7 @@ def reporting(n_announced: int) -> RecordTransfer:
 
 
 orders = st.sampled_from(["oldest first", "newest first", "any order"])
-cuts = st.none() | st.integers(0, 40)
+cuts = st.none() | st.integers(0, 14)
 doings = st.lists(
     st.tuples(st.just("measure"), st.integers(1, 12))
     | st.tuples(st.just("collect"), cuts)
@@ -144,20 +144,96 @@ def test_what_was_overwritten_before_it_was_taken_is_counted(
     assert all(record in collector.records for record in meter.stored)
 
 
-@pytest.mark.parametrize("cut_after", range(45))
-@pytest.mark.parametrize("n_before", [0, 7])
-def test_loss_of_the_link_at_any_message_is_made_good(cut_after: int, n_before: int) -> None:
-    meter = Meter(with_contexts=True)
+@pytest.mark.parametrize("order", ["oldest first", "newest first", "any order"])
+@pytest.mark.parametrize("first", [0, 65528])
+@pytest.mark.parametrize("n_before", [0, 4])
+@pytest.mark.parametrize("with_contexts", [False, True])
+def test_loss_of_the_link_at_any_message_is_made_good(
+    *, order: str, first: int, n_before: int, with_contexts: bool
+) -> None:
+    for cut_after in range(40):
+        meter = Meter(order=order, next_number=first, with_contexts=with_contexts)
+        collector = Collector()
+        meter.measure(n_before)
+        collector.collect(meter)
+        meter.measure(12)
+
+        collector.collect(meter, cut_after)
+        last = collector.collect(meter)
+
+        assert last.end is TransferEnd.COMPLETE
+        assert len(collector.records) == len(meter.stored)
+        assert all(record in collector.records for record in meter.stored)
+
+
+def test_numbers_that_were_round_before_the_first_transfer_go_on_from_the_newest() -> None:
+    meter = Meter(next_number=65530)
     collector = Collector()
-    meter.measure(n_before)
-    collector.collect(meter)
     meter.measure(20)
 
-    collector.collect(meter, cut_after)
-    last = collector.collect(meter)
+    first = collector.collect(meter)
+    meter.measure(3)
+    collector.collect(meter)
 
-    assert last.end is TransferEnd.COMPLETE
+    assert first.taken.resume == 13
     assert collector.records == meter.stored
+
+
+def test_numbers_that_go_round_are_found_however_much_is_remembered() -> None:
+    meter = Meter(next_number=65300, capacity=20)
+    collector = Collector()
+
+    for _ in range(60):
+        meter.measure(5)
+        collector.collect(meter)
+
+    assert len(collector.records) == 300
+
+
+def test_first_transfer_that_was_cut_is_no_other_memory() -> None:
+    meter = Meter(order="newest first")
+    collector = Collector()
+    meter.measure(9)
+    collector.collect(meter, 4)
+
+    transfer = collector.collect(meter)
+
+    assert transfer.memory is MeterMemory.SAME
+    assert len(collector.records) == 9
+
+
+def test_gap_after_a_transfer_that_was_cut_is_counted() -> None:
+    meter = Meter(capacity=4)
+    collector = Collector()
+    meter.measure(4)
+    collector.collect(meter, 3)
+
+    meter.measure(8)
+    transfer = collector.collect(meter)
+
+    assert transfer.memory is MeterMemory.OVERWRITTEN
+    assert transfer.counts.n_overwritten == 6  # 2 to 7; 0 and 1 had come before the cut
+    assert [record.measurement.sequence_number for record in collector.records] == [
+        0,
+        1,
+        *range(8, 12),
+    ]
+
+
+def test_anchor_that_was_deleted_is_not_taken_for_overwritten() -> None:
+    meter = Meter()
+    collector = Collector()
+    meter.measure(6)
+    collector.collect(meter)
+    del meter.stored[5]
+    meter.measure(3)
+    meter.stored.pop(6)
+
+    transfer = collector.collect(meter)
+
+    assert transfer.memory is MeterMemory.SAME
+    assert transfer.counts.n_overwritten == 0
+    assert len(collector.records) == 8
 
 
 def test_second_transfer_goes_on_where_the_first_was_cut() -> None:
