@@ -392,6 +392,22 @@ def test_offset_that_would_be_read_as_another_is_not_written(offset_min: int | S
         encode_glucose_measurement(measurement(time_offset_min=offset_min))
 
 
+@pytest.mark.parametrize(
+    ("offset_min", "raw"),
+    [
+        (Special.POSITIVE_INFINITY, "ff7f"),
+        (Special.NEGATIVE_INFINITY, "0080"),
+        (32766, "fe7f"),
+        (-32767, "0180"),
+    ],
+)
+def test_offset_beyond_its_field_is_special(offset_min: int | Special, raw: str) -> None:
+    payload = encode_glucose_measurement(measurement(time_offset_min=offset_min, glucose=None))
+
+    assert payload[-2:].hex() == raw
+    assert decode_glucose_measurement(payload).time_offset_min == offset_min
+
+
 @pytest.mark.parametrize("changes", [{"sample_type": 16}, {"sample_location": -1}])
 def test_nibble_that_does_not_fit_is_not_written(changes: dict[str, object]) -> None:
     with pytest.raises(EncodeError, match="4 bits"):

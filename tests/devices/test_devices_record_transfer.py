@@ -542,6 +542,29 @@ def test_busy_meter_refuses_and_says_why() -> None:
     assert second.counts.n_missing == 1
 
 
+@pytest.mark.parametrize(
+    "refused",
+    [
+        (REPORT, RacpOperator.GREATER_OR_EQUAL),
+        (NUMBER, RacpOperator.GREATER_OR_EQUAL),
+        (NUMBER, RacpOperator.ALL_RECORDS),
+    ],
+)
+def test_meter_that_cannot_do_it_is_asked_for_all(refused: tuple[int, int]) -> None:
+    meter = Meter(refused=frozenset({refused}))
+    collector = Collector()
+    meter.measure(3)
+    collector.collect(meter)
+    meter.measure(2)
+
+    transfer = collector.collect(meter)
+
+    assert transfer.end is TransferEnd.COMPLETE
+    assert transfer.counts.n_received == 5
+    assert (transfer.counts.n_announced is None) == (refused == (NUMBER, RacpOperator.ALL_RECORDS))
+    assert collector.records == meter.stored
+
+
 def test_no_records_found_is_not_an_error_where_none_were_announced() -> None:
     none_found = RacpResponseCode.NO_RECORDS_FOUND
     counted = RecordTransfer()

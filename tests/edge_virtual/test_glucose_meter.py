@@ -337,3 +337,4 @@ async def test_glucose_is_simulated_and_plausible(world: World) -> None:
     assert min(kg_per_l) > 0.00060
     assert max(kg_per_l) < 0.00160
     assert kg_per_l[0] == meter.glucose_kg_per_l(START_NS)
+    assert meter.record_name is None
