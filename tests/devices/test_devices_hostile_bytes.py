@@ -10,10 +10,16 @@ from hypothesis import strategies as st
 
 from devices import polar_frames
 from devices.errors import DecodeError, PayloadTooLongError
+from devices.ghs_observation import OBSERVATION_BYTES_MAX
 from devices.polar_delta import decompress
 from tests.devices.decoders import DECODERS, VALID_PAYLOADS, fuzz
 
 N_FUZZED: Final = 2_000
+LONGER: Final = {
+    "ghs_observation.decode_health_observation": OBSERVATION_BYTES_MAX,
+    "ghs_observation.decode_stored_observation": OBSERVATION_BYTES_MAX,
+}
+"""Decoders of what several notifications carry, and the longest that they take."""
 
 
 @st.composite
