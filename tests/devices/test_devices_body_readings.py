@@ -60,6 +60,20 @@ def test_a_cuff_gives_three_pressures_and_a_pulse_rate() -> None:
     assert {reading.status_bits for reading in readings} == {0}
 
 
+def test_a_captured_payload_of_a_cuff_that_knows_no_mean_and_found_an_irregular_pulse() -> None:
+    payload = bytes.fromhex("de 88 f4 20 f3 ff 07 e4 07 01 13 16 37 00 bc f2 01 44 01")
+
+    readings = blood_pressure_readings(decode_blood_pressure(payload))
+
+    assert _values(readings) == {
+        "systolic_pressure": 116.0,
+        "diastolic_pressure": 80.0,
+        "mean_arterial_pressure": None,
+        "cuff_pulse_rate": 70.0,
+    }
+    assert readings[0].status == {"irregular_pulse", "user_1"}
+
+
 def test_kilopascals_become_millimetres_of_mercury() -> None:
     payload = bytes.fromhex("15 bd f0 0b 00 9f f0 3c 00 10 00")
 
