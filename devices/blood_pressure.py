@@ -12,12 +12,6 @@ from devices.body_measures import named_user
 from devices.date_time import DeviceDateTime
 from devices.medfloat import MedFloat, Special
 from devices.payload import PayloadReader, PayloadWriter
-from devices.uuids import sig_uuid
-
-BLOOD_PRESSURE_SERVICE: Final = sig_uuid(0x1810)
-BLOOD_PRESSURE_MEASUREMENT: Final = sig_uuid(0x2A35)
-INTERMEDIATE_CUFF_PRESSURE: Final = sig_uuid(0x2A36)
-BLOOD_PRESSURE_FEATURE: Final = sig_uuid(0x2A49)
 
 _KPA_PER_MMHG: Final = 0.133322
 """As UCUM defines m[Hg]."""

@@ -24,11 +24,6 @@ from devices.body_measures import (
 from devices.date_time import DeviceDateTime
 from devices.medfloat import MedFloat
 from devices.payload import PayloadReader, PayloadWriter
-from devices.uuids import sig_uuid
-
-BODY_COMPOSITION_SERVICE: Final = sig_uuid(0x181B)
-BODY_COMPOSITION_FEATURE: Final = sig_uuid(0x2A9B)
-BODY_COMPOSITION_MEASUREMENT: Final = sig_uuid(0x2A9C)
 
 _TENTHS: Final = 10
 

@@ -12,6 +12,7 @@ from enum import IntFlag
 from itertools import pairwise
 from typing import Final
 
+from devices import codes
 from devices.blood_pressure import (
     BloodPressureMeasurement,
     IntermediateCuffPressure,
@@ -25,120 +26,6 @@ from devices.medfloat import MedFloat, Special, value_of
 from devices.readings import Measured, NoValueReason
 from devices.running_speed_cadence import RscMeasurement
 from devices.weight_scale import WeightMeasurement
-
-_SCADA: Final = 2 << 16
-_FITNESS: Final = 129 << 16
-
-
-def _quantity(
-    name: str,
-    label: str,
-    mdc: int,
-    mdc_reference_id: str,
-    *,
-    ucum: str,
-    loinc: str | None = None,
-) -> Quantity:
-    return Quantity(
-        name=name,
-        label=label,
-        mdc=mdc,
-        mdc_reference_id=mdc_reference_id,
-        ucum=ucum,
-        loinc=loinc,
-    )
-
-
-SYSTOLIC_PRESSURE: Final = _quantity(
-    "systolic_pressure",
-    "Systolic blood pressure",
-    _SCADA | 18949,
-    "MDC_PRESS_BLD_NONINV_SYS",
-    ucum="mm[Hg]",
-    loinc="8480-6",
-)
-DIASTOLIC_PRESSURE: Final = _quantity(
-    "diastolic_pressure",
-    "Diastolic blood pressure",
-    _SCADA | 18950,
-    "MDC_PRESS_BLD_NONINV_DIA",
-    ucum="mm[Hg]",
-    loinc="8462-4",
-)
-MEAN_ARTERIAL_PRESSURE: Final = _quantity(
-    "mean_arterial_pressure",
-    "Mean arterial pressure",
-    _SCADA | 18951,
-    "MDC_PRESS_BLD_NONINV_MEAN",
-    ucum="mm[Hg]",
-    loinc="8478-0",
-)
-CUFF_PRESSURE: Final = _quantity(
-    "cuff_pressure", "Pressure in the cuff", _SCADA | 19228, "MDC_PRESS_CUFF", ucum="mm[Hg]"
-)
-CUFF_PULSE_RATE: Final = _quantity(
-    "cuff_pulse_rate",
-    "Pulse rate, by the cuff",
-    _SCADA | 18474,
-    "MDC_PULS_RATE_NON_INV",
-    ucum="/min",
-    loinc="8867-4",
-)
-BODY_MASS: Final = _quantity(
-    "body_mass", "Body weight", _SCADA | 57664, "MDC_MASS_BODY_ACTUAL", ucum="kg", loinc="29463-7"
-)
-BODY_HEIGHT: Final = _quantity(
-    "body_height", "Body height", _SCADA | 57668, "MDC_LEN_BODY_ACTUAL", ucum="m", loinc="8302-2"
-)
-BODY_FAT: Final = _quantity(
-    "body_fat", "Body fat, share of mass", _SCADA | 57676, "MDC_BODY_FAT", ucum="%", loinc="41982-0"
-)
-BODY_MASS_INDEX: Final = _quantity(
-    "body_mass_index",
-    "Body mass index",
-    _SCADA | 57680,
-    "MDC_RATIO_MASS_BODY_LEN_SQ",
-    ucum="kg/m2",
-    loinc="39156-5",
-)
-FAT_FREE_MASS: Final = _quantity(
-    "fat_free_mass", "Fat-free mass", _SCADA | 57684, "MDC_MASS_BODY_FAT_FREE", ucum="kg"
-)
-SOFT_LEAN_MASS: Final = _quantity(
-    "soft_lean_mass", "Soft lean mass", _SCADA | 57688, "MDC_MASS_BODY_SOFT_LEAN", ucum="kg"
-)
-BODY_WATER_MASS: Final = _quantity(
-    "body_water_mass", "Body water", _SCADA | 57692, "MDC_BODY_WATER", ucum="kg"
-)
-BASAL_METABOLISM: Final = _quantity(
-    "basal_metabolism", "Basal metabolism", _SCADA | 57696, "MDC_BASAL_METABOLISM", ucum="kJ/d"
-)
-MUSCLE_SHARE: Final = _quantity(
-    "muscle_share", "Muscle, share of mass", _SCADA | 57700, "MDC_BODY_MUSCLE", ucum="%"
-)
-MUSCLE_MASS: Final = _quantity(
-    "muscle_mass",
-    "Muscle mass",
-    _SCADA | 57704,
-    "MDC_MASS_BODY_MUSCLE",
-    ucum="kg",
-    loinc="73964-9",
-)
-BODY_IMPEDANCE: Final = _quantity(
-    "body_impedance",
-    "Electrical impedance of the body",
-    _SCADA | 57708,
-    "MDC_BODY_ELECTRICAL_IMPEDANCE",
-    ucum="Ohm",
-)
-TOTAL_DISTANCE: Final = _quantity(
-    "total_distance", "Distance covered", _FITNESS | 103, "MDC_HF_DISTANCE", ucum="m"
-)
-SPEED: Final = _quantity("speed", "Speed", _FITNESS | 110, "MDC_HF_SPEED", ucum="m/s")
-CADENCE: Final = _quantity("cadence", "Cadence", _FITNESS | 111, "MDC_HF_CAD", ucum="/min")
-STRIDE_LENGTH: Final = _quantity(
-    "stride_length", "Stride length", _FITNESS | 117, "MDC_HF_STRIDE", ucum="m"
-)
 
 _PRESSURE_MMHG_MAX: Final = 300.0
 """A cuff is never inflated further in normal use, so no blood pressure above it is measured."""
@@ -178,9 +65,9 @@ def blood_pressure_readings(measurement: BloodPressureMeasurement) -> tuple[Meas
         (loose or _pressure_reason(number) or contradictory) for number in pressures
     )
     rows: list[_Row] = [
-        (SYSTOLIC_PRESSURE, measurement.systolic_mmhg, systolic),
-        (DIASTOLIC_PRESSURE, measurement.diastolic_mmhg, diastolic),
-        (MEAN_ARTERIAL_PRESSURE, measurement.mean_arterial_mmhg, mean_arterial),
+        (codes.SYSTOLIC_PRESSURE, measurement.systolic_mmhg, systolic),
+        (codes.DIASTOLIC_PRESSURE, measurement.diastolic_mmhg, diastolic),
+        (codes.MEAN_ARTERIAL_PRESSURE, measurement.mean_arterial_mmhg, mean_arterial),
         _pulse_rate(measurement),
     ]
     return _readings(
@@ -196,7 +83,7 @@ def cuff_pressure_readings(measurement: IntermediateCuffPressure) -> tuple[Measu
     pressure = measurement.cuff_pressure_mmhg
     reason = _range_reason(pressure, _PRESSURE_MMHG_MAX)
     return _readings(
-        [(CUFF_PRESSURE, pressure, reason), _pulse_rate(measurement)],
+        [(codes.CUFF_PRESSURE, pressure, reason), _pulse_rate(measurement)],
         flags=measurement.status,
         user_id=measurement.user_id,
         measured_at=measurement.measured_at,
@@ -215,11 +102,11 @@ def weight_readings(
     """
     weight_kg = measurement.weight_kg
     weight = weight_kg if isinstance(weight_kg, Special) else weight_kg * weight_factor
-    rows: list[_Row] = [(BODY_MASS, weight, _scale_reason(weight))]
+    rows: list[_Row] = [(codes.BODY_MASS, weight, _scale_reason(weight))]
     if measurement.bmi_and_height is not None:
         bmi = measurement.bmi_and_height.bmi_kg_per_m2
-        rows.append((BODY_MASS_INDEX, bmi, _scale_reason(bmi)))
-        rows.append((BODY_HEIGHT, measurement.height_m, _scale_reason(measurement.height_m)))
+        rows.append((codes.BODY_MASS_INDEX, bmi, _scale_reason(bmi)))
+        rows.append((codes.BODY_HEIGHT, measurement.height_m, _scale_reason(measurement.height_m)))
     return _readings(rows, user_id=measurement.user_id, measured_at=measurement.measured_at)
 
 
@@ -236,20 +123,20 @@ def body_composition_readings(measurement: BodyCompositionMeasurement) -> tuple[
     weight_kg = measurement.in_kg(measurement.weight)
     weight_max = value_of(weight_kg) or None
     measured_itself = (
-        (BODY_MASS, weight_kg),
-        (BODY_HEIGHT, measurement.height_m),
-        (BODY_IMPEDANCE, measurement.impedance_ohm),
+        (codes.BODY_MASS, weight_kg),
+        (codes.BODY_HEIGHT, measurement.height_m),
+        (codes.BODY_IMPEDANCE, measurement.impedance_ohm),
     )
     derived = (
-        (BASAL_METABOLISM, measurement.basal_metabolism_kj, None),
-        (MUSCLE_SHARE, measurement.muscle_percent, _PERCENT_MAX),
-        (MUSCLE_MASS, measurement.in_kg(measurement.muscle_mass), weight_max),
-        (FAT_FREE_MASS, measurement.in_kg(measurement.fat_free_mass), weight_max),
-        (SOFT_LEAN_MASS, measurement.in_kg(measurement.soft_lean_mass), weight_max),
-        (BODY_WATER_MASS, measurement.in_kg(measurement.body_water_mass), weight_max),
+        (codes.BASAL_METABOLISM, measurement.basal_metabolism_kj, None),
+        (codes.MUSCLE_SHARE, measurement.muscle_percent, _PERCENT_MAX),
+        (codes.MUSCLE_MASS, measurement.in_kg(measurement.muscle_mass), weight_max),
+        (codes.FAT_FREE_MASS, measurement.in_kg(measurement.fat_free_mass), weight_max),
+        (codes.SOFT_LEAN_MASS, measurement.in_kg(measurement.soft_lean_mass), weight_max),
+        (codes.BODY_WATER_MASS, measurement.in_kg(measurement.body_water_mass), weight_max),
     )
     rows: list[_Row] = [
-        (BODY_FAT, measurement.body_fat_percent, fat_reason),
+        (codes.BODY_FAT, measurement.body_fat_percent, fat_reason),
         *((quantity, number, _scale_reason(number)) for quantity, number in measured_itself),
         *(
             (quantity, number, failed or _scale_reason(number, number_max))
@@ -269,10 +156,10 @@ def running_readings(measurement: RscMeasurement) -> tuple[Measured, ...]:
     """List speed and cadence and, if sent, stride length and total distance."""
     return _readings(
         [
-            (SPEED, measurement.speed_m_per_s, None),
-            (CADENCE, float(measurement.cadence_per_min), None),
-            (STRIDE_LENGTH, measurement.stride_length_m, None),
-            (TOTAL_DISTANCE, measurement.total_distance_m, None),
+            (codes.SPEED, measurement.speed_m_per_s, None),
+            (codes.CADENCE, float(measurement.cadence_per_min), None),
+            (codes.STRIDE_LENGTH, measurement.stride_length_m, None),
+            (codes.TOTAL_DISTANCE, measurement.total_distance_m, None),
         ],
         words={"running"} if measurement.running else set(),
         bits=_RUNNING if measurement.running else 0,
@@ -317,7 +204,7 @@ def _pulse_rate(measurement: BloodPressureMeasurement | IntermediateCuffPressure
     rate_bpm = measurement.pulse_rate_bpm
     reason = _RATE_REASONS.get(status & _RATE_RANGE) or _loose_reason(status)
     reason = reason or _zero_reason(rate_bpm) or _range_reason(rate_bpm, _PULSE_RATE_BPM_MAX)
-    return CUFF_PULSE_RATE, rate_bpm, reason
+    return codes.CUFF_PULSE_RATE, rate_bpm, reason
 
 
 def _loose_reason(status: PressureStatus | None) -> NoValueReason | None:

@@ -193,6 +193,16 @@ _H10_STREAMS: Final = (
         channels=_ACC_CHANNELS,
     ),
 )
+_CUFF_CHARACTERISTICS: Final = (
+    uuids.BLOOD_PRESSURE_MEASUREMENT,
+    uuids.INTERMEDIATE_CUFF_PRESSURE,
+    uuids.BATTERY_LEVEL,
+)
+_SCALE_CHARACTERISTICS: Final = (
+    uuids.WEIGHT_MEASUREMENT,
+    uuids.BODY_COMPOSITION_MEASUREMENT,
+    uuids.BATTERY_LEVEL,
+)
 _STRAP_CHARACTERISTICS: Final = (uuids.HEART_RATE_MEASUREMENT, uuids.BATTERY_LEVEL)
 
 CATALOGUE: Final = (
@@ -288,6 +298,24 @@ CATALOGUE: Final = (
         quirks=frozenset({Quirk.DEMONSTRATION}),
     ),
     DeviceModel(
+        name="Chevet Virtual Cuff",
+        manufacturer="Chevet",
+        model_numbers=("Virtual Cuff",),
+        name_prefixes=("Chevet Virtual Cuff",),
+        services=frozenset({uuids.BLOOD_PRESSURE_SERVICE}),
+        characteristics=_CUFF_CHARACTERISTICS,
+        quirks=frozenset({Quirk.DEMONSTRATION}),
+    ),
+    DeviceModel(
+        name="Chevet Virtual Scale",
+        manufacturer="Chevet",
+        model_numbers=("Virtual Scale",),
+        name_prefixes=("Chevet Virtual Scale",),
+        services=frozenset({uuids.WEIGHT_SCALE_SERVICE, uuids.BODY_COMPOSITION_SERVICE}),
+        characteristics=_SCALE_CHARACTERISTICS,
+        quirks=frozenset({Quirk.DEMONSTRATION}),
+    ),
+    DeviceModel(
         name="Heart-rate sensor",
         services=frozenset({uuids.HEART_RATE_SERVICE}),
         characteristics=_STRAP_CHARACTERISTICS,
@@ -301,6 +329,26 @@ CATALOGUE: Final = (
         name="Thermometer",
         services=frozenset({uuids.HEALTH_THERMOMETER_SERVICE}),
         characteristics=(uuids.TEMPERATURE_MEASUREMENT, uuids.BATTERY_LEVEL),
+    ),
+    DeviceModel(
+        name="Blood pressure cuff",
+        services=frozenset({uuids.BLOOD_PRESSURE_SERVICE}),
+        characteristics=_CUFF_CHARACTERISTICS,
+    ),
+    DeviceModel(
+        name="Weighing scale",
+        services=frozenset({uuids.WEIGHT_SCALE_SERVICE}),
+        characteristics=_SCALE_CHARACTERISTICS,
+    ),
+    DeviceModel(
+        name="Body composition scale",
+        services=frozenset({uuids.BODY_COMPOSITION_SERVICE}),
+        characteristics=_SCALE_CHARACTERISTICS,
+    ),
+    DeviceModel(
+        name="Running sensor",
+        services=frozenset({uuids.RUNNING_SPEED_CADENCE_SERVICE}),
+        characteristics=(uuids.RSC_MEASUREMENT, uuids.BATTERY_LEVEL),
     ),
 )
 """Every row; of the generic rows the first that fits wins."""

@@ -5,7 +5,8 @@ has no term the row uses the range that it leaves to manufacturers (terms 0xF000
 partition) and says ``private``: such a code means something among Chevet systems only.
 
 Source: ISO/IEEE 11073-10101 (nomenclature), 11073-10102 (annotated ECG), 11073-10406 (basic ECG),
-11073-10404 (pulse oximeter), 11073-10441 (cardiovascular fitness); UCUM 2.1; LOINC 2.77.
+11073-10404 (pulse oximeter), 11073-10407 (blood pressure), 11073-10415 (weighing scale),
+11073-10420 (body composition), 11073-10441 (cardiovascular fitness); UCUM 2.1; LOINC 2.77.
 """
 
 from collections.abc import Mapping
@@ -182,6 +183,155 @@ ENERGY_EXPENDED: Final = Quantity(
     mdc_reference_id="MDC_HF_ENERGY",
     ucum="kJ",
 )
+SYSTOLIC_PRESSURE: Final = Quantity(
+    name="systolic_pressure",
+    label="Systolic blood pressure",
+    mdc=_SCADA | 18949,
+    mdc_reference_id="MDC_PRESS_BLD_NONINV_SYS",
+    ucum="mm[Hg]",
+    loinc="8480-6",
+)
+DIASTOLIC_PRESSURE: Final = Quantity(
+    name="diastolic_pressure",
+    label="Diastolic blood pressure",
+    mdc=_SCADA | 18950,
+    mdc_reference_id="MDC_PRESS_BLD_NONINV_DIA",
+    ucum="mm[Hg]",
+    loinc="8462-4",
+)
+MEAN_ARTERIAL_PRESSURE: Final = Quantity(
+    name="mean_arterial_pressure",
+    label="Mean arterial pressure",
+    mdc=_SCADA | 18951,
+    mdc_reference_id="MDC_PRESS_BLD_NONINV_MEAN",
+    ucum="mm[Hg]",
+    loinc="8478-0",
+)
+CUFF_PRESSURE: Final = Quantity(
+    name="cuff_pressure",
+    label="Pressure in the cuff",
+    mdc=_SCADA | 19228,
+    mdc_reference_id="MDC_PRESS_CUFF",
+    ucum="mm[Hg]",
+)
+CUFF_PULSE_RATE: Final = Quantity(
+    name="cuff_pulse_rate",
+    label="Pulse rate, by the cuff",
+    mdc=_SCADA | 18474,
+    mdc_reference_id="MDC_PULS_RATE_NON_INV",
+    ucum="/min",
+    loinc="8867-4",
+)
+BODY_MASS: Final = Quantity(
+    name="body_mass",
+    label="Body weight",
+    mdc=_SCADA | 57664,
+    mdc_reference_id="MDC_MASS_BODY_ACTUAL",
+    ucum="kg",
+    loinc="29463-7",
+)
+BODY_HEIGHT: Final = Quantity(
+    name="body_height",
+    label="Body height",
+    mdc=_SCADA | 57668,
+    mdc_reference_id="MDC_LEN_BODY_ACTUAL",
+    ucum="m",
+    loinc="8302-2",
+)
+BODY_FAT: Final = Quantity(
+    name="body_fat",
+    label="Body fat, share of mass",
+    mdc=_SCADA | 57676,
+    mdc_reference_id="MDC_BODY_FAT",
+    ucum="%",
+    loinc="41982-0",
+)
+BODY_MASS_INDEX: Final = Quantity(
+    name="body_mass_index",
+    label="Body mass index",
+    mdc=_SCADA | 57680,
+    mdc_reference_id="MDC_RATIO_MASS_BODY_LEN_SQ",
+    ucum="kg/m2",
+    loinc="39156-5",
+)
+FAT_FREE_MASS: Final = Quantity(
+    name="fat_free_mass",
+    label="Fat-free mass",
+    mdc=_SCADA | 57684,
+    mdc_reference_id="MDC_MASS_BODY_FAT_FREE",
+    ucum="kg",
+)
+SOFT_LEAN_MASS: Final = Quantity(
+    name="soft_lean_mass",
+    label="Soft lean mass",
+    mdc=_SCADA | 57688,
+    mdc_reference_id="MDC_MASS_BODY_SOFT_LEAN",
+    ucum="kg",
+)
+BODY_WATER_MASS: Final = Quantity(
+    name="body_water_mass",
+    label="Body water",
+    mdc=_SCADA | 57692,
+    mdc_reference_id="MDC_BODY_WATER",
+    ucum="kg",
+)
+BASAL_METABOLISM: Final = Quantity(
+    name="basal_metabolism",
+    label="Basal metabolism",
+    mdc=_SCADA | 57696,
+    mdc_reference_id="MDC_BASAL_METABOLISM",
+    ucum="kJ/d",
+)
+MUSCLE_SHARE: Final = Quantity(
+    name="muscle_share",
+    label="Muscle, share of mass",
+    mdc=_SCADA | 57700,
+    mdc_reference_id="MDC_BODY_MUSCLE",
+    ucum="%",
+)
+MUSCLE_MASS: Final = Quantity(
+    name="muscle_mass",
+    label="Muscle mass",
+    mdc=_SCADA | 57704,
+    mdc_reference_id="MDC_MASS_BODY_MUSCLE",
+    ucum="kg",
+    loinc="73964-9",
+)
+BODY_IMPEDANCE: Final = Quantity(
+    name="body_impedance",
+    label="Electrical impedance of the body",
+    mdc=_SCADA | 57708,
+    mdc_reference_id="MDC_BODY_ELECTRICAL_IMPEDANCE",
+    ucum="Ohm",
+)
+TOTAL_DISTANCE: Final = Quantity(
+    name="total_distance",
+    label="Distance covered",
+    mdc=_FITNESS | 103,
+    mdc_reference_id="MDC_HF_DISTANCE",
+    ucum="m",
+)
+SPEED: Final = Quantity(
+    name="speed",
+    label="Speed",
+    mdc=_FITNESS | 110,
+    mdc_reference_id="MDC_HF_SPEED",
+    ucum="m/s",
+)
+CADENCE: Final = Quantity(
+    name="cadence",
+    label="Cadence",
+    mdc=_FITNESS | 111,
+    mdc_reference_id="MDC_HF_CAD",
+    ucum="/min",
+)
+STRIDE_LENGTH: Final = Quantity(
+    name="stride_length",
+    label="Stride length",
+    mdc=_FITNESS | 117,
+    mdc_reference_id="MDC_HF_STRIDE",
+    ucum="m",
+)
 
 # Not in the nomenclature: its motion terms are those of fitness sessions, not of raw axes, and
 # it has no term for a photodiode's counts before they are a plethysmogram.
@@ -299,6 +449,26 @@ _ROWS: Final = (
     RESPIRATORY_RATE,
     BATTERY_LEVEL,
     ENERGY_EXPENDED,
+    SYSTOLIC_PRESSURE,
+    DIASTOLIC_PRESSURE,
+    MEAN_ARTERIAL_PRESSURE,
+    CUFF_PRESSURE,
+    CUFF_PULSE_RATE,
+    BODY_MASS,
+    BODY_HEIGHT,
+    BODY_FAT,
+    BODY_MASS_INDEX,
+    FAT_FREE_MASS,
+    SOFT_LEAN_MASS,
+    BODY_WATER_MASS,
+    BASAL_METABOLISM,
+    MUSCLE_SHARE,
+    MUSCLE_MASS,
+    BODY_IMPEDANCE,
+    TOTAL_DISTANCE,
+    SPEED,
+    CADENCE,
+    STRIDE_LENGTH,
     ACC_X,
     ACC_Y,
     ACC_Z,

@@ -1,24 +1,22 @@
 """Decoded payloads in one common form: a quantity, and its value or the reason why there is none.
 
-The standard characteristics are decoded here by UUID; a value that its own status bits disown is
-withheld, never passed on with a flag that somebody may forget to read.
+A value that its own status bits disown is withheld, never passed on with a flag that somebody may
+forget to read.
 
 Source: Bluetooth SIG, Heart Rate Service 1.0; Pulse Oximeter Service 1.0.1, sections 3.2.1.4 and
 3.2.1.5; Health Thermometer Service 1.0; Battery Service 1.1.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntFlag, StrEnum
 from typing import Final
 
-from devices import codes, uuids
-from devices.battery import decode_battery_level
+from devices import codes
 from devices.codes import Quantity
 from devices.date_time import DeviceDateTime
-from devices.errors import UnknownCharacteristicError
-from devices.heart_rate import HeartRateMeasurement, decode_heart_rate
+from devices.heart_rate import HeartRateMeasurement
 from devices.medfloat import MedFloat, Special
 from devices.polar_frames import PmdFrame, PulseInterval, pulse_intervals
 from devices.pulse_oximeter import (
@@ -26,10 +24,8 @@ from devices.pulse_oximeter import (
     PlxContinuous,
     PlxSpotCheck,
     SensorStatus,
-    decode_plx_continuous,
-    decode_plx_spot_check,
 )
-from devices.thermometer import TemperatureMeasurement, TemperatureSite, decode_temperature
+from devices.thermometer import TemperatureMeasurement, TemperatureSite
 
 _NS_PER_S: Final = 10**9
 _NS_PER_MS: Final = 10**6
@@ -99,27 +95,6 @@ class Measured:
             raise ValueError(f"{self.quantity.name}: a value or a reason, not both and not neither")
         if self.value is not None and not math.isfinite(self.value):
             raise ValueError(f"{self.quantity.name}: {self.value} is not finite")
-
-
-def decode_notification(characteristic_uuid: str, payload: bytes) -> tuple[Measured, ...]:
-    """Decode the payload of a standard characteristic.
-
-    Parameters
-    ----------
-    characteristic_uuid
-        128 bits, as in `devices.uuids`, in either case.
-    payload
-        Of a notification, an indication or a read.
-
-    Raises
-    ------
-    UnknownCharacteristicError
-    DecodeError
-    """
-    decode = _DECODERS.get(characteristic_uuid.lower())
-    if decode is None:
-        raise UnknownCharacteristicError(characteristic_uuid)
-    return decode(payload)
 
 
 def heart_rate_readings(measurement: HeartRateMeasurement) -> tuple[Measured, ...]:
@@ -322,15 +297,3 @@ _SENSOR_REASONS: Final[Mapping[SensorStatus, NoValueReason]] = {
     SensorStatus.NON_PULSATILE_SIGNAL: NoValueReason.INADEQUATE_SIGNAL,
 }
 """Bits that withhold a value; the others, such as a poor signal, are left to the reader."""
-
-_DECODERS: Final[Mapping[str, Callable[[bytes], tuple[Measured, ...]]]] = {
-    uuids.HEART_RATE_MEASUREMENT: lambda payload: heart_rate_readings(decode_heart_rate(payload)),
-    uuids.PLX_CONTINUOUS: lambda payload: plx_readings(decode_plx_continuous(payload)),
-    uuids.PLX_SPOT_CHECK: lambda payload: plx_readings(decode_plx_spot_check(payload)),
-    uuids.TEMPERATURE_MEASUREMENT: lambda payload: temperature_readings(
-        decode_temperature(payload)
-    ),
-    uuids.BATTERY_LEVEL: lambda payload: battery_readings(decode_battery_level(payload)),
-}
-DECODABLE: Final = frozenset(_DECODERS)
-"""UUIDs that `decode_notification` knows."""

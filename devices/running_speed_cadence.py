@@ -11,11 +11,6 @@ from typing import Final
 from devices.body_measures import write_steps
 from devices.payload import PayloadReader, PayloadWriter
 from devices.sc_control_point import read_distance, write_distance
-from devices.uuids import sig_uuid
-
-RUNNING_SPEED_CADENCE_SERVICE: Final = sig_uuid(0x1814)
-RSC_MEASUREMENT: Final = sig_uuid(0x2A53)
-RSC_FEATURE: Final = sig_uuid(0x2A54)
 
 _SPEEDS_PER_M_PER_S: Final = 256
 _STRIDES_PER_M: Final = 100

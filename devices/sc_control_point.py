@@ -12,10 +12,6 @@ from typing import ClassVar, Final
 from devices.body_measures import write_steps
 from devices.errors import EncodeError, ReservedValueError
 from devices.payload import PayloadReader, PayloadWriter
-from devices.uuids import sig_uuid
-
-SC_CONTROL_POINT: Final = sig_uuid(0x2A55)
-SENSOR_LOCATION: Final = sig_uuid(0x2A5D)
 
 _DISTANCES_PER_M: Final = 10
 _DISTANCE_BYTES: Final = 4

@@ -23,11 +23,6 @@ from devices.body_measures import (
 from devices.date_time import DeviceDateTime
 from devices.medfloat import MedFloat
 from devices.payload import PayloadReader, PayloadWriter
-from devices.uuids import sig_uuid
-
-WEIGHT_SCALE_SERVICE: Final = sig_uuid(0x181D)
-WEIGHT_MEASUREMENT: Final = sig_uuid(0x2A9D)
-WEIGHT_SCALE_FEATURE: Final = sig_uuid(0x2A9E)
 
 _BMI_PER_UNIT: Final = 10
 

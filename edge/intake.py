@@ -11,8 +11,9 @@ import numpy as np
 from devices import uuids
 from devices.catalogue import DeviceModel, PmdStream
 from devices.errors import DecodeError, InvalidFieldError
+from devices.notifications import decode_notification
 from devices.polar_frames import PMD_EPOCH_UNIX_NS, PmdFrame, decode_frame
-from devices.readings import Measured, decode_notification
+from devices.readings import Measured
 from edge import metrics
 from edge.framer import ChannelFormat, Framer
 from edge.timeline import Placement, StreamState, Timeline

@@ -8,11 +8,8 @@ from typing import Any, Final
 
 from bumble.gatt import Characteristic, Service
 
+from devices import uuids
 from devices.blood_pressure import (
-    BLOOD_PRESSURE_FEATURE,
-    BLOOD_PRESSURE_MEASUREMENT,
-    BLOOD_PRESSURE_SERVICE,
-    INTERMEDIATE_CUFF_PRESSURE,
     BloodPressureMeasurement,
     IntermediateCuffPressure,
     PressureFeature,
@@ -95,16 +92,16 @@ class Cuff(Peripheral):
         self._seed = seed
         self._indicating = False
         self._result: Characteristic[bytes] = Characteristic(
-            bumble_uuid(BLOOD_PRESSURE_MEASUREMENT), Properties.INDICATE, Permissions(0), b""
+            bumble_uuid(uuids.BLOOD_PRESSURE_MEASUREMENT), Properties.INDICATE, Permissions(0), b""
         )
-        self._cuff_pressure = notifying(INTERMEDIATE_CUFF_PRESSURE)
+        self._cuff_pressure = notifying(uuids.INTERMEDIATE_CUFF_PRESSURE)
         self.readings["blood_pressure"] = Counters()
         self.readings["cuff_pressure"] = Counters()
 
     @property
     def advertised_services(self) -> tuple[str, ...]:
         """UUIDs in the advertisement."""
-        return (BLOOD_PRESSURE_SERVICE,)
+        return (uuids.BLOOD_PRESSURE_SERVICE,)
 
     @property
     def record_name(self) -> None:
@@ -119,9 +116,9 @@ class Cuff(Peripheral):
         characteristics = [
             self._result,
             self._cuff_pressure,
-            readable(BLOOD_PRESSURE_FEATURE, features),
+            readable(uuids.BLOOD_PRESSURE_FEATURE, features),
         ]
-        return (Service(bumble_uuid(BLOOD_PRESSURE_SERVICE), characteristics),)
+        return (Service(bumble_uuid(uuids.BLOOD_PRESSURE_SERVICE), characteristics),)
 
     def jobs(self) -> Iterable[Coroutine[Any, Any, None]]:
         """Give what measures."""

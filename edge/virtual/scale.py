@@ -6,10 +6,8 @@ from typing import Any, Final
 
 from bumble.gatt import Characteristic, Service
 
+from devices import uuids
 from devices.body_composition import (
-    BODY_COMPOSITION_FEATURE,
-    BODY_COMPOSITION_MEASUREMENT,
-    BODY_COMPOSITION_SERVICE,
     BodyCompositionFeature,
     BodyCompositionFeatures,
     BodyCompositionMeasurement,
@@ -18,9 +16,6 @@ from devices.body_composition import (
 )
 from devices.body_measures import HeightResolution, MassResolution, Resolutions
 from devices.weight_scale import (
-    WEIGHT_MEASUREMENT,
-    WEIGHT_SCALE_FEATURE,
-    WEIGHT_SCALE_SERVICE,
     BmiAndHeight,
     WeightMeasurement,
     WeightScaleFeature,
@@ -94,15 +89,15 @@ class Scale(Peripheral):
         self._user_id = user_id
         self._seed = seed
         self._indicating = False
-        self._weight = _indicating(WEIGHT_MEASUREMENT)
-        self._composition = _indicating(BODY_COMPOSITION_MEASUREMENT)
+        self._weight = _indicating(uuids.WEIGHT_MEASUREMENT)
+        self._composition = _indicating(uuids.BODY_COMPOSITION_MEASUREMENT)
         self.readings["weight"] = Counters()
         self.readings["body_composition"] = Counters()
 
     @property
     def advertised_services(self) -> tuple[str, ...]:
         """UUIDs in the advertisement."""
-        return (WEIGHT_SCALE_SERVICE, BODY_COMPOSITION_SERVICE)
+        return (uuids.WEIGHT_SCALE_SERVICE, uuids.BODY_COMPOSITION_SERVICE)
 
     @property
     def record_name(self) -> None:
@@ -126,15 +121,18 @@ class Scale(Peripheral):
         )
         return (
             Service(
-                bumble_uuid(WEIGHT_SCALE_SERVICE),
-                [self._weight, readable(WEIGHT_SCALE_FEATURE, encode_weight_scale_feature(scale))],
+                bumble_uuid(uuids.WEIGHT_SCALE_SERVICE),
+                [
+                    self._weight,
+                    readable(uuids.WEIGHT_SCALE_FEATURE, encode_weight_scale_feature(scale)),
+                ],
             ),
             Service(
-                bumble_uuid(BODY_COMPOSITION_SERVICE),
+                bumble_uuid(uuids.BODY_COMPOSITION_SERVICE),
                 [
                     self._composition,
                     readable(
-                        BODY_COMPOSITION_FEATURE, encode_body_composition_feature(composition)
+                        uuids.BODY_COMPOSITION_FEATURE, encode_body_composition_feature(composition)
                     ),
                 ],
             ),

@@ -11,12 +11,18 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from edge.virtual.cuff import MODEL as CUFF_MODEL
+from edge.virtual.cuff import PERIOD_S_DEFAULT as CUFF_PERIOD_S_DEFAULT
+from edge.virtual.cuff import Cuff
 from edge.virtual.ether import Ether, EtherSettings
 from edge.virtual.oximeter import MODEL as OXIMETER_MODEL
 from edge.virtual.oximeter import Oximeter
 from edge.virtual.peripheral import ADVERTISING_INTERVAL_MS_DEFAULT, Identity, Peripheral
 from edge.virtual.player import Body, Clock, SteadyClock
 from edge.virtual.radio import VirtualRadio
+from edge.virtual.scale import MODEL as SCALE_MODEL
+from edge.virtual.scale import PERIOD_S_DEFAULT as SCALE_PERIOD_S_DEFAULT
+from edge.virtual.scale import Scale
 from edge.virtual.strap import MODEL as STRAP_MODEL
 from edge.virtual.strap import Strap
 from edge.virtual.thermometer import MODEL as THERMOMETER_MODEL
@@ -28,7 +34,7 @@ STATISTICS_PERIOD_S: Final = 0.5
 STATISTICS_VERSION: Final = 1
 PERSONS_MAX: Final = 9999
 
-_MODELS: Final = (STRAP_MODEL, OXIMETER_MODEL, THERMOMETER_MODEL)
+_MODELS: Final = (STRAP_MODEL, OXIMETER_MODEL, THERMOMETER_MODEL, CUFF_MODEL, SCALE_MODEL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +46,8 @@ class PersonSettings:
     oximeter: str | None = None
     """Recording that an oximeter plays; None: no oximeter."""
     thermometer: bool = False
+    cuff: bool = False
+    scale: bool = False
     starts_at_s: float = 0.0
     """Where in the recordings the sensors begin, seconds."""
 
@@ -61,6 +69,8 @@ class SensorsSettings:
     speed: float = 1.0
     """Seconds of sensor time per second."""
     thermometer_period_s: float = PERIOD_S_DEFAULT
+    cuff_period_s: int = CUFF_PERIOD_S_DEFAULT
+    scale_period_s: float = SCALE_PERIOD_S_DEFAULT
     advertising_interval_ms: float = ADVERTISING_INTERVAL_MS_DEFAULT
     ether: EtherSettings = field(default_factory=EtherSettings)
     seed: int = 0
@@ -168,21 +178,48 @@ def build_sensors(settings: SensorsSettings, ether: Ether, clock: Clock) -> tupl
                 body(person.oximeter, person),
                 advertising_interval_ms=interval_ms,
             )
-        if person.thermometer:
-            yield Thermometer(
-                ether,
-                identity(THERMOMETER_MODEL, number),
-                clock,
-                period_s=settings.thermometer_period_s,
-                seed=seed,
-                advertising_interval_ms=interval_ms,
-            )
+        yield from _simulated(settings, ether, clock, number, person)
 
     return tuple(
         sensor
         for number, person in enumerate(settings.persons, start=1)
         for sensor in sensors_of(number, person)
     )
+
+
+def _simulated(
+    settings: SensorsSettings, ether: Ether, clock: Clock, number: int, person: PersonSettings
+) -> Iterator[Peripheral]:
+    """Build the sensors of a person that play no recording."""
+    interval_ms = settings.advertising_interval_ms
+    seed = settings.seed + number
+    if person.thermometer:
+        yield Thermometer(
+            ether,
+            identity(THERMOMETER_MODEL, number),
+            clock,
+            period_s=settings.thermometer_period_s,
+            seed=seed,
+            advertising_interval_ms=interval_ms,
+        )
+    if person.cuff:
+        yield Cuff(
+            ether,
+            identity(CUFF_MODEL, number),
+            clock,
+            period_s=settings.cuff_period_s,
+            seed=seed,
+            advertising_interval_ms=interval_ms,
+        )
+    if person.scale:
+        yield Scale(
+            ether,
+            identity(SCALE_MODEL, number),
+            clock,
+            period_s=settings.scale_period_s,
+            seed=seed,
+            advertising_interval_ms=interval_ms,
+        )
 
 
 def identity(model: str, number: int) -> Identity:

@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Any, Final
 
 import devices
-from devices import readings
+from devices import notifications
 from devices.errors import DecodeError
 from devices.polar_delta import decompress
 
@@ -55,9 +55,9 @@ def _by_name() -> dict[str, Decoder]:
 
 
 def _all() -> dict[str, Decoder]:
-    notifications: dict[str, Decoder] = {
-        f"notification {uuid[4:8]}": partial(readings.decode_notification, uuid)
-        for uuid in sorted(readings.DECODABLE)
+    by_uuid: dict[str, Decoder] = {
+        f"notification {uuid[4:8]}": partial(notifications.decode_notification, uuid)
+        for uuid in sorted(notifications.DECODABLE)
     }
     contents: dict[str, Decoder] = {
         f"decompress {n_channels} x {bits}": partial(
@@ -65,7 +65,7 @@ def _all() -> dict[str, Decoder]:
         )
         for n_channels, bits in ((1, 8), (25, 24))
     }
-    return _by_name() | notifications | contents
+    return _by_name() | by_uuid | contents
 
 
 DECODERS: Final = _all()

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devices import body_readings
 from devices.blood_pressure import (
     BloodPressureMeasurement,
     IntermediateCuffPressure,
@@ -26,7 +25,6 @@ from devices.body_readings import (
     running_readings,
     weight_readings,
 )
-from devices.codes import QUANTITIES, Quantity
 from devices.errors import DecodeError
 from devices.medfloat import MedFloat, Special
 from devices.readings import Measured, NoValueReason
@@ -36,7 +34,6 @@ from devices.weight_scale import BmiAndHeight, WeightMeasurement, decode_weight
 HEALTHY = BloodPressureMeasurement(
     systolic=120.0, diastolic=80.0, mean_arterial=93.0, pulse_rate_bpm=66.0
 )
-QUANTITIES_HERE = [row for row in vars(body_readings).values() if isinstance(row, Quantity)]
 
 
 def _values(readings: tuple[Measured, ...]) -> dict[str, float | None]:
@@ -362,17 +359,6 @@ def test_a_walker_who_stands_still_has_a_speed() -> None:
 
     assert (speed.value, cadence.value) == (0.0, 0.0)
     assert speed.status == frozenset()
-
-
-@pytest.mark.parametrize("attribute", ["name", "label", "mdc", "mdc_reference_id"])
-def test_the_quantities_collide_with_no_others(attribute: str) -> None:
-    others = {row.name: row for row in QUANTITIES.values()}
-    rows = {row.name: row for row in QUANTITIES_HERE}
-    values = [getattr(row, attribute) for row in (others | rows).values()]
-
-    assert len(QUANTITIES_HERE) == 20
-    assert len(set(values)) == len(values)
-    assert not any(row.private or row.mdc & 0xFFFF >= 0xF000 for row in QUANTITIES_HERE)
 
 
 @given(payload=st.binary(max_size=24))

@@ -6,9 +6,9 @@ from devices import codes, uuids
 from devices.catalogue import CATALOGUE, Channel, DeviceModel, Quirk, find_model
 from devices.codes import QUANTITIES, Quantity, by_mdc, by_name
 from devices.errors import InvalidFieldError
+from devices.notifications import DECODABLE
 from devices.polar_frames import find_layout
 from devices.polar_pmd import PmdMeasurement
-from devices.readings import DECODABLE
 
 STREAMS = [
     pytest.param(model, stream, id=f"{model.name} {stream.measurement.name}")
@@ -77,6 +77,16 @@ def test_private_codes_are_those_of_the_private_range() -> None:
         (codes.RESPIRATORY_RATE, 151562, "/min", "9279-1"),
         (codes.BATTERY_LEVEL, 67996, "%", None),
         (codes.ENERGY_EXPENDED, 8454263, "kJ", None),
+        (codes.SYSTOLIC_PRESSURE, 150021, "mm[Hg]", "8480-6"),
+        (codes.DIASTOLIC_PRESSURE, 150022, "mm[Hg]", "8462-4"),
+        (codes.MEAN_ARTERIAL_PRESSURE, 150023, "mm[Hg]", "8478-0"),
+        (codes.CUFF_PRESSURE, 150300, "mm[Hg]", None),
+        (codes.CUFF_PULSE_RATE, 149546, "/min", "8867-4"),
+        (codes.BODY_MASS, 188736, "kg", "29463-7"),
+        (codes.BODY_HEIGHT, 188740, "m", "8302-2"),
+        (codes.BODY_FAT, 188748, "%", "41982-0"),
+        (codes.BODY_MASS_INDEX, 188752, "kg/m2", "39156-5"),
+        (codes.SPEED, 8454254, "m/s", None),
     ],
     ids=lambda value: value.name if isinstance(value, Quantity) else "",
 )
@@ -200,6 +210,12 @@ def test_the_virtual_oximeter_wires_its_first_column_only() -> None:
         ("Polar H7 1234", "Polar Electro Oy", "H7", ["180D"], "Heart-rate sensor"),
         (None, None, None, ["1822"], "Pulse oximeter"),
         ("Thermo", "Acme", "T1", [uuids.HEALTH_THERMOMETER_SERVICE], "Thermometer"),
+        ("Cuff", "Acme", "C1", ["1810"], "Blood pressure cuff"),
+        ("Scale", "Acme", "S1", ["181d"], "Weighing scale"),
+        ("Scale", "Acme", "S1", ["181b"], "Body composition scale"),
+        ("Pod", "Acme", "P1", ["1814"], "Running sensor"),
+        ("Chevet Virtual Cuff 0001", None, None, [], "Chevet Virtual Cuff"),
+        ("Chevet Virtual Scale 0001", None, None, [], "Chevet Virtual Scale"),
         ("Kettle", "Acme", "K1", ["180a"], None),
         (None, None, None, [], None),
     ],

@@ -7,6 +7,7 @@ import pytest
 from devices import codes, uuids
 from devices.errors import InvalidFieldError, TrailingBytesError, UnknownCharacteristicError
 from devices.medfloat import Special
+from devices.notifications import decode_notification
 from devices.polar_frames import decode_frame
 from devices.pulse_oximeter import (
     MeasurementStatus,
@@ -17,7 +18,6 @@ from devices.pulse_oximeter import (
 from devices.readings import (
     Measured,
     NoValueReason,
-    decode_notification,
     plx_readings,
     pulse_interval_readings,
 )

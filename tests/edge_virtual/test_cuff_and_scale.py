@@ -4,9 +4,6 @@ import pytest
 
 from devices import uuids
 from devices.blood_pressure import (
-    BLOOD_PRESSURE_FEATURE,
-    BLOOD_PRESSURE_MEASUREMENT,
-    INTERMEDIATE_CUFF_PRESSURE,
     BloodPressureMeasurement,
     PressureFeature,
     decode_blood_pressure,
@@ -14,8 +11,6 @@ from devices.blood_pressure import (
     decode_cuff_pressure,
 )
 from devices.body_composition import (
-    BODY_COMPOSITION_FEATURE,
-    BODY_COMPOSITION_MEASUREMENT,
     BodyCompositionFeature,
     decode_body_composition,
     decode_body_composition_feature,
@@ -27,8 +22,6 @@ from devices.body_readings import (
     weight_readings,
 )
 from devices.weight_scale import (
-    WEIGHT_MEASUREMENT,
-    WEIGHT_SCALE_FEATURE,
     WeightScaleFeature,
     decode_weight,
     decode_weight_scale_feature,
@@ -73,8 +66,8 @@ async def test_cuff_tells_its_pressure_while_it_measures_and_then_the_result(wor
     client = await (await world.agent()).connect(cuff)
     pressures = Inbox(decode_cuff_pressure)
     results = Inbox(decode_blood_pressure)
-    await client.start_notify(INTERMEDIATE_CUFF_PRESSURE, pressures)
-    await client.start_notify(BLOOD_PRESSURE_MEASUREMENT, results)
+    await client.start_notify(uuids.INTERMEDIATE_CUFF_PRESSURE, pressures)
+    await client.start_notify(uuids.BLOOD_PRESSURE_MEASUREMENT, results)
 
     await world.clock.advance(59.0)  # the first pressure was told before anybody listened
     told = await pressures.count(DEFLATION_S - 1)
@@ -91,7 +84,7 @@ async def test_cuff_measures_again_and_again(world: World) -> None:
     cuff = await a_cuff(world, period_s=30)
     client = await (await world.agent()).connect(cuff)
     results = Inbox(decode_blood_pressure)
-    await client.start_notify(BLOOD_PRESSURE_MEASUREMENT, results)
+    await client.start_notify(uuids.BLOOD_PRESSURE_MEASUREMENT, results)
     counters = cuff.readings["blood_pressure"]
 
     measured: list[BloodPressureMeasurement] = []
@@ -109,7 +102,7 @@ async def test_cuff_measures_again_and_again(world: World) -> None:
 async def test_result_that_nobody_confirms_is_unsent(world: World) -> None:
     cuff = await a_cuff(world, period_s=30)
     client = await (await world.agent()).connect(cuff)
-    await client.start_notify(BLOOD_PRESSURE_MEASUREMENT, lambda *_: None)
+    await client.start_notify(uuids.BLOOD_PRESSURE_MEASUREMENT, lambda *_: None)
 
     world.ether.silence(cuff.identity.address)
     await world.clock.advance(90.0)
@@ -127,7 +120,7 @@ async def test_cuff_says_what_it_can(world: World) -> None:
     client = await (await world.agent()).connect(cuff)
 
     features = decode_blood_pressure_feature(
-        bytes(await client.read_gatt_char(BLOOD_PRESSURE_FEATURE))
+        bytes(await client.read_gatt_char(uuids.BLOOD_PRESSURE_FEATURE))
     )
     model = bytes(await client.read_gatt_char(uuids.MODEL_NUMBER))
 
@@ -147,8 +140,8 @@ async def test_scale_indicates_weight_and_body_composition_of_one_time(world: Wo
     client = await (await world.agent()).connect(scale)
     weights = Inbox(decode_weight)
     compositions = Inbox(decode_body_composition)
-    await client.start_notify(WEIGHT_MEASUREMENT, weights)
-    await client.start_notify(BODY_COMPOSITION_MEASUREMENT, compositions)
+    await client.start_notify(uuids.WEIGHT_MEASUREMENT, weights)
+    await client.start_notify(uuids.BODY_COMPOSITION_MEASUREMENT, compositions)
     counters = scale.readings["body_composition"]
 
     for n_weighings in (1, 2):
@@ -169,7 +162,7 @@ async def test_scale_indicates_weight_and_body_composition_of_one_time(world: Wo
 async def test_weighing_that_nobody_confirms_is_unsent(world: World) -> None:
     scale = await a_scale(world)
     client = await (await world.agent()).connect(scale)
-    await client.start_notify(WEIGHT_MEASUREMENT, lambda *_: None)
+    await client.start_notify(uuids.WEIGHT_MEASUREMENT, lambda *_: None)
 
     world.ether.silence(scale.identity.address)
     await world.clock.advance(180.0)
@@ -186,9 +179,11 @@ async def test_scale_says_what_it_can(world: World) -> None:
     scale = await a_scale(world)
     client = await (await world.agent()).connect(scale)
 
-    weighing = decode_weight_scale_feature(bytes(await client.read_gatt_char(WEIGHT_SCALE_FEATURE)))
+    weighing = decode_weight_scale_feature(
+        bytes(await client.read_gatt_char(uuids.WEIGHT_SCALE_FEATURE))
+    )
     composition = decode_body_composition_feature(
-        bytes(await client.read_gatt_char(BODY_COMPOSITION_FEATURE))
+        bytes(await client.read_gatt_char(uuids.BODY_COMPOSITION_FEATURE))
     )
 
     assert WeightScaleFeature.BMI in weighing.features
