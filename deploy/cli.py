@@ -141,7 +141,7 @@ def edge_run(config: Path | None) -> None:
     multiple=True,
     required=True,
     metavar="SENSORS",
-    help="strap=RECORD,oximeter=RECORD,thermometer,from=SECOND: what one person wears.",
+    help="strap=RECORD,oximeter=RECORD,thermometer,cuff,scale,from=SECOND: what one person wears.",
 )
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="HCI over TCP; 0: any.")
 @click.option(

@@ -1,35 +1,40 @@
 """``chevet sensors``: virtual Bluetooth LE sensors as a process of their own."""
 
 from pathlib import Path
+from typing import Final
 
 from deploy.process import run_until_signal
 from edge.virtual.sensors import PersonSettings, SensorsSettings, run_sensors
 
+_SIMULATED: Final = frozenset({"thermometer", "cuff", "scale"})
+
 
 def parse_person(text: str) -> PersonSettings:
-    """Read ``strap=RECORD,oximeter=RECORD,thermometer,from=SECOND``, each part where it is wanted.
+    """Read ``strap=RECORD,oximeter=RECORD,thermometer,cuff,scale,from=SECOND``: what is wanted.
 
     Raises
     ------
     ValueError
     """
     given: dict[str, str] = {}
-    thermometer = False
+    simulated: set[str] = set()
     for part in text.split(","):
         kind, has_record, record = part.partition("=")
-        if part == "thermometer":
-            thermometer = True
+        if part in _SIMULATED and part not in simulated:
+            simulated.add(part)
         elif kind in {"strap", "oximeter", "from"} and has_record and record and kind not in given:
             given[kind] = record
         else:
             raise ValueError(
-                f"{part!r} in {text!r}: say strap=RECORD, oximeter=RECORD, thermometer or "
-                "from=SECOND, each once"
+                f"{part!r} in {text!r}: say strap=RECORD, oximeter=RECORD, thermometer, cuff, "
+                "scale or from=SECOND, each once"
             )
     return PersonSettings(
         strap=given.get("strap"),
         oximeter=given.get("oximeter"),
-        thermometer=thermometer,
+        thermometer="thermometer" in simulated,
+        cuff="cuff" in simulated,
+        scale="scale" in simulated,
         starts_at_s=float(given.get("from", "0")),
     )
 
