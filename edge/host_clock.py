@@ -39,6 +39,8 @@ class HostTime:
     """On the line that never steps: UTC as it was believed when the first agent started."""
     correction_ns: int
     """UTC minus that."""
+    rate_ppt: int = 0
+    """UTC gained per steady time, in 1e-12."""
     stepped_ns: int = 0
     """How far the wall clock was just set: forward is positive."""
 
@@ -96,5 +98,6 @@ class HostClock:
         return HostTime(
             steady_ns=mono_ns + self._base_ns,
             correction_ns=self._correction_ns,
+            rate_ppt=self.rate_ppt,
             stepped_ns=stepped_ns,
         )

@@ -5,12 +5,12 @@ samples: counted too, over ten minutes, so that the samples lost in an hour with
 to the sample where 80 ppm would be 37. A jump of the device's clock is bridged with ours.
 
 A sample's time must lie on a grid, ``epoch + i * period``, that blocks share: filters begin anew
-where the grid changes. So a grid is kept until it is off by more than 2 ms. The next one begins
-exactly where it would have gone on, so no time is left out, taken twice or turned back; its period
-is longer or shorter such that it comes back within a minute (500 ppm at most, as clocks are slewed;
-a heart rate of 60 is off by 0.03); then one follows that runs at the true rate. Compared over 4 h
-(the radio of ``edge.clock_hull``, six runs each; after ten minutes, the constant least delay taken
-off):
+where the grid changes, which costs an RR interval and two or three seconds without a heart rate. So
+a grid is kept until it is off by more than 2 ms. The next one begins exactly where it would have
+gone on, so no time is left out, taken twice or turned back; its period is longer or shorter such
+that it comes back within a minute (by half a percent at most); then one follows that runs at the
+true rate. Compared over 4 h (the radio of ``edge.clock_hull``, six runs each; after ten minutes,
+the constant least delay taken off):
 
 ======================================  ================  ==============  =====================
 policy                                  changes per hour  error, max, ms  error when the crystal
@@ -36,7 +36,9 @@ gap is long enough or the host is set forward, for time never goes back within a
 from dataclasses import dataclass, replace
 from typing import Final
 
+from edge.clock_hull import ClockHull
 from edge.delay_window import PPT
+from edge.host_clock import HostTime
 from ingest.frame import NS_PER_S, SamplePeriod
 
 ERROR_NS_MAX: Final = 2_000_000
@@ -45,14 +47,16 @@ ERROR_NS_MAX: Final = 2_000_000
 FAST_NS: Final = 60 * NS_PER_S
 """The next one comes back within this time, and is followed by one that runs at the true rate …"""
 
-FAST_PPT_MAX: Final = 500 * 10**6
-"""… but no faster than clocks are slewed; a heart rate of 60 is off by 0.03 then."""
+FAST_PPT_MAX: Final = 5_000 * 10**6
+"""… but a heart rate of 60 is never off by more than 0.3. A first payload that was late by 300 ms
+is made up for in a minute: with 500 ppm, as clocks are slewed, one in a hundred streams would be
+off for more than ten."""
 
 STEP_NS_MIN: Final = NS_PER_S // 4
 """A grid that is behind by so much goes forward in one step: the host's clock was set."""
 
 LEAD_NS_MAX: Final = 10 * NS_PER_S
-"""A grid that is ahead by more keeps its rate: it would take hours, and time never goes back."""
+"""A grid that is ahead by more keeps its rate, for it would take long; time never goes back."""
 
 FREE_NS_MIN: Final = NS_PER_S
 """Behind a gap of this length, nothing is lost by beginning where it is right …"""
@@ -85,6 +89,16 @@ class MappedStamp:
     """UTC gained per device time, in 1e-12."""
     segment: int
     """Number of the segment of the device's clock."""
+
+
+def map_stamp(device_ns: int, hull: ClockHull, now: HostTime) -> MappedStamp:
+    """Map a time stamp of a packet that came now, and that the hull has taken in."""
+    return MappedStamp(
+        device_ns=device_ns,
+        t_ns=hull.host_ns(device_ns) + now.correction_ns,
+        drift_ppt=hull.drift_ppt + now.rate_ppt,
+        segment=hull.segment,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from edge.clock_hull import Arrival, ClockHull
 from edge.clock_state import grid_state, grid_text, hull_state, hull_text
 from edge.host_clock import HostClock
-from edge.sample_grid import GridPlacement, GridState, MappedStamp, SampleGrid
+from edge.sample_grid import GridPlacement, GridState, MappedStamp, SampleGrid, map_stamp
 from ingest.frame import NS_PER_S, SamplePeriod, WaveformBlock
 from processors.dsp.sample_clock import SampleClock
 from tests.edge.radio_model import (
@@ -56,12 +56,7 @@ class Receiver:
         now = self.host.read(packet.arrival_ns, wall_ns)
         self.n_host_steps += now.stepped_ns != 0
         self.hull.add(packet.device_ns, now.steady_ns)
-        stamp = MappedStamp(
-            device_ns=packet.device_ns,
-            t_ns=self.hull.host_ns(packet.device_ns) + now.correction_ns,
-            drift_ppt=self.hull.drift_ppt + self.host.rate_ppt,
-            segment=self.hull.segment,
-        )
+        stamp = map_stamp(packet.device_ns, self.hull, now)
         return self.grid.place(stamp, n_samples)
 
     def restart(self) -> None:
@@ -159,6 +154,18 @@ def test_four_hours_stay_within_six_milliseconds_on_few_grids(ppm: float) -> Non
     assert all(one.placement.i_first == one.packet.i_last + 1 - N_SAMPLES for one in placed)
 
 
+@pytest.mark.parametrize("late_ms", [45, 300, 1_500])
+def test_a_first_payload_that_was_late_is_made_up_for(late_ms: int) -> None:
+    radio = Radio(
+        ppm=constant(-80), hours=0.5, late_ns=lambda t_s: late_ms * MS if t_s < 0.1 else 0
+    )
+
+    placed = list(play(radio.packets()))
+
+    assert placed[0].error_ns >= late_ms * MS
+    assert error_ns_max(placed) < 6 * MS
+
+
 def test_the_period_of_the_frame_is_the_true_one() -> None:
     radio = Radio(ppm=constant(80), hours=1)
     *_, last = play(radio.packets())
@@ -221,7 +228,7 @@ def _faster(packet: Packet, ppm: int) -> Packet:
 
 
 def test_behind_a_long_gap_the_grid_begins_where_it_is_right() -> None:
-    # The host is set back by 400 ms while nothing comes: without the gap that takes 13 minutes.
+    # The host is set back by 400 ms while nothing comes: without the gap that takes 80 s.
     def wall(t_ns: int) -> int:
         return t_ns - (400 * MS if t_ns > 2_100 * NS_PER_S else 0)
 
@@ -253,7 +260,7 @@ def test_a_sensor_that_reboots_goes_on_behind_its_last_sample(device_ns: int) ->
     assert jumped[0].placement.n_missing == pytest.approx(30 * RATE_HZ, abs=N_SAMPLES)
     assert error_ns_max(placed, 700, 1_800) < 4 * MS
     assert error_ns_max(placed, 1_800, 2_000) < 350 * MS
-    assert error_ns_max(placed, 2_430) < 4 * MS
+    assert error_ns_max(placed, 2_000) < 4 * MS
 
 
 @pytest.mark.parametrize("step_ns", [5 * NS_PER_S, HOUR_NS])
@@ -277,7 +284,7 @@ def test_a_host_set_back_a_little_is_followed_by_slower_time() -> None:
 
     assert receiver.n_host_steps == 1
     assert not any(one.placement.n_missing or one.placement.clock_jumped for one in placed)
-    assert all(abs(one.error_ns + step_ns) < 6 * MS for one in placed if one.t_s > 2_800)
+    assert all(abs(one.error_ns + step_ns) < 6 * MS for one in placed if one.t_s > 2_100)
     assert n_changes(placed, 1_999) <= 6
 
 
@@ -285,7 +292,7 @@ def test_a_host_set_back_a_little_is_followed_by_slower_time() -> None:
 def test_a_host_set_back_far_never_turns_time_back(step_ns: int) -> None:
     receiver = Receiver(lambda t_ns: t_ns + (step_ns if t_ns > 2_000 * NS_PER_S else 0))
 
-    placed = list(play(Radio(ppm=constant(80), hours=3.5).packets(), receiver))
+    placed = list(play(Radio(ppm=constant(80), hours=1.5).packets(), receiver))
 
     assert receiver.n_host_steps == 1
     assert not any(one.placement.n_missing or one.placement.clock_jumped for one in placed)
@@ -294,8 +301,8 @@ def test_a_host_set_back_far_never_turns_time_back(step_ns: int) -> None:
     lead_ns = placed[-1].last_ns - UTC_0_NS - placed[-1].packet.true_ns - step_ns
     if step_ns == -HOUR_NS:  # the grid keeps its rate
         assert lead_ns == pytest.approx(HOUR_NS, abs=50 * MS)
-    else:  # 500 ppm for ten thousand seconds
-        assert abs(lead_ns) < 0.7 * NS_PER_S
+    else:
+        assert abs(lead_ns) < 6 * MS
     # What is told of the last payload is that it is ahead by so much.
     assert placed[-1].placement.error_ns == pytest.approx(-lead_ns, abs=6 * MS)
 
@@ -312,8 +319,8 @@ def test_a_host_that_is_slewed_for_a_minute_is_followed() -> None:
         for one in placed
         if one.t_s > 1_000
     ]
-    assert max(off for _, off in off_ns) < 31 * MS
-    assert max(off for t_s, off in off_ns if t_s < 2_000 or t_s > 2_250) < 6 * MS
+    assert max(off for _, off in off_ns) < 25 * MS
+    assert max(off for t_s, off in off_ns if t_s < 2_000 or t_s > 2_130) < 6 * MS
     assert n_changes(placed, 1_999) <= 8
 
 
