@@ -205,6 +205,8 @@ _SCALE_CHARACTERISTICS: Final = (
 )
 _STRAP_CHARACTERISTICS: Final = (uuids.HEART_RATE_MEASUREMENT, uuids.BATTERY_LEVEL)
 
+_METER_CHARACTERISTICS: Final = (uuids.GLUCOSE_MEASUREMENT, uuids.BATTERY_LEVEL)
+
 CATALOGUE: Final = (
     DeviceModel(
         name="Polar H10",
@@ -316,6 +318,15 @@ CATALOGUE: Final = (
         quirks=frozenset({Quirk.DEMONSTRATION}),
     ),
     DeviceModel(
+        name="Chevet Virtual Glucose Meter",
+        manufacturer="Chevet",
+        model_numbers=("Virtual Glucose Meter",),
+        name_prefixes=("Chevet Virtual Glucose Meter",),
+        services=frozenset({uuids.GLUCOSE_SERVICE}),
+        characteristics=_METER_CHARACTERISTICS,
+        quirks=frozenset({Quirk.DEMONSTRATION}),
+    ),
+    DeviceModel(
         name="Heart-rate sensor",
         services=frozenset({uuids.HEART_RATE_SERVICE}),
         characteristics=_STRAP_CHARACTERISTICS,
@@ -349,6 +360,16 @@ CATALOGUE: Final = (
         name="Running sensor",
         services=frozenset({uuids.RUNNING_SPEED_CADENCE_SERVICE}),
         characteristics=(uuids.RSC_MEASUREMENT, uuids.BATTERY_LEVEL),
+    ),
+    DeviceModel(
+        name="Glucose meter",
+        services=frozenset({uuids.GLUCOSE_SERVICE}),
+        characteristics=_METER_CHARACTERISTICS,
+    ),
+    DeviceModel(
+        name="Continuous glucose monitor",
+        services=frozenset({uuids.CGM_SERVICE}),
+        characteristics=(uuids.CGM_MEASUREMENT, uuids.BATTERY_LEVEL),
     ),
 )
 """Every row; of the generic rows the first that fits wins."""

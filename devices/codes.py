@@ -77,6 +77,17 @@ def _private(name: str, label: str, *, term: int, ucum: str, loinc: str | None =
     )
 
 
+def _glucose(sample: str, label: str, term: int, loinc: str | None = None) -> Quantity:
+    return Quantity(
+        name=f"glucose_{sample.lower()}" if sample else "glucose",
+        label=f"Glucose{label}",
+        mdc=_SCADA | term,
+        mdc_reference_id=f"MDC_CONC_GLU_{sample.replace('_BLOOD', 'BLOOD') or 'GEN'}",
+        ucum="mg/dL",
+        loinc=loinc,
+    )
+
+
 ECG: Final = Quantity(
     name="ecg",
     label="ECG, lead not stated",
@@ -333,6 +344,57 @@ STRIDE_LENGTH: Final = Quantity(
     ucum="m",
 )
 
+# ISO/IEEE 11073-10417: a quantity for each kind of sample.
+GLUCOSE: Final = _glucose("", ", sample not stated", 28948)
+GLUCOSE_CAPILLARY_WHOLE_BLOOD: Final = _glucose(
+    "CAPILLARY_WHOLE_BLOOD", ", capillary whole blood", 29112, "32016-8"
+)
+GLUCOSE_CAPILLARY_PLASMA: Final = _glucose("CAPILLARY_PLASMA", ", capillary plasma", 29116)
+GLUCOSE_VENOUS_WHOLE_BLOOD: Final = _glucose(
+    "VENOUS_WHOLE_BLOOD", ", venous whole blood", 29120, "41652-9"
+)
+GLUCOSE_VENOUS_PLASMA: Final = _glucose("VENOUS_PLASMA", ", venous plasma", 29124)
+GLUCOSE_ARTERIAL_WHOLE_BLOOD: Final = _glucose(
+    "ARTERIAL_WHOLE_BLOOD", ", arterial whole blood", 29128, "41651-1"
+)
+GLUCOSE_ARTERIAL_PLASMA: Final = _glucose("ARTERIAL_PLASMA", ", arterial plasma", 29132)
+GLUCOSE_UNDETERMINED_WHOLE_BLOOD: Final = _glucose(
+    "UNDETERMINED_WHOLE_BLOOD", ", whole blood", 29292, "2339-0"
+)
+GLUCOSE_UNDETERMINED_PLASMA: Final = _glucose("UNDETERMINED_PLASMA", ", plasma", 29296, "2345-7")
+GLUCOSE_INTERSTITIAL: Final = Quantity(
+    name="glucose_interstitial",
+    label="Glucose, interstitial fluid",
+    mdc=_SCADA | 29140,
+    mdc_reference_id="MDC_CONC_GLU_ISF",
+    ucum="mg/dL",
+    loinc="99504-3",
+)
+HBA1C: Final = Quantity(
+    name="hba1c",
+    label="Haemoglobin A1c",
+    mdc=_SCADA | 29148,
+    mdc_reference_id="MDC_CONC_HBA1C",
+    ucum="%",
+    loinc="4548-4",
+)
+GLUCOSE_TREND: Final = Quantity(
+    name="glucose_trend",
+    label="Glucose, rate of change",
+    mdc=_PRIVATE + 0x60,
+    mdc_reference_id="MDC_PRIVATE_CHEVET_GLUCOSE_TREND",
+    ucum="mg/dL/min",
+    private=True,
+)
+GLUCOSE_QUALITY: Final = Quantity(
+    name="glucose_quality",
+    label="Glucose, quality by the sensor",
+    mdc=_PRIVATE + 0x61,
+    mdc_reference_id="MDC_PRIVATE_CHEVET_GLUCOSE_QUALITY",
+    ucum="%",
+    private=True,
+)
+
 # Not in the nomenclature: its motion terms are those of fitness sessions, not of raw axes, and
 # it has no term for a photodiode's counts before they are a plethysmogram.
 ACC_X: Final = _private("acc_x", "Acceleration, x", term=0x00, ucum="[g]")
@@ -469,6 +531,19 @@ _ROWS: Final = (
     SPEED,
     CADENCE,
     STRIDE_LENGTH,
+    GLUCOSE,
+    GLUCOSE_CAPILLARY_WHOLE_BLOOD,
+    GLUCOSE_CAPILLARY_PLASMA,
+    GLUCOSE_VENOUS_WHOLE_BLOOD,
+    GLUCOSE_VENOUS_PLASMA,
+    GLUCOSE_ARTERIAL_WHOLE_BLOOD,
+    GLUCOSE_ARTERIAL_PLASMA,
+    GLUCOSE_UNDETERMINED_WHOLE_BLOOD,
+    GLUCOSE_UNDETERMINED_PLASMA,
+    GLUCOSE_INTERSTITIAL,
+    HBA1C,
+    GLUCOSE_TREND,
+    GLUCOSE_QUALITY,
     ACC_X,
     ACC_Y,
     ACC_Z,

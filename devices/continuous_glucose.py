@@ -17,12 +17,6 @@ from devices.errors import EncodeError, InvalidFieldError
 from devices.glucose import read_type_location, write_type_location
 from devices.medfloat import MedFloat
 from devices.payload import PAYLOAD_BYTES_MAX, PayloadReader, PayloadWriter
-from devices.uuids import sig_uuid
-
-CGM_SERVICE: Final = sig_uuid(0x181F)
-CGM_MEASUREMENT: Final = sig_uuid(0x2AA7)
-CGM_FEATURE: Final = sig_uuid(0x2AA8)
-CGM_STATUS: Final = sig_uuid(0x2AA9)
 
 
 class CgmStatus(IntFlag):

@@ -17,9 +17,6 @@ from devices.errors import EncodeError, ReservedValueError
 from devices.glucose import read_type_location, write_type_location
 from devices.medfloat import MedFloat, Special
 from devices.payload import PayloadReader, PayloadWriter
-from devices.uuids import sig_uuid
-
-CGM_SPECIFIC_OPS_CONTROL_POINT: Final = sig_uuid(0x2AAC)
 
 
 class CgmOpCode(IntEnum):

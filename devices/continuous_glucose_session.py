@@ -12,10 +12,6 @@ from devices.date_time import DeviceDateTime
 from devices.errors import EncodeError
 from devices.glucose import later
 from devices.payload import PayloadReader, PayloadWriter
-from devices.uuids import sig_uuid
-
-CGM_SESSION_START_TIME: Final = sig_uuid(0x2AAA)
-CGM_SESSION_RUN_TIME: Final = sig_uuid(0x2AAB)
 
 _START_BYTES: Final = 9
 _RUN_TIME_BYTES: Final = 2

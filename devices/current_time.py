@@ -11,15 +11,9 @@ from datetime import datetime, timedelta
 from enum import IntEnum, IntFlag
 from typing import Final
 
-from devices import uuids
 from devices.date_time import DeviceDateTime
 from devices.errors import EncodeError, InvalidFieldError, ReservedValueError
 from devices.payload import PayloadReader, PayloadWriter
-
-CURRENT_TIME_SERVICE: Final = uuids.sig_uuid(0x1805)
-LOCAL_TIME_INFORMATION: Final = uuids.sig_uuid(0x2A0F)
-REFERENCE_TIME_INFORMATION: Final = uuids.sig_uuid(0x2A14)
-CURRENT_TIME: Final = uuids.sig_uuid(0x2A2B)
 
 _FRACTIONS: Final = 256
 _US_PER_S: Final = 1_000_000

@@ -15,13 +15,9 @@ from datetime import datetime, timedelta
 from enum import IntEnum, IntFlag, StrEnum
 from typing import Final
 
-from devices import uuids
 from devices.current_time import time_source
 from devices.date_time import DeviceDateTime
 from devices.payload import PayloadReader, PayloadWriter
-
-ELAPSED_TIME_SERVICE: Final = uuids.sig_uuid(0x183F)
-CURRENT_ELAPSED_TIME: Final = uuids.sig_uuid(0x2BF2)
 
 EPOCH_UNIX_NS: Final = 946_684_800 * 10**9
 """2000-01-01 00:00:00, when a clock that shows the time of day began, in ns since 1970."""

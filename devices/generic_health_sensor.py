@@ -13,19 +13,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from devices import uuids
 from devices.ghs_values import read_codes, write_codes
 from devices.medfloat import MedFloat
 from devices.payload import PayloadReader, PayloadWriter
-
-GENERIC_HEALTH_SENSOR_SERVICE: Final = uuids.sig_uuid(0x1840)
-OBSERVATION_SCHEDULE_DESCRIPTOR: Final = uuids.sig_uuid(0x2910)
-RECORD_ACCESS_CONTROL_POINT: Final = uuids.sig_uuid(0x2A52)
-LIVE_HEALTH_OBSERVATIONS: Final = uuids.sig_uuid(0x2B8B)
-STORED_HEALTH_OBSERVATIONS: Final = uuids.sig_uuid(0x2BDD)
-OBSERVATION_SCHEDULE_CHANGED: Final = uuids.sig_uuid(0x2BF1)
-HEALTH_SENSOR_FEATURES: Final = uuids.sig_uuid(0x2BF3)
-GHS_CONTROL_POINT: Final = uuids.sig_uuid(0x2BF4)
 
 COMMAND_NOT_SUPPORTED: Final = 0x81
 """ATT error with which a control point refuses a command."""

@@ -16,11 +16,6 @@ from devices.date_time import DeviceDateTime
 from devices.errors import EncodeError
 from devices.medfloat import MedFloat, Special
 from devices.payload import PayloadReader, PayloadWriter
-from devices.uuids import sig_uuid
-
-GLUCOSE_SERVICE: Final = sig_uuid(0x1808)
-GLUCOSE_MEASUREMENT: Final = sig_uuid(0x2A18)
-GLUCOSE_FEATURE: Final = sig_uuid(0x2A51)
 
 MG_PER_DL_PER_KG_PER_L: Final = 100_000
 MG_PER_DL_PER_MOL_PER_L: Final = 18_015.6

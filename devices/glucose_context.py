@@ -11,9 +11,6 @@ from typing import Final
 from devices.errors import EncodeError
 from devices.medfloat import MedFloat, Special
 from devices.payload import PayloadReader, PayloadWriter
-from devices.uuids import sig_uuid
-
-GLUCOSE_MEASUREMENT_CONTEXT: Final = sig_uuid(0x2A34)
 
 
 class CarbohydrateId(IntEnum):

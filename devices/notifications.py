@@ -14,7 +14,10 @@ from devices.body_readings import (
     running_readings,
     weight_readings,
 )
+from devices.continuous_glucose import decode_cgm_measurements
 from devices.errors import UnknownCharacteristicError
+from devices.glucose import decode_glucose_measurement
+from devices.glucose_readings import cgm_readings, glucose_readings
 from devices.heart_rate import decode_heart_rate
 from devices.pulse_oximeter import decode_plx_continuous, decode_plx_spot_check
 from devices.readings import (
@@ -68,6 +71,12 @@ _DECODERS: Final[Mapping[str, Callable[[bytes], tuple[Measured, ...]]]] = {
     uuids.BODY_COMPOSITION_MEASUREMENT: lambda payload: body_composition_readings(
         decode_body_composition(payload)
     ),
+    # Without its context, and without the features and the session of a sensor: who has read those
+    # takes `devices.record_transfer` and `cgm_readings` instead.
+    uuids.GLUCOSE_MEASUREMENT: lambda payload: glucose_readings(
+        decode_glucose_measurement(payload)
+    ),
+    uuids.CGM_MEASUREMENT: lambda payload: cgm_readings(decode_cgm_measurements(payload)),
     uuids.RSC_MEASUREMENT: lambda payload: running_readings(decode_rsc_measurement(payload)),
 }
 DECODABLE: Final = frozenset(_DECODERS)

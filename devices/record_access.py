@@ -16,9 +16,6 @@ from typing import Final
 from devices.date_time import DeviceDateTime
 from devices.errors import EncodeError, InvalidFieldError, ReservedValueError
 from devices.payload import PayloadReader, PayloadWriter
-from devices.uuids import sig_uuid
-
-RECORD_ACCESS_CONTROL_POINT: Final = sig_uuid(0x2A52)
 
 
 class RacpOpCode(IntEnum):

@@ -16,9 +16,6 @@ from bumble.gatt import Characteristic, CharacteristicValue, Service
 from devices.date_time import DeviceDateTime
 from devices.errors import DecodeError, InvalidFieldError, ReservedValueError
 from devices.glucose import (
-    GLUCOSE_FEATURE,
-    GLUCOSE_MEASUREMENT,
-    GLUCOSE_SERVICE,
     GlucoseConcentration,
     GlucoseFeature,
     GlucoseMeasurement,
@@ -27,14 +24,8 @@ from devices.glucose import (
     encode_glucose_feature,
     encode_glucose_measurement,
 )
-from devices.glucose_context import (
-    GLUCOSE_MEASUREMENT_CONTEXT,
-    GlucoseContext,
-    Meal,
-    encode_glucose_context,
-)
+from devices.glucose_context import GlucoseContext, Meal, encode_glucose_context
 from devices.record_access import (
-    RECORD_ACCESS_CONTROL_POINT,
     RacpBound,
     RacpFilterType,
     RacpIndication,
@@ -48,6 +39,13 @@ from devices.record_access import (
     encode_racp_indication,
 )
 from devices.transfer_report import GlucoseRecord
+from devices.uuids import (
+    GLUCOSE_FEATURE,
+    GLUCOSE_MEASUREMENT,
+    GLUCOSE_MEASUREMENT_CONTEXT,
+    GLUCOSE_SERVICE,
+    RECORD_ACCESS_CONTROL_POINT,
+)
 from edge.virtual.ether import Ether
 from edge.virtual.peripheral import (
     ADVERTISING_INTERVAL_MS_DEFAULT,

@@ -17,11 +17,9 @@ from bumble.device import Connection
 from bumble.gatt import Characteristic, CharacteristicValue, Service
 from numpy.typing import NDArray
 
-from devices import codes, generic_health_sensor
+from devices import codes, uuids
 from devices.current_time import TimeSource
 from devices.elapsed_time import (
-    CURRENT_ELAPSED_TIME,
-    ELAPSED_TIME_SERVICE,
     EPOCH_UNIX_NS,
     CurrentElapsedTime,
     ElapsedTime,
@@ -48,6 +46,7 @@ from devices.ghs_observation import (
 )
 from devices.ghs_samples import SampleArrayValue
 from devices.ghs_values import NumericValue
+from devices.uuids import CURRENT_ELAPSED_TIME, ELAPSED_TIME_SERVICE
 from edge.virtual.ether import Ether
 from edge.virtual.health_store import HealthStore
 from edge.virtual.peripheral import (
@@ -125,9 +124,9 @@ class HealthSensor(Peripheral):
         self._ahead_ns = round(settings.clock_ahead_s * NS_PER_S)
         self._needs_set = True
         self._live_to: Connection | None = None
-        self._live = notifying(generic_health_sensor.LIVE_HEALTH_OBSERVATIONS)
+        self._live = notifying(uuids.LIVE_HEALTH_OBSERVATIONS)
         self._control_point: Characteristic[bytes] = Characteristic(
-            bumble_uuid(generic_health_sensor.GHS_CONTROL_POINT),
+            bumble_uuid(uuids.GHS_CONTROL_POINT),
             Properties.WRITE | Properties.INDICATE,
             Permissions.WRITEABLE,
             CharacteristicValue(write=self._on_command),
@@ -150,7 +149,7 @@ class HealthSensor(Peripheral):
     @property
     def advertised_services(self) -> tuple[str, ...]:
         """UUIDs in the advertisement."""
-        return (generic_health_sensor.GENERIC_HEALTH_SENSOR_SERVICE,)
+        return (uuids.GENERIC_HEALTH_SENSOR_SERVICE,)
 
     @property
     def record_name(self) -> None:
@@ -164,10 +163,10 @@ class HealthSensor(Peripheral):
         )
         return (
             Service(
-                bumble_uuid(generic_health_sensor.GENERIC_HEALTH_SENSOR_SERVICE),
+                bumble_uuid(uuids.GENERIC_HEALTH_SENSOR_SERVICE),
                 [
                     readable(
-                        generic_health_sensor.HEALTH_SENSOR_FEATURES,
+                        uuids.HEALTH_SENSOR_FEATURES,
                         encode_health_sensor_features(features),
                     ),
                     self._live,

@@ -9,10 +9,6 @@ from bumble.device import Connection
 from bumble.gatt import Characteristic, CharacteristicValue
 
 from devices.errors import DecodeError, ReservedValueError
-from devices.generic_health_sensor import (
-    RECORD_ACCESS_CONTROL_POINT,
-    STORED_HEALTH_OBSERVATIONS,
-)
 from devices.ghs_observation import Observation, StoredObservation, encode_stored_observation
 from devices.ghs_record_access import (
     RecordAnswer,
@@ -24,6 +20,7 @@ from devices.ghs_record_access import (
     decode_record_request,
     encode_record_answer,
 )
+from devices.uuids import RECORD_ACCESS_CONTROL_POINT, STORED_HEALTH_OBSERVATIONS
 from edge.virtual.peripheral import (
     Counters,
     Peripheral,

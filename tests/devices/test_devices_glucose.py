@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devices import glucose_context
-from devices import glucose_readings as quantities
+from devices import codes, glucose_context
 from devices.codes import Quantity
 from devices.continuous_glucose import (
     CgmCalTemp,
@@ -477,10 +476,10 @@ def test_time_that_is_not_known_or_that_no_clock_shows_is_none() -> None:
 @pytest.mark.parametrize(
     ("sample_type", "quantity"),
     [
-        (SampleType.CAPILLARY_WHOLE_BLOOD, quantities.GLUCOSE_CAPILLARY_WHOLE_BLOOD),
-        (SampleType.VENOUS_PLASMA, quantities.GLUCOSE_VENOUS_PLASMA),
-        (SampleType.INTERSTITIAL_FLUID, quantities.GLUCOSE_INTERSTITIAL),
-        (12, quantities.GLUCOSE),
+        (SampleType.CAPILLARY_WHOLE_BLOOD, codes.GLUCOSE_CAPILLARY_WHOLE_BLOOD),
+        (SampleType.VENOUS_PLASMA, codes.GLUCOSE_VENOUS_PLASMA),
+        (SampleType.INTERSTITIAL_FLUID, codes.GLUCOSE_INTERSTITIAL),
+        (12, codes.GLUCOSE),
     ],
 )
 def test_glucose_is_of_its_sample(sample_type: int, quantity: Quantity) -> None:
@@ -499,7 +498,7 @@ def test_glucose_is_of_its_sample(sample_type: int, quantity: Quantity) -> None:
 
 
 def test_codes_of_the_quantities_are_their_own() -> None:
-    rows = [row for row in vars(quantities).values() if isinstance(row, Quantity)]
+    rows = [row for row in codes.QUANTITIES.values() if row.name.startswith(("glucose", "hba1c"))]
 
     assert len({row.name for row in rows}) == len({row.mdc for row in rows}) == len(rows) == 13
 
@@ -565,7 +564,7 @@ def test_context_gives_hba1c() -> None:
     without = glucose_readings(measurement(), GlucoseContext(sequence_number=7))
 
     assert [reading.value for reading in readings[1:]] == [6.1]
-    assert readings[1].quantity is quantities.HBA1C
+    assert readings[1].quantity is codes.HBA1C
     assert len(without) == 1
 
 

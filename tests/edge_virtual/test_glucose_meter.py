@@ -8,7 +8,7 @@ import pytest
 from bleak import BleakClient
 from bleak.exc import BleakError
 
-from devices import glucose, glucose_context, record_access
+from devices import uuids
 from devices.date_time import DeviceDateTime
 from devices.glucose import GlucoseMeasurement, decode_glucose_feature, decode_glucose_measurement
 from devices.glucose_context import GlucoseContext, decode_glucose_context
@@ -40,7 +40,7 @@ from tests.edge_virtual.conftest import (
 )
 
 Message = GlucoseMeasurement | GlucoseContext | RacpIndication
-RACP = record_access.RECORD_ACCESS_CONTROL_POINT
+RACP = uuids.RECORD_ACCESS_CONTROL_POINT
 HOUR_S = 3600.0
 
 
@@ -100,8 +100,8 @@ async def subscribe(client: BleakClient) -> asyncio.Queue[Message]:
     """Subscribe to all that a transfer needs, into one queue: the order of arrival matters."""
     arrived: asyncio.Queue[Message] = asyncio.Queue()
     decoders: dict[str, Callable[[bytes], Message]] = {
-        glucose.GLUCOSE_MEASUREMENT: decode_glucose_measurement,
-        glucose_context.GLUCOSE_MEASUREMENT_CONTEXT: decode_glucose_context,
+        uuids.GLUCOSE_MEASUREMENT: decode_glucose_measurement,
+        uuids.GLUCOSE_MEASUREMENT_CONTEXT: decode_glucose_context,
         RACP: decode_racp_indication,
     }
     for uuid, decode in decoders.items():
@@ -220,7 +220,7 @@ async def test_requests_select_count_and_delete(world: World) -> None:
     client = await (await world.agent()).connect(meter)
     inbox = Inbox(decode_racp_indication)
     await client.start_notify(RACP, inbox)
-    feature = await client.read_gatt_char(glucose.GLUCOSE_FEATURE)
+    feature = await client.read_gatt_char(uuids.GLUCOSE_FEATURE)
     third = meter.stored[2].measurement.measured_at
     assert isinstance(third, DeviceDateTime)
     count = RacpOpCode.REPORT_NUMBER_OF_STORED_RECORDS
@@ -319,7 +319,7 @@ async def test_second_procedure_has_to_wait(world: World) -> None:
     client = await (await world.agent()).connect(meter)
     inbox = Inbox(decode_racp_indication)
     await client.start_notify(RACP, inbox)
-    await client.start_notify(glucose.GLUCOSE_MEASUREMENT, lambda *_: None)
+    await client.start_notify(uuids.GLUCOSE_MEASUREMENT, lambda *_: None)
     report = encode_racp_request(RacpRequest(op_code=RacpOpCode.REPORT_STORED_RECORDS))
     await client.write_gatt_char(RACP, report, response=True)
 

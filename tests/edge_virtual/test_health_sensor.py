@@ -7,10 +7,9 @@ import pytest
 from bleak import BleakClient
 from bleak.exc import BleakError
 
-from devices import codes, generic_health_sensor
+from devices import codes, uuids
 from devices.current_time import TimeSource
 from devices.elapsed_time import (
-    CURRENT_ELAPSED_TIME,
     CurrentElapsedTime,
     decode_current_elapsed_time,
     elapsed_time_to_set,
@@ -27,6 +26,7 @@ from devices.ghs_observation import Observation, decode_health_observation
 from devices.ghs_readings import health_observation_readings, health_observation_waveforms
 from devices.ghs_segments import SegmentAssembler
 from devices.readings import NoValueReason
+from devices.uuids import CURRENT_ELAPSED_TIME
 from edge.virtual.health_sensor import MODEL, PLETH_HZ, HealthSensor, PatchSettings
 from edge.virtual.peripheral import Identity
 from edge.virtual.player import NS_PER_S
@@ -39,8 +39,8 @@ from tests.edge_virtual.conftest import (
     until,
 )
 
-LIVE = generic_health_sensor.LIVE_HEALTH_OBSERVATIONS
-CONTROL_POINT = generic_health_sensor.GHS_CONTROL_POINT
+LIVE = uuids.LIVE_HEALTH_OBSERVATIONS
+CONTROL_POINT = uuids.GHS_CONTROL_POINT
 START = GhsControlPointCode.START_LIVE_OBSERVATIONS
 STOP = GhsControlPointCode.STOP_LIVE_OBSERVATIONS
 
@@ -198,7 +198,7 @@ async def test_what_it_observes_can_be_read(world: World) -> None:
     async with patch(world) as sensor:
         client = await (await world.agent()).connect(sensor)
 
-        payload = await client.read_gatt_char(generic_health_sensor.HEALTH_SENSOR_FEATURES)
+        payload = await client.read_gatt_char(uuids.HEALTH_SENSOR_FEATURES)
 
         features = decode_health_sensor_features(bytes(payload))
         assert {codes.by_mdc(mdc).name for mdc in features.observation_types} == {

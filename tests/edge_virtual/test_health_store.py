@@ -7,10 +7,6 @@ import pytest
 from bleak import BleakClient
 from bleak.exc import BleakError
 
-from devices.generic_health_sensor import (
-    RECORD_ACCESS_CONTROL_POINT,
-    STORED_HEALTH_OBSERVATIONS,
-)
 from devices.ghs_observation import StoredObservation, decode_stored_observation
 from devices.ghs_record_access import (
     RecordAnswer,
@@ -23,6 +19,7 @@ from devices.ghs_record_access import (
     encode_record_request,
 )
 from devices.ghs_segments import SegmentAssembler
+from devices.uuids import RECORD_ACCESS_CONTROL_POINT, STORED_HEALTH_OBSERVATIONS
 from edge.virtual.health_sensor import MODEL, HealthSensor, PatchSettings
 from edge.virtual.health_store import RECORDS_MAX
 from edge.virtual.peripheral import Identity
