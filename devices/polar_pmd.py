@@ -1,27 +1,72 @@
 """The control point of Polar's measurement data service (PMD), both directions.
 
 A central reads the feature bitmap, asks for a measurement's settings, and starts and stops it; the
-peripheral answers by indications. Data frames are in `devices.polar_frames`.
+peripheral answers by indications. Settings are in `devices.polar_settings`, answers to
+queries in `devices.polar_queries`, data frames in `devices.polar_frames`.
+
+In SDK mode a peripheral offers wider settings and runs no algorithms of its own: no heart rate, no
+PPI. It is started and stopped as if it were a measurement, while no other is running.
 
 Source: Polar Electro, Polar Measurement Data Specification for 3rd Party, and
-online_measurement.pdf v1.0 (2024-08).
+online_measurement.pdf v1.0 (2024-08); polar-ble-sdk 5, SdkModeExplained.md and its control point
+(op codes 4 to 6).
 """
 
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import ClassVar, Final
 
 from devices.errors import EncodeError, InvalidFieldError, ReservedValueError
 from devices.payload import PayloadReader, PayloadWriter
+from devices.polar_settings import (
+    PmdSettings,
+    PmdSettingType,
+    decode_settings,
+    decode_start_factor,
+    encode_settings,
+)
+
+__all__ = [
+    "MEASUREMENT_MAX",
+    "NO_MEASUREMENT",
+    "GetSdkModeQuery",
+    "GetSdkSettingsRequest",
+    "GetSettingsRequest",
+    "GetStatusQuery",
+    "PmdCommand",
+    "PmdFeatures",
+    "PmdIndication",
+    "PmdMeasurement",
+    "PmdOpCode",
+    "PmdQuery",
+    "PmdRequest",
+    "PmdResponse",
+    "PmdSettingType",
+    "PmdSettings",
+    "PmdStatus",
+    "PmdStopped",
+    "StartRequest",
+    "StopRequest",
+    "decode_indication",
+    "decode_request",
+    "decode_settings",
+    "decode_start_factor",
+    "encode_indication",
+    "encode_request",
+    "encode_settings",
+    "join_parameters",
+    "named_measurement",
+]
 
 _FEATURES: Final = 0x0F
 _RESPONSE: Final = 0xF0
 _STOPPED: Final = 0x01
 _N_FEATURE_BYTES: Final = 16
-_MEASUREMENT_MAX: Final = 0x3F
+MEASUREMENT_MAX: Final = 0x3F
 """A measurement type has six bits; those above choose offline recording, which is not served."""
+NO_MEASUREMENT: Final = 0xFF
+"""In the answer to a query, which is about no measurement; as a Verity Sense sends it."""
 
 
 class PmdMeasurement(IntEnum):
@@ -38,6 +83,9 @@ class PmdMeasurement(IntEnum):
     LOCATION = 10
     PRESSURE = 11
     TEMPERATURE = 12
+    OFFLINE_RECORDING = 13
+    """Among the features only: recordings in the device's own memory, which are not served."""
+    OFFLINE_HEART_RATE = 14
 
 
 class PmdOpCode(IntEnum):
@@ -46,6 +94,9 @@ class PmdOpCode(IntEnum):
     GET_SETTINGS = 1
     START = 2
     STOP = 3
+    GET_SDK_SETTINGS = 4
+    GET_MEASUREMENT_STATUS = 5
+    GET_SDK_MODE_STATUS = 6
 
 
 class PmdStatus(IntEnum):
@@ -68,61 +119,6 @@ class PmdStatus(IntEnum):
     DISK_FULL = 14
 
 
-class PmdSettingType(IntEnum):
-    """Which setting a group of values belongs to."""
-
-    SAMPLE_RATE = 0
-    RESOLUTION = 1
-    RANGE = 2
-    RANGE_MILLIUNIT = 3
-    CHANNELS = 4
-    FACTOR = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PmdSettings:
-    """Settings of one measurement: what a peripheral offers, or the one of each that is chosen.
-
-    Attributes
-    ----------
-    sample_rates_hz
-        Samples per second.
-    resolutions_bits
-        Bits of a sample.
-    ranges
-        Full scale, one sided: g for acceleration, deg/s for angular velocity.
-    ranges_milliunit
-        The same in thousandths of the unit.
-    n_channels
-        Channels of a sample.
-    factors
-        Unit per count; given in the answer to a start, never asked for.
-    """
-
-    sample_rates_hz: tuple[int, ...] = ()
-    resolutions_bits: tuple[int, ...] = ()
-    ranges: tuple[int, ...] = ()
-    ranges_milliunit: tuple[int, ...] = ()
-    n_channels: tuple[int, ...] = ()
-    factors: tuple[float, ...] = ()
-
-    def are_offered_by(self, offer: "PmdSettings") -> bool:
-        """Tell whether every value here is among those of `offer`."""
-        offered = offer.by_type()
-        return all(set(values) <= set(offered[kind]) for kind, values in self.by_type().items())
-
-    def by_type(self) -> Mapping[PmdSettingType, tuple[float, ...]]:
-        """List the values by type, in the order of the types."""
-        return {
-            PmdSettingType.SAMPLE_RATE: self.sample_rates_hz,
-            PmdSettingType.RESOLUTION: self.resolutions_bits,
-            PmdSettingType.RANGE: self.ranges,
-            PmdSettingType.RANGE_MILLIUNIT: self.ranges_milliunit,
-            PmdSettingType.CHANNELS: self.n_channels,
-            PmdSettingType.FACTOR: self.factors,
-        }
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GetSettingsRequest:
     """A central asks which settings a measurement has."""
@@ -132,12 +128,20 @@ class GetSettingsRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GetSdkSettingsRequest:
+    """A central asks which settings a measurement has in SDK mode, whether that is on or not."""
+
+    op_code: ClassVar[PmdOpCode] = PmdOpCode.GET_SDK_SETTINGS
+    measurement: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StartRequest:
-    """A central asks to start a measurement with the chosen settings."""
+    """A central asks to start a measurement with the chosen settings; SDK mode has none."""
 
     op_code: ClassVar[PmdOpCode] = PmdOpCode.START
     measurement: int
-    settings: PmdSettings = PmdSettings()
+    settings: PmdSettings = field(default_factory=PmdSettings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +152,25 @@ class StopRequest:
     measurement: int
 
 
-PmdRequest = GetSettingsRequest | StartRequest | StopRequest
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetStatusQuery:
+    """A central asks which measurements are running."""
+
+    op_code: ClassVar[PmdOpCode] = PmdOpCode.GET_MEASUREMENT_STATUS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetSdkModeQuery:
+    """A central asks whether SDK mode is on."""
+
+    op_code: ClassVar[PmdOpCode] = PmdOpCode.GET_SDK_MODE_STATUS
+
+
+PmdRequest = GetSettingsRequest | GetSdkSettingsRequest | StartRequest | StopRequest
+"""What is asked of one measurement."""
+PmdQuery = GetStatusQuery | GetSdkModeQuery
+"""What is asked of the peripheral: the answer is known by its op code alone."""
+PmdCommand = PmdRequest | PmdQuery
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,13 +189,14 @@ class PmdResponse:
     op_code
         The request's; a `PmdOpCode` where it is one.
     measurement
-        The request's; a `PmdMeasurement` where it is one.
+        The request's; a `PmdMeasurement` where it is one. 255 in the answer to a query.
     status
         A `PmdStatus` where it is one.
     more
         True if the parameters go on in a further response: see `join_parameters`.
     parameters
-        For `decode_settings` after a get-settings, for `decode_start_factor` after a start.
+        For `decode_settings` after a get-settings, for `decode_start_factor` after a start, for
+        `devices.polar_queries` after a query.
     """
 
     op_code: int
@@ -193,7 +216,7 @@ class PmdStopped:
 PmdIndication = PmdFeatures | PmdResponse | PmdStopped
 
 
-def encode_request(request: PmdRequest) -> bytes:
+def encode_request(request: PmdCommand) -> bytes:
     """Write what a central writes to the control point.
 
     Raises
@@ -202,13 +225,14 @@ def encode_request(request: PmdRequest) -> bytes:
     """
     writer = PayloadWriter()
     writer.u8("op_code", request.op_code)
-    _write_measurement(writer, request.measurement)
+    if not isinstance(request, PmdQuery):
+        _write_measurement(writer, request.measurement)
     if isinstance(request, StartRequest):
         writer.raw("settings", encode_settings(request.settings))
     return writer.finish()
 
 
-def decode_request(payload: bytes) -> PmdRequest:
+def decode_request(payload: bytes) -> PmdCommand:
     """Read what a central has written to the control point.
 
     Raises
@@ -217,17 +241,10 @@ def decode_request(payload: bytes) -> PmdRequest:
     """
     reader = PayloadReader(payload)
     op_code = reader.u8("op_code")
-    measurement = _read_measurement(reader)
-    match op_code:
-        case PmdOpCode.GET_SETTINGS:
-            request: PmdRequest = GetSettingsRequest(measurement=measurement)
-        case PmdOpCode.START:
-            settings = decode_settings(reader.rest())
-            request = StartRequest(measurement=measurement, settings=settings)
-        case PmdOpCode.STOP:
-            request = StopRequest(measurement=measurement)
-        case _:
-            raise ReservedValueError(field="op_code", value=op_code)
+    read = _COMMANDS.get(op_code)
+    if read is None:
+        raise ReservedValueError(field="op_code", value=op_code)
+    request = read(reader)
     reader.finish()
     return request
 
@@ -278,95 +295,20 @@ def join_parameters(*responses: PmdResponse) -> bytes:
     return b"".join(response.parameters for response in responses)
 
 
-def encode_settings(settings: PmdSettings) -> bytes:
-    """Write settings as type, count and values; those without a value are left out.
-
-    Raises
-    ------
-    EncodeError
-    """
-    writer = PayloadWriter()
-    for kind, values in settings.by_type().items():
-        if not values:
-            continue
-        writer.u8("setting_type", kind)
-        writer.u8("setting_count", len(values))
-        for value in values:
-            _write_setting(writer, kind, value)
-    return writer.finish()
-
-
-def decode_settings(parameters: bytes) -> PmdSettings:
-    """Read settings from the parameters of a request or a response.
-
-    An unknown setting is refused: its width is not known, and guessing would misread the rest.
-
-    Raises
-    ------
-    DecodeError
-    """
-    reader = PayloadReader(parameters)
-    found: dict[PmdSettingType, tuple[int, ...]] = {}
-    factors: tuple[float, ...] = ()
-    while reader.n_left:
-        kind = _read_setting_type(reader)
-        if kind in found:
-            raise InvalidFieldError(field="setting_type", value=int(kind), why="comes twice")
-        n_values = reader.u8("setting_count")
-        if kind is PmdSettingType.FACTOR:
-            factors = tuple(_read_factor(reader) for _ in range(n_values))
-            found[kind] = ()
-        else:
-            width = _WIDTHS_BYTES[kind]
-            found[kind] = tuple(reader.unsigned(kind.name.lower(), width) for _ in range(n_values))
-    return PmdSettings(
-        sample_rates_hz=found.get(PmdSettingType.SAMPLE_RATE, ()),
-        resolutions_bits=found.get(PmdSettingType.RESOLUTION, ()),
-        ranges=found.get(PmdSettingType.RANGE, ()),
-        ranges_milliunit=found.get(PmdSettingType.RANGE_MILLIUNIT, ()),
-        n_channels=found.get(PmdSettingType.CHANNELS, ()),
-        factors=factors,
-    )
-
-
-def decode_start_factor(parameters: bytes) -> float:
-    """Read the unit per count from the answer to a start; 1.0 if it states none.
-
-    A Polar H10 answers a start with one zero byte instead of settings.
-
-    Raises
-    ------
-    DecodeError
-    """
-    if parameters in (b"", b"\x00"):
-        return 1.0
-    factors = decode_settings(parameters).factors
-    return factors[0] if factors else 1.0
-
-
-_WIDTHS_BYTES: Final[Mapping[PmdSettingType, int]] = {
-    PmdSettingType.SAMPLE_RATE: 2,
-    PmdSettingType.RESOLUTION: 2,
-    PmdSettingType.RANGE: 2,
-    PmdSettingType.RANGE_MILLIUNIT: 4,
-    PmdSettingType.CHANNELS: 1,
-}
-
-
-def _named_measurement(code: int) -> int:
+def named_measurement(code: int) -> int:
     """Give the enum member where there is one, else the bare number."""
     return PmdMeasurement(code) if code in set(PmdMeasurement) else code
 
 
 def _read_measurement(reader: PayloadReader) -> int:
     code = reader.u8("measurement")
-    if code > _MEASUREMENT_MAX:
+    if code > MEASUREMENT_MAX:
         raise InvalidFieldError(field="measurement", value=code, why="is not an online measurement")
-    return _named_measurement(code)
+    return named_measurement(code)
 
 
 def _write_measurement(writer: PayloadWriter, measurement: int) -> None:
-    if measurement > _MEASUREMENT_MAX:
+    if measurement > MEASUREMENT_MAX:
         raise EncodeError(field="measurement", value=measurement, why="has more than six bits")
     writer.u8("measurement", measurement)
 
@@ -386,7 +328,7 @@ def _read_response(reader: PayloadReader) -> PmdResponse:
     more = reader.u8("more") if reader.n_left else 0
     return PmdResponse(
         op_code=PmdOpCode(op_code) if op_code in set(PmdOpCode) else op_code,
-        measurement=_named_measurement(measurement),
+        measurement=named_measurement(measurement),
         status=PmdStatus(status) if status in set(PmdStatus) else status,
         more=more != 0,
         parameters=reader.rest(),
@@ -400,28 +342,20 @@ def _read_stopped(reader: PayloadReader) -> PmdStopped:
     return PmdStopped(measurements=tuple(measurements))
 
 
-def _read_setting_type(reader: PayloadReader) -> PmdSettingType:
-    code = reader.u8("setting_type")
-    if code not in set(PmdSettingType):
-        raise ReservedValueError(field="setting_type", value=code)
-    return PmdSettingType(code)
+def _read_start(reader: PayloadReader) -> PmdCommand:
+    measurement = _read_measurement(reader)
+    return StartRequest(measurement=measurement, settings=decode_settings(reader.rest()))
 
 
-def _read_factor(reader: PayloadReader) -> float:
-    factor = reader.binary32("factor")
-    if not (math.isfinite(factor) and factor > 0):
-        raise InvalidFieldError(field="factor", value=factor, why="is not a positive number")
-    return factor
-
-
-def _write_setting(writer: PayloadWriter, kind: PmdSettingType, value: float) -> None:
-    if kind is PmdSettingType.FACTOR:
-        if not (math.isfinite(value) and value > 0):
-            raise EncodeError(field="factor", value=value, why="is not a positive number")
-        writer.binary32("factor", value)
-    else:
-        writer.unsigned(kind.name.lower(), int(value), _WIDTHS_BYTES[kind])
-
+_COMMANDS: Final[Mapping[int, Callable[[PayloadReader], PmdCommand]]] = {
+    PmdOpCode.GET_SETTINGS: lambda r: GetSettingsRequest(measurement=_read_measurement(r)),
+    PmdOpCode.START: _read_start,
+    PmdOpCode.STOP: lambda r: StopRequest(measurement=_read_measurement(r)),
+    PmdOpCode.GET_SDK_SETTINGS: lambda r: GetSdkSettingsRequest(measurement=_read_measurement(r)),
+    PmdOpCode.GET_MEASUREMENT_STATUS: lambda _: GetStatusQuery(),
+    PmdOpCode.GET_SDK_MODE_STATUS: lambda _: GetSdkModeQuery(),
+}
+"""What follows each op code."""
 
 _INDICATIONS: Final[Mapping[int, Callable[[PayloadReader], PmdIndication]]] = {
     _FEATURES: _read_features,

@@ -297,10 +297,7 @@ def test_frames_of_every_layout(
             arrays(
                 np.int32,
                 n_samples,
-                elements=st.integers(
-                    -1 << 8 * column.n_bytes - 1 if column.signed else 0,
-                    (1 << 8 * column.n_bytes - column.signed) - 1,
-                ),
+                elements=st.integers(column.count_min, column.count_max),
             )
         )
         for column in layout.columns
