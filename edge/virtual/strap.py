@@ -61,6 +61,8 @@ class Strap(Peripheral):
         Who wears it. The first ECG channel of the recording is sent.
     seed
         Of the simulated acceleration.
+    drift_ppm
+        How much faster than UTC its clock runs.
 
     Raises
     ------
@@ -76,6 +78,7 @@ class Strap(Peripheral):
         body: Body,
         *,
         seed: int = 0,
+        drift_ppm: float = 0.0,
         advertising_interval_ms: float = ADVERTISING_INTERVAL_MS_DEFAULT,
     ) -> None:
         super().__init__(ether, identity, clock, advertising_interval_ms=advertising_interval_ms)
@@ -84,7 +87,8 @@ class Strap(Peripheral):
         self._seed = seed
         self._heart_rate = notifying(uuids.HEART_RATE_MEASUREMENT)
         self.readings |= {"heart_rate": Counters(), "rr_interval": Counters()}
-        self.pmd = PmdService(self, (self._ecg_offer(), self._acc_offer()))
+        offers = (self._ecg_offer(), self._acc_offer())
+        self.pmd = PmdService(self, offers, drift_ppm=drift_ppm)
 
     @property
     def advertised_services(self) -> tuple[str, ...]:
