@@ -15,7 +15,8 @@ from devices.heart_rate import (
     encode_heart_rate,
 )
 from devices.polar_frames import PulseInterval
-from devices.polar_pmd import PmdMeasurement, PmdSettings
+from devices.polar_models import POLAR_MODELS
+from devices.polar_pmd import PmdMeasurement
 from edge.virtual.ether import Ether
 from edge.virtual.peripheral import (
     ADVERTISING_INTERVAL_MS_DEFAULT,
@@ -35,29 +36,7 @@ from ingest.recording import Signal
 MODEL: Final = "Virtual Armband"
 HEART_RATE_PERIOD_S: Final = 1.0
 
-PPG_SETTINGS: Final = PmdSettings(sample_rates_hz=(55,), resolutions_bits=(22,), n_channels=(4,))
-PPG_SDK_SETTINGS: Final = PmdSettings(
-    sample_rates_hz=(28, 44, 55, 135, 176), resolutions_bits=(22,), n_channels=(4,)
-)
-ACC_SETTINGS: Final = PmdSettings(
-    sample_rates_hz=(52,), resolutions_bits=(16,), ranges=(8,), n_channels=(3,)
-)
-ACC_SDK_SETTINGS: Final = PmdSettings(
-    sample_rates_hz=(26, 52, 104, 208, 416),
-    resolutions_bits=(16,),
-    ranges=(2, 4, 8, 16),
-    n_channels=(3,),
-)
-GYRO_SETTINGS: Final = PmdSettings(
-    sample_rates_hz=(52,), resolutions_bits=(16,), ranges=(2000,), n_channels=(3,)
-)
-GYRO_SDK_SETTINGS: Final = PmdSettings(
-    sample_rates_hz=(26, 52, 104, 208, 416),
-    resolutions_bits=(16,),
-    ranges=(250, 500, 1000, 2000),
-    n_channels=(3,),
-)
-
+_VERITY_SENSE: Final = POLAR_MODELS["Polar Verity Sense"]
 _COUNTS_PER_RANGE: Final = 1 << 15
 _LIGHT_MAX: Final = (1 << 21) - 1
 """Of 22 bits with a sign."""
@@ -181,8 +160,8 @@ class Armband(Peripheral):
             measurement=PmdMeasurement.PPG,
             frame_type=0,
             compressed=True,
-            settings=PPG_SETTINGS,
-            sdk_settings=PPG_SDK_SETTINGS,
+            settings=_VERITY_SENSE.streams[PmdMeasurement.PPG],
+            sdk_settings=_VERITY_SENSE.sdk_streams[PmdMeasurement.PPG],
             channels=("ppg/0", "ppg/1", "ppg/2", "ppg/ambient"),
             start_ns=self._body.start_ns,
             table_at=lambda wanted_hz: SampleTable(
@@ -195,8 +174,8 @@ class Armband(Peripheral):
             measurement=PmdMeasurement.ACC,
             frame_type=1,
             compressed=True,
-            settings=ACC_SETTINGS,
-            sdk_settings=ACC_SDK_SETTINGS,
+            settings=_VERITY_SENSE.streams[PmdMeasurement.ACC],
+            sdk_settings=_VERITY_SENSE.sdk_streams[PmdMeasurement.ACC],
             channels=("acc/x", "acc/y", "acc/z"),
             start_ns=self._body.start_ns,
             table_at=lambda rate_hz: SampleTable(still_person_mg(rate_hz, self._seed)),
@@ -208,8 +187,8 @@ class Armband(Peripheral):
             measurement=PmdMeasurement.GYRO,
             frame_type=0,
             compressed=True,
-            settings=GYRO_SETTINGS,
-            sdk_settings=GYRO_SDK_SETTINGS,
+            settings=_VERITY_SENSE.streams[PmdMeasurement.GYRO],
+            sdk_settings=_VERITY_SENSE.sdk_streams[PmdMeasurement.GYRO],
             channels=("gyro/x", "gyro/y", "gyro/z"),
             start_ns=self._body.start_ns,
             table_at=lambda rate_hz: SampleTable(rocking_arm_mdps(rate_hz, self._seed)),

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from devices.polar_frames import PMD_EPOCH_UNIX_NS, PulseInterval
 from devices.polar_layouts import COUNT_BITS, FrameLayout, find_layout
+from devices.polar_models import DEFAULT_TIME_NS, INTERVAL_PERIOD_S, INTERVAL_WARM_UP_S
 from devices.polar_pmd import PmdMeasurement, PmdSettings, PmdSettingType, PmdStatus
 from edge.virtual.player import SampleTable
 from ingest.errors import RecordingError
@@ -19,13 +20,6 @@ FRAME_BYTES_MAX: Final = 229
 FRAME_S: Final = 0.2
 RATE_HZ_MAX: Final = 0xFFFF
 HEADER_BYTES: Final = 10
-
-DEFAULT_TIME_NS: Final = 599_616_000 * 10**9
-"""Device time 2019-01-01, where a Polar H10 begins when it has lost its power."""
-
-PPI_WARM_UP_S: Final = 25.0
-"""About what a Verity Sense takes to its first intervals."""
-PPI_PERIOD_S: Final = 5.0
 
 _BLOCK_SAMPLES: Final = 32
 _BLOCK_HEADER_BYTES: Final = 2
@@ -122,8 +116,8 @@ class IntervalOffer:
     """Those that end after the one instant and not after the other, oldest first."""
     name: str = "pp_interval"
     """Of the counters among the peripheral's readings."""
-    warm_up_s: float = PPI_WARM_UP_S
-    period_s: float = PPI_PERIOD_S
+    warm_up_s: float = INTERVAL_WARM_UP_S
+    period_s: float = INTERVAL_PERIOD_S
     measurement: PmdMeasurement = PmdMeasurement.PPI
     settings: PmdSettings = field(default_factory=PmdSettings)
     sdk_settings: None = None

@@ -1,11 +1,21 @@
 """Polar's rarer frames and commands: scales, status columns, SDK mode, slow readings."""
 
+import contextlib
+import struct
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
 
-from devices.errors import EncodeError, InvalidFieldError, UnsupportedFrameError
+from devices.errors import (
+    EncodeError,
+    InvalidFieldError,
+    TruncatedPayloadError,
+    UnsupportedFrameError,
+)
 from devices.polar_frames import (
     PmdFrame,
     PulseInterval,
@@ -63,7 +73,7 @@ def frame(measurement: PmdMeasurement, frame_type: int, content: str) -> PmdFram
     )
 
 
-def resent(one: PmdFrame, samples: np.ndarray[tuple[int, ...], np.dtype[np.int32]]) -> PmdFrame:
+def resent(one: PmdFrame, samples: NDArray[np.int32]) -> PmdFrame:
     """Encode and decode samples in the layout of a frame."""
     return decode_frame(
         encode_frame(
@@ -168,6 +178,35 @@ def test_counts_that_are_wider_than_their_column_are_refused(
             frame_type=frame_type,
             compressed=compressed,
         )
+
+
+@given(
+    samples=arrays(np.int32, (100, 3), elements=st.integers(-2000, 2000)),
+    n_bytes=st.integers(0, 228),
+)
+def test_a_frame_that_is_cut_gives_its_first_whole_blocks_or_an_error(
+    samples: NDArray[np.int32], n_bytes: int
+) -> None:
+    payload = encode_frame(
+        measurement=TYPE.ACC, timestamp_ns=5, samples=samples, frame_type=1, compressed=True
+    )
+
+    with contextlib.suppress(TruncatedPayloadError):
+        cut = decode_frame(payload[:n_bytes])
+        assert len(cut.samples) in {1, 33, 65, 97, 100}
+        np.testing.assert_array_equal(cut.samples, samples[: len(cut.samples)])
+
+
+@given(start=st.integers(-(2**31), 2**31 - 1), deltas=st.lists(st.integers(-(2**31), 2**31 - 1)))
+def test_sums_wrap_at_32_bits(start: int, deltas: list[int]) -> None:
+    content = struct.pack("<i", start)
+    for delta in deltas[:80]:
+        content += b"\x20\x01" + struct.pack("<i", delta)
+
+    samples = frame(TYPE.TEMPERATURE, 0x80, content.hex()).samples[:, 0]
+
+    sums = np.cumsum([start, *deltas[:80]], dtype=np.int64)
+    np.testing.assert_array_equal(samples, sums.astype(np.int32))
 
 
 # Gains, modes, sports, calibration

@@ -12,6 +12,7 @@ from devices import uuids
 from devices.errors import EncodeError
 from devices.heart_rate import decode_heart_rate
 from devices.polar_frames import PMD_EPOCH_UNIX_NS, PmdFrame, encode_frame, pulse_intervals
+from devices.polar_models import DEFAULT_TIME_NS, POLAR_MODELS
 from devices.polar_pmd import (
     GetSdkModeQuery,
     GetSdkSettingsRequest,
@@ -29,10 +30,7 @@ from devices.polar_pmd import (
 )
 from devices.polar_queries import decode_measurement_status, decode_sdk_mode
 from edge.virtual.armband import (
-    ACC_SDK_SETTINGS,
-    GYRO_SDK_SETTINGS,
     MODEL,
-    PPG_SDK_SETTINGS,
     Armband,
     light_columns,
     light_counts,
@@ -42,7 +40,6 @@ from edge.virtual.armband import (
 from edge.virtual.ether import Ether
 from edge.virtual.peripheral import Identity
 from edge.virtual.pmd_offers import (
-    DEFAULT_TIME_NS,
     FRAME_BYTES_MAX,
     DeviceClock,
     StreamOffer,
@@ -69,6 +66,7 @@ PPG = PmdMeasurement.PPG
 PPI = PmdMeasurement.PPI
 SDK_MODE = PmdMeasurement.SDK_MODE
 NS_PER_S = 1_000_000_000
+SDK_STREAMS = POLAR_MODELS["Polar Verity Sense"].sdk_streams
 IDENTITY = Identity(model=MODEL, serial="0001", address="C4:E7:04:00:00:01")
 
 
@@ -211,13 +209,13 @@ async def test_sdk_mode_widens_the_settings(world: World) -> None:
     pmd = await heard(world, armband)
 
     offered = await pmd.ask(GetSdkSettingsRequest(measurement=ACC))
-    assert decode_settings(offered.parameters) == ACC_SDK_SETTINGS
+    assert decode_settings(offered.parameters) == SDK_STREAMS[ACC]
     assert (await pmd.start(ACC, 416)).status == PmdStatus.INVALID_SAMPLE_RATE
 
     assert (await pmd.ask(StartRequest(measurement=SDK_MODE))).status == PmdStatus.SUCCESS
     assert decode_sdk_mode((await pmd.ask_raw(b"\x06")).parameters)
-    assert decode_settings((await pmd.settings(PPG)).parameters) == PPG_SDK_SETTINGS
-    assert decode_settings((await pmd.settings(GYRO)).parameters) == GYRO_SDK_SETTINGS
+    assert decode_settings((await pmd.settings(PPG)).parameters) == SDK_STREAMS[PPG]
+    assert decode_settings((await pmd.settings(GYRO)).parameters) == SDK_STREAMS[GYRO]
     settings = PmdSettings(sample_rates_hz=(416,), ranges=(2,))
     started = await pmd.ask(StartRequest(measurement=ACC, settings=settings))
     factor = decode_start_factor(started.parameters)
