@@ -124,7 +124,9 @@ class PmdFrame:
         """
         layout = self.layout
         if layout.float_bits:
-            numbers = self.samples.view(np.float32).astype(np.float64)
+            # A signalling NaN is as good as a quiet one.
+            with np.errstate(invalid="ignore"):
+                numbers = self.samples.view(np.float32).astype(np.float64)
             return numbers * np.float64(factor) if layout.has_factor else numbers
         scale = self.scale_factor(factor)
         scales = np.array([scale if column.measured else 1.0 for column in layout.columns])

@@ -100,6 +100,7 @@ def test_every_raw_layout_takes_whole_bytes() -> None:
         assert bits % 8 == 0
         if compressed:
             assert {column.n_bits for column in layout.columns} == {layout.resolution_bits}
+            assert {column.n_bytes for column in layout.columns} == {layout.resolution_bits // 8}
 
 
 def test_a_status_is_never_scaled() -> None:
@@ -440,6 +441,12 @@ def test_a_number_that_no_sensor_can_give_is_no_value(number: float, reason: NoV
         (reading,) = pmd_readings(floats(measurement, number))
         assert reading.value is None
         assert reading.reason is reason
+
+
+def test_a_signalling_nan_is_no_value() -> None:
+    (reading,) = pmd_readings(frame(TYPE.SKIN_TEMPERATURE, 0, "00 00 81 7f"))
+
+    assert reading.reason is NoValueReason.NOT_A_NUMBER
 
 
 def test_pressure_is_in_millibars() -> None:

@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from bleak.exc import BleakError
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from devices.heart_rate import decode_heart_rate
 from devices.polar_frames import PMD_EPOCH_UNIX_NS, PmdFrame, encode_frame, pulse_intervals
 from devices.polar_models import DEFAULT_TIME_NS, POLAR_MODELS
 from devices.polar_pmd import (
+    NO_MEASUREMENT,
     GetSdkModeQuery,
     GetSdkSettingsRequest,
     GetStatusQuery,
@@ -297,6 +299,22 @@ async def test_strap_knows_nothing_of_sdk_mode(world: World) -> None:
         PmdStatus.INVALID_OP_CODE,
         PmdStatus.INVALID_MEASUREMENT_TYPE,
     ]
+
+
+async def test_commands_that_are_too_short_or_too_early_are_refused(world: World) -> None:
+    armband = await worn(world)
+    agent = await world.agent()
+    client = await agent.connect(armband)
+
+    with pytest.raises(BleakError):  # its answer could not be heard
+        await client.write_gatt_char(uuids.PMD_CONTROL_POINT, b"\x01\x02", response=True)
+    pmd = await Pmd(client).subscribe()
+    with pytest.raises(BleakError):
+        await client.write_gatt_char(uuids.PMD_CONTROL_POINT, b"", response=True)
+    answer = await pmd.ask_raw(b"\x01")
+
+    assert answer.status == PmdStatus.INVALID_PARAMETER
+    assert answer.measurement == NO_MEASUREMENT
 
 
 # Intervals
