@@ -6,13 +6,14 @@ number that a device states, then the name that it advertises, then the services
 Source: Polar Electro, Polar Measurement Data Specification for 3rd Party (streams and settings).
 """
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
 from devices import codes, uuids
 from devices.codes import Quantity
+from devices.polar_models import POLAR_MODELS
 from devices.polar_pmd import PmdMeasurement, PmdSettings
 
 
@@ -50,17 +51,27 @@ class PmdStream:
         What to start it with: one value each.
     channels
         One for each column of a frame, in order; None for a column that is not wired on this
-        model: its samples are zeros and are not to be recorded.
+        model: its samples are zeros, or it is a status, and is not to be recorded.
+    frames
+        Frame types that may come, each with whether it is compressed; others are refused.
+    misstated_rates_hz
+        A rate that the model states, and the rate at which it truly samples.
     """
 
     measurement: PmdMeasurement
     settings: PmdSettings
     channels: tuple[Channel | None, ...]
+    frames: tuple[tuple[int, bool], ...]
+    misstated_rates_hz: Mapping[int, int] = field(default_factory=dict[int, int])
 
     @property
     def fs_hz(self) -> int:
         """The nominal sampling rate; the device's own clock decides the true one."""
-        return self.settings.sample_rates_hz[0]
+        return self.true_rate_hz(self.settings.sample_rates_hz[0])
+
+    def true_rate_hz(self, stated_hz: int) -> int:
+        """Give the rate at which the device samples when it has granted one."""
+        return self.misstated_rates_hz.get(stated_hz, stated_hz)
 
 
 class Quirk(StrEnum):
@@ -70,6 +81,27 @@ class Quirk(StrEnum):
     """It goes on measuring until its battery is empty unless each stream is stopped."""
     CLOCK_RESETS = "clock_resets"
     """Its clock falls back to a fixed date when it loses power: times may jump backward."""
+    LEAVES_OFF_THE_STRAP = "leaves_off_the_strap"
+    """It ends the link 45 s after it was taken off its strap: no fault of the radio."""
+    TWO_LINKS_AT_MOST = "two_links_at_most"
+    """It serves two centrals, the second only if the owner has allowed it in Polar's app: one that
+    cannot be found may be in use elsewhere."""
+    ONE_BONDED_LINK = "one_bonded_link"
+    """It serves one bonded central until it is reset to the state in which it left the factory,
+    and is invisible to any other."""
+    FULL_MTU_NEEDED = "full_mtu_needed"
+    """Its frames have 229 bytes: an ATT MTU of less than 232 cuts them."""
+    SDK_MODE_NEEDS_STREAMS_OFF = "sdk_mode_needs_streams_off"
+    """SDK mode can be switched only while no stream runs; in it there is no heart rate."""
+    INTERVALS_AFTER_WARM_UP = "intervals_after_warm_up"
+    """The first pulse-to-pulse intervals come after about 25 s: silence until then is no fault.
+    While they are sent, the heart rate is brought up to date every 5 s only."""
+    CONTACT_UNRELIABLE = "contact_unreliable"
+    """Its contact flags are not to be believed: it may tell a heart rate when nobody wears it."""
+    TIME_SET_AFTER_POWER_CYCLE = "time_set_after_power_cycle"
+    """A time that is set shows in its frames only after it was off and on again."""
+    SHARING_IS_CHOSEN = "sharing_is_chosen"
+    """The person has to start the sharing on the device."""
     DEMONSTRATION = "demonstration"
     """It is software: what it sends is recorded or made up, never a patient's."""
 
@@ -172,6 +204,11 @@ _ACC_CHANNELS: Final = (
     Channel(name="acc/y", quantity=codes.ACC_Y, ucum="[g]", scale=1e-3),
     Channel(name="acc/z", quantity=codes.ACC_Z, ucum="[g]", scale=1e-3),
 )
+_GYRO_CHANNELS: Final = (
+    Channel(name="gyro/x", quantity=codes.GYRO_X, ucum="deg/s", scale=1.0),
+    Channel(name="gyro/y", quantity=codes.GYRO_Y, ucum="deg/s", scale=1.0),
+    Channel(name="gyro/z", quantity=codes.GYRO_Z, ucum="deg/s", scale=1.0),
+)
 _PPG_CHANNELS: Final = (
     Channel(name="ppg/0", quantity=codes.PPG, ucum="1", scale=1.0),
     Channel(name="ppg/1", quantity=codes.PPG, ucum="1", scale=1.0),
@@ -180,17 +217,49 @@ _PPG_CHANNELS: Final = (
 )
 _PLETH_CHANNEL: Final = Channel(name="pleth", quantity=codes.PLETH, ucum="1", scale=1.0)
 
+_ACC_FRAMES: Final = ((1, False), (0, True), (1, True))
+_PPG_FRAMES: Final = ((0, False), (0, True))
+
 _H10_STREAMS: Final = (
     PmdStream(
         measurement=PmdMeasurement.ECG,
         settings=PmdSettings(sample_rates_hz=(130,), resolutions_bits=(14,)),
         channels=(_ECG_CHANNEL,),
+        frames=((0, False),),
     ),
     PmdStream(
         measurement=PmdMeasurement.ACC,
         # The slowest that still shows breathing and posture well: the link is shared with the ECG.
         settings=PmdSettings(sample_rates_hz=(50,), resolutions_bits=(16,), ranges=(4,)),
         channels=_ACC_CHANNELS,
+        frames=_ACC_FRAMES,
+    ),
+)
+_VERITY_STREAMS: Final = (
+    PmdStream(
+        measurement=PmdMeasurement.PPG,
+        settings=PmdSettings(sample_rates_hz=(55,), resolutions_bits=(22,), n_channels=(4,)),
+        channels=_PPG_CHANNELS,
+        frames=_PPG_FRAMES,
+        misstated_rates_hz=POLAR_MODELS["Polar Verity Sense"].misstated_rates_hz[
+            PmdMeasurement.PPG
+        ],
+    ),
+    PmdStream(
+        measurement=PmdMeasurement.ACC,
+        settings=PmdSettings(
+            sample_rates_hz=(52,), resolutions_bits=(16,), ranges=(8,), n_channels=(3,)
+        ),
+        channels=_ACC_CHANNELS,
+        frames=_ACC_FRAMES,
+    ),
+    PmdStream(
+        measurement=PmdMeasurement.GYRO,
+        settings=PmdSettings(
+            sample_rates_hz=(52,), resolutions_bits=(16,), ranges=(2000,), n_channels=(3,)
+        ),
+        channels=_GYRO_CHANNELS,
+        frames=((0, True),),
     ),
 )
 _CUFF_CHARACTERISTICS: Final = (
@@ -209,43 +278,53 @@ _METER_CHARACTERISTICS: Final = (uuids.GLUCOSE_MEASUREMENT, uuids.BATTERY_LEVEL)
 
 CATALOGUE: Final = (
     DeviceModel(
+        name="Polar H9",
+        manufacturer="Polar Electro",
+        model_numbers=POLAR_MODELS["Polar H9"].model_numbers,
+        name_prefixes=("Polar H9",),
+        services=frozenset({uuids.HEART_RATE_SERVICE}),
+        characteristics=_STRAP_CHARACTERISTICS,
+    ),
+    DeviceModel(
         name="Polar H10",
         manufacturer="Polar Electro",
-        model_numbers=("H10",),
+        model_numbers=POLAR_MODELS["Polar H10"].model_numbers,
         name_prefixes=("Polar H10",),
         services=frozenset({uuids.HEART_RATE_SERVICE, uuids.PMD_SERVICE}),
         characteristics=_STRAP_CHARACTERISTICS,
         pmd_streams=_H10_STREAMS,
-        quirks=frozenset({Quirk.STOP_STREAMS_BEFORE_LEAVING, Quirk.CLOCK_RESETS}),
+        quirks=frozenset(
+            {
+                Quirk.STOP_STREAMS_BEFORE_LEAVING,
+                Quirk.CLOCK_RESETS,
+                Quirk.LEAVES_OFF_THE_STRAP,
+                Quirk.TWO_LINKS_AT_MOST,
+                Quirk.FULL_MTU_NEEDED,
+            }
+        ),
     ),
     DeviceModel(
         name="Polar Verity Sense",
         manufacturer="Polar Electro",
-        model_numbers=("Polar Verity Sense", "Verity Sense", "Polar Sense"),
+        model_numbers=POLAR_MODELS["Polar Verity Sense"].model_numbers,
         name_prefixes=("Polar Verity Sense", "Polar Sense"),
         services=frozenset({uuids.HEART_RATE_SERVICE, uuids.PMD_SERVICE}),
         characteristics=_STRAP_CHARACTERISTICS,
-        pmd_streams=(
-            PmdStream(
-                measurement=PmdMeasurement.PPG,
-                settings=PmdSettings(
-                    sample_rates_hz=(55,), resolutions_bits=(22,), n_channels=(4,)
-                ),
-                channels=_PPG_CHANNELS,
-            ),
-            PmdStream(
-                measurement=PmdMeasurement.ACC,
-                settings=PmdSettings(
-                    sample_rates_hz=(52,), resolutions_bits=(16,), ranges=(8,), n_channels=(3,)
-                ),
-                channels=_ACC_CHANNELS,
-            ),
+        pmd_streams=_VERITY_STREAMS,
+        quirks=frozenset(
+            {
+                Quirk.FULL_MTU_NEEDED,
+                Quirk.SDK_MODE_NEEDS_STREAMS_OFF,
+                Quirk.INTERVALS_AFTER_WARM_UP,
+                Quirk.CONTACT_UNRELIABLE,
+                Quirk.TIME_SET_AFTER_POWER_CYCLE,
+            }
         ),
     ),
     DeviceModel(
         name="Polar OH1",
         manufacturer="Polar Electro",
-        model_numbers=("OH1", "Polar OH1"),
+        model_numbers=POLAR_MODELS["Polar OH1"].model_numbers,
         name_prefixes=("Polar OH1",),
         services=frozenset({uuids.HEART_RATE_SERVICE, uuids.PMD_SERVICE}),
         characteristics=_STRAP_CHARACTERISTICS,
@@ -254,13 +333,63 @@ CATALOGUE: Final = (
                 measurement=PmdMeasurement.PPG,
                 settings=PmdSettings(sample_rates_hz=(130,), resolutions_bits=(22,)),
                 channels=_PPG_CHANNELS,
+                frames=_PPG_FRAMES,
+                misstated_rates_hz=POLAR_MODELS["Polar OH1"].misstated_rates_hz[PmdMeasurement.PPG],
             ),
             PmdStream(
                 measurement=PmdMeasurement.ACC,
                 settings=PmdSettings(sample_rates_hz=(50,), resolutions_bits=(16,), ranges=(8,)),
                 channels=_ACC_CHANNELS,
+                frames=_ACC_FRAMES,
             ),
         ),
+        quirks=frozenset(
+            {
+                Quirk.INTERVALS_AFTER_WARM_UP,
+                Quirk.CONTACT_UNRELIABLE,
+                Quirk.TIME_SET_AFTER_POWER_CYCLE,
+            }
+        ),
+    ),
+    DeviceModel(
+        name="Polar 360",
+        manufacturer="Polar Electro",
+        model_numbers=POLAR_MODELS["Polar 360"].model_numbers,
+        name_prefixes=("Polar 360", "Polar Loop"),
+        services=frozenset({uuids.HEART_RATE_SERVICE, uuids.PMD_SERVICE}),
+        characteristics=_STRAP_CHARACTERISTICS,
+        pmd_streams=(
+            PmdStream(
+                measurement=PmdMeasurement.PPG,
+                settings=PmdSettings(sample_rates_hz=(22,), resolutions_bits=(24,)),
+                channels=(*_PPG_CHANNELS[:2], None),
+                frames=((13, True),),
+            ),
+            PmdStream(
+                measurement=PmdMeasurement.ACC,
+                settings=PmdSettings(sample_rates_hz=(50,), resolutions_bits=(16,), ranges=(8,)),
+                channels=_ACC_CHANNELS,
+                frames=_ACC_FRAMES,
+            ),
+        ),
+        quirks=frozenset({Quirk.ONE_BONDED_LINK, Quirk.SDK_MODE_NEEDS_STREAMS_OFF}),
+    ),
+    DeviceModel(
+        name="Polar Ignite 3",
+        manufacturer="Polar Electro",
+        model_numbers=POLAR_MODELS["Polar Ignite 3"].model_numbers,
+        name_prefixes=("Polar Ignite 3",),
+        services=frozenset({uuids.HEART_RATE_SERVICE, uuids.PMD_SERVICE}),
+        characteristics=_STRAP_CHARACTERISTICS,
+        pmd_streams=(
+            PmdStream(
+                measurement=PmdMeasurement.ACC,
+                settings=PmdSettings(sample_rates_hz=(50,), resolutions_bits=(16,), ranges=(8,)),
+                channels=_ACC_CHANNELS,
+                frames=_ACC_FRAMES,
+            ),
+        ),
+        quirks=frozenset({Quirk.SHARING_IS_CHOSEN}),
     ),
     DeviceModel(
         name="Chevet Virtual Strap",
@@ -271,6 +400,16 @@ CATALOGUE: Final = (
         characteristics=_STRAP_CHARACTERISTICS,
         pmd_streams=_H10_STREAMS,
         quirks=frozenset({Quirk.DEMONSTRATION}),
+    ),
+    DeviceModel(
+        name="Chevet Virtual Armband",
+        manufacturer="Chevet",
+        model_numbers=("Virtual Armband",),
+        name_prefixes=("Chevet Virtual Armband",),
+        services=frozenset({uuids.HEART_RATE_SERVICE, uuids.PMD_SERVICE}),
+        characteristics=_STRAP_CHARACTERISTICS,
+        pmd_streams=_VERITY_STREAMS,
+        quirks=frozenset({Quirk.DEMONSTRATION, Quirk.INTERVALS_AFTER_WARM_UP}),
     ),
     DeviceModel(
         name="Chevet Virtual Oximeter",
@@ -286,6 +425,7 @@ CATALOGUE: Final = (
                     sample_rates_hz=(125,), resolutions_bits=(22,), n_channels=(4,)
                 ),
                 channels=(_PLETH_CHANNEL, None, None, None),
+                frames=_PPG_FRAMES,
             ),
         ),
         quirks=frozenset({Quirk.DEMONSTRATION}),

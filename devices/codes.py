@@ -172,6 +172,13 @@ BODY_TEMPERATURE: Final = Quantity(
     ucum="Cel",
     loinc="8310-5",
 )
+SKIN_TEMPERATURE: Final = Quantity(
+    name="skin_temperature",
+    label="Skin temperature",
+    mdc=_SCADA | 19316,
+    mdc_reference_id="MDC_TEMP_SKIN",
+    ucum="Cel",
+)
 RESPIRATORY_RATE: Final = Quantity(
     name="respiratory_rate",
     label="Respiratory rate",
@@ -403,6 +410,13 @@ ACC_Z: Final = _private("acc_z", "Acceleration, z", term=0x02, ucum="[g]")
 GYRO_X: Final = _private("gyro_x", "Angular velocity, x", term=0x03, ucum="deg/s")
 GYRO_Y: Final = _private("gyro_y", "Angular velocity, y", term=0x04, ucum="deg/s")
 GYRO_Z: Final = _private("gyro_z", "Angular velocity, z", term=0x05, ucum="deg/s")
+MAG_X: Final = _private("mag_x", "Magnetic field, x", term=0x06, ucum="G")
+MAG_Y: Final = _private("mag_y", "Magnetic field, y", term=0x07, ucum="G")
+MAG_Z: Final = _private("mag_z", "Magnetic field, z", term=0x08, ucum="G")
+DEVICE_TEMPERATURE: Final = _private(
+    "device_temperature", "Temperature inside the device", term=0x09, ucum="Cel"
+)
+AMBIENT_PRESSURE: Final = _private("ambient_pressure", "Air pressure", term=0x0A, ucum="mbar")
 PPG: Final = _private("ppg", "Photoplethysmogram, raw", term=0x10, ucum="1")
 PPG_AMBIENT: Final = _private("ppg_ambient", "Ambient light, raw", term=0x11, ucum="1")
 PPG_RED: Final = _private("ppg_red", "Photoplethysmogram, raw red light", term=0x13, ucum="1")
@@ -508,6 +522,7 @@ _ROWS: Final = (
     PULSE_RATE,
     PERFUSION_INDEX,
     BODY_TEMPERATURE,
+    SKIN_TEMPERATURE,
     RESPIRATORY_RATE,
     BATTERY_LEVEL,
     ENERGY_EXPENDED,
@@ -550,6 +565,11 @@ _ROWS: Final = (
     GYRO_X,
     GYRO_Y,
     GYRO_Z,
+    MAG_X,
+    MAG_Y,
+    MAG_Z,
+    DEVICE_TEMPERATURE,
+    AMBIENT_PRESSURE,
     PPG,
     PPG_AMBIENT,
     PPG_RED,

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from typing import Final
 
+from devices import codes
 from devices.codes import Quantity
 from devices.errors import InvalidFieldError
 from devices.polar_frames import PmdFrame
@@ -16,35 +17,10 @@ from devices.readings import Measured, NoValueReason, pulse_interval_readings
 
 _NS_PER_S: Final = 10**9
 
-# To be rows of the table of codes, where they belong.
-SKIN_TEMPERATURE: Final = Quantity(
-    name="skin_temperature",
-    label="Skin temperature",
-    mdc=2 << 16 | 19316,
-    mdc_reference_id="MDC_TEMP_SKIN",
-    ucum="Cel",
-)
-DEVICE_TEMPERATURE: Final = Quantity(
-    name="device_temperature",
-    label="Temperature inside the device",
-    mdc=2 << 16 | 0xF009,
-    mdc_reference_id="MDC_PRIVATE_CHEVET_DEVICE_TEMPERATURE",
-    ucum="Cel",
-    private=True,
-)
-AMBIENT_PRESSURE: Final = Quantity(
-    name="ambient_pressure",
-    label="Air pressure",
-    mdc=2 << 16 | 0xF00A,
-    mdc_reference_id="MDC_PRIVATE_CHEVET_AMBIENT_PRESSURE",
-    ucum="mbar",
-    private=True,
-)
-
 _RANGES: Final[Mapping[PmdMeasurement, tuple[Quantity, float, float]]] = {
-    PmdMeasurement.SKIN_TEMPERATURE: (SKIN_TEMPERATURE, -40.0, 85.0),
-    PmdMeasurement.TEMPERATURE: (DEVICE_TEMPERATURE, -40.0, 85.0),
-    PmdMeasurement.PRESSURE: (AMBIENT_PRESSURE, 260.0, 1260.0),
+    PmdMeasurement.SKIN_TEMPERATURE: (codes.SKIN_TEMPERATURE, -40.0, 85.0),
+    PmdMeasurement.TEMPERATURE: (codes.DEVICE_TEMPERATURE, -40.0, 85.0),
+    PmdMeasurement.PRESSURE: (codes.AMBIENT_PRESSURE, 260.0, 1260.0),
 }
 """Quantity, and what such a sensor can measure at all: what is beyond is no value.
 

@@ -224,7 +224,7 @@ class Agent:
         try:
             settings = await link.choose_settings(row)
             # The intake must know the stream before its first frame arrives.
-            rate_hz = settings.sample_rates_hz[0]
+            rate_hz = row.true_rate_hz(settings.sample_rates_hz[0])
             intake.begin_stream(row, rate_hz=rate_hz, factor=1.0, now_ns=time.time_ns())
             response = await link.start_stream(row, settings)
             intake.set_factor(row, decode_start_factor(response.parameters))

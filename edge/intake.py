@@ -13,6 +13,8 @@ from devices.catalogue import DeviceModel, PmdStream
 from devices.errors import DecodeError, InvalidFieldError
 from devices.notifications import decode_notification
 from devices.polar_frames import PMD_EPOCH_UNIX_NS, PmdFrame, decode_frame
+from devices.polar_pmd import PmdMeasurement
+from devices.polar_readings import pmd_readings
 from devices.readings import Measured
 from edge import metrics
 from edge.framer import ChannelFormat, Framer
@@ -146,7 +148,7 @@ class DeviceIntake:
         metrics.PAYLOADS.labels(self.device_id).inc()
         try:
             if characteristic == uuids.PMD_DATA:
-                self._take_samples(decode_frame(payload), received_ns)
+                self._take_frame(decode_frame(payload), received_ns)
             else:
                 self._take_readings(decode_notification(characteristic, payload), received_ns)
         except DecodeError:
@@ -176,6 +178,13 @@ class DeviceIntake:
                     received_ns=received_ns,
                 )
             )
+
+    def _take_frame(self, frame: PmdFrame, received_ns: int) -> None:
+        if frame.measurement is PmdMeasurement.PPI:
+            self._take_readings(pmd_readings(frame), received_ns)
+        elif frame.layout.waveform:
+            self._take_samples(frame, received_ns)
+        # Other frames say how samples are taken: there is nothing to record, and nothing is wrong.
 
     def _take_samples(self, frame: PmdFrame, received_ns: int) -> None:
         stream = self._streams.get(frame.measurement)

@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from edge.virtual.armband import MODEL as ARMBAND_MODEL
+from edge.virtual.armband import Armband
 from edge.virtual.cuff import MODEL as CUFF_MODEL
 from edge.virtual.cuff import PERIOD_S_DEFAULT as CUFF_PERIOD_S_DEFAULT
 from edge.virtual.cuff import Cuff
@@ -34,7 +36,7 @@ STATISTICS_PERIOD_S: Final = 0.5
 STATISTICS_VERSION: Final = 1
 PERSONS_MAX: Final = 9999
 
-_MODELS: Final = (STRAP_MODEL, OXIMETER_MODEL, THERMOMETER_MODEL, CUFF_MODEL, SCALE_MODEL)
+_MODELS: Final = (STRAP_MODEL, OXIMETER_MODEL, THERMOMETER_MODEL, CUFF_MODEL, SCALE_MODEL, ARMBAND_MODEL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,8 @@ class PersonSettings:
     thermometer: bool = False
     cuff: bool = False
     scale: bool = False
+    armband: str | None = None
+    """Recording that an optical armband plays; None: no armband."""
     starts_at_s: float = 0.0
     """Where in the recordings the sensors begin, seconds."""
 
@@ -176,6 +180,15 @@ def build_sensors(settings: SensorsSettings, ether: Ether, clock: Clock) -> tupl
                 identity(OXIMETER_MODEL, number),
                 clock,
                 body(person.oximeter, person),
+                advertising_interval_ms=interval_ms,
+            )
+        if person.armband is not None:
+            yield Armband(
+                ether,
+                identity(ARMBAND_MODEL, number),
+                clock,
+                body(person.armband, person),
+                seed=seed,
                 advertising_interval_ms=interval_ms,
             )
         yield from _simulated(settings, ether, clock, number, person)

@@ -121,15 +121,14 @@ def test_a_stream_states_every_column_of_the_frames_that_it_may_send(
 ) -> None:
     row = model.pmd_stream(getattr(stream, "measurement", -1))
     assert row is not None
-    compressed_too = {PmdMeasurement.PPG: (0, True), PmdMeasurement.ACC: (1, True)}
-    raw = {PmdMeasurement.ECG: 0, PmdMeasurement.PPG: 0, PmdMeasurement.ACC: 1}
-
-    layout = find_layout(row.measurement, raw[row.measurement], compressed=False)
-    assert len(row.channels) == len(layout.columns)
-    if row.measurement in compressed_too:
-        frame_type, compressed = compressed_too[row.measurement]
+    assert row.frames
+    for frame_type, compressed in row.frames:
         layout = find_layout(row.measurement, frame_type, compressed=compressed)
+        assert layout.waveform
+        assert not layout.float_bits
         assert len(row.channels) == len(layout.columns)
+        for channel, column in zip(row.channels, layout.columns, strict=True):
+            assert channel is None or column.measured
 
 
 @pytest.mark.parametrize(("model", "stream"), STREAMS)
@@ -140,7 +139,7 @@ def test_a_stream_is_started_with_one_value_of_each_setting(
     assert row is not None
 
     assert {len(values) for values in row.settings.by_type().values()} <= {0, 1}
-    assert row.fs_hz == row.settings.sample_rates_hz[0]
+    assert row.fs_hz == row.true_rate_hz(row.settings.sample_rates_hz[0])
 
 
 @pytest.mark.parametrize("model", CATALOGUE, ids=lambda model: model.name)
@@ -203,6 +202,12 @@ def test_the_virtual_oximeter_wires_its_first_column_only() -> None:
         (None, "Somebody", "H10", ["180d"], "Heart-rate sensor"),
         ("Polar Sense 1234", None, None, [], "Polar Verity Sense"),
         ("Polar OH1 1234", None, None, [], "Polar OH1"),
+        (None, "Polar Electro Oy", "INW4J", [], "Polar Verity Sense"),
+        ("Polar H9 1234", None, None, ["180d"], "Polar H9"),
+        ("Polar 360 1234", None, None, [], "Polar 360"),
+        ("Polar Loop 1234", None, None, [], "Polar 360"),
+        ("Polar Ignite 3 1234", None, None, [], "Polar Ignite 3"),
+        ("Chevet Virtual Armband 0001", None, None, [], "Chevet Virtual Armband"),
         ("Polar H10 12345678", "Polar Electro Oy", "OH1", [], "Polar OH1"),
         ("Chevet Virtual Strap 1", None, None, [], "Chevet Virtual Strap"),
         ("Chevet Virtual Thermometer", None, None, ["1809"], "Chevet Virtual Thermometer"),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
+from devices.codes import AMBIENT_PRESSURE, SKIN_TEMPERATURE
 from devices.errors import (
     EncodeError,
     InvalidFieldError,
@@ -43,12 +44,7 @@ from devices.polar_queries import (
     encode_measurement_status,
     encode_sdk_mode,
 )
-from devices.polar_readings import (
-    AMBIENT_PRESSURE,
-    READABLE,
-    SKIN_TEMPERATURE,
-    pmd_readings,
-)
+from devices.polar_readings import READABLE, pmd_readings
 from devices.polar_status import (
     MagnetometerCalibration,
     PpgGains,

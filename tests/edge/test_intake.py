@@ -90,6 +90,29 @@ def test_a_frame_of_the_next_interval_goes_on_with_the_numbers() -> None:
     assert second.epoch_ns == first.epoch_ns
 
 
+def test_pulse_intervals_are_readings() -> None:
+    bench = Bench().start()
+    payload = bytes([PmdMeasurement.PPI]) + bytes(9) + bytes.fromhex("3c e8 03 0a 00 06")
+
+    assert bench.intake.take(uuids.PMD_DATA, payload, UTC_0_NS)
+
+    [reading] = bench.cut().readings
+    assert (reading.mdc_code, reading.value) == (codes.PP_INTERVAL.mdc, 1000.0)
+
+
+def test_a_frame_that_says_how_samples_are_taken_is_no_sample_and_no_fault() -> None:
+    bench = Bench().start()
+    bench.take(0)
+    gains = bytes([PmdMeasurement.PPG]) + bytes(8) + b"\x0e\x08\x03\x04"
+
+    assert bench.intake.take(uuids.PMD_DATA, gains, UTC_0_NS)
+    bench.take(26)
+
+    frame = bench.cut()
+    assert frame.waveforms[0].n_samples == 52
+    assert frame.gaps == ()
+
+
 def lost_on_the_air(bench: Bench) -> None:
     bench.take(26 * 3)
 
