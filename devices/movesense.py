@@ -211,13 +211,10 @@ def encode_gsp_command(command: GspCommand) -> bytes:
     writer = PayloadWriter()
     writer.u8("command", command.code)
     writer.u8("reference", command.reference)
-    match command:
-        case GspSubscribeCommand() | GspGetCommand():
-            writer.raw("path", _path_bytes(command.path))
-        case GspPutUtcTimeCommand():
-            writer.signed("utc_time", command.utc_us, 8)
-        case GspHelloCommand() | GspUnsubscribeCommand():
-            pass
+    if isinstance(command, GspSubscribeCommand | GspGetCommand):
+        writer.raw("path", _path_bytes(command.path))
+    elif isinstance(command, GspPutUtcTimeCommand):
+        writer.signed("utc_time", command.utc_us, 8)
     return writer.finish()
 
 

@@ -157,6 +157,18 @@ def gsp_path(kind: GspKind, fs_hz: int) -> str:
     return LAYOUTS[kind].path.format(fs_hz)
 
 
+def gsp_packet_samples(kind: GspKind, fs_hz: int) -> int:
+    """Tell how many samples a packet holds: always the same number.
+
+    Raises
+    ------
+    ValueError
+        The sensor does not offer this rate, or it is not served here.
+    """
+    _check_rate(kind, fs_hz)
+    return _N_ECG_SAMPLES if kind in _ECG_KINDS else fs_hz // _IMU_PACKETS_HZ
+
+
 def gsp_whole_bytes(kind: GspKind, fs_hz: int) -> int:
     """Tell how long the whole body of a packet is: what `GspAssembler` has to know.
 
@@ -165,9 +177,7 @@ def gsp_whole_bytes(kind: GspKind, fs_hz: int) -> int:
     ValueError
         The sensor does not offer this rate, or a whole would be longer than 512 bytes.
     """
-    _check_rate(kind, fs_hz)
-    n_samples = _N_ECG_SAMPLES if kind in _ECG_KINDS else fs_hz // _IMU_PACKETS_HZ
-    n_bytes = _TIME_BYTES + n_samples * LAYOUTS[kind].sample_bytes
+    n_bytes = _TIME_BYTES + gsp_packet_samples(kind, fs_hz) * LAYOUTS[kind].sample_bytes
     if n_bytes > PAYLOAD_BYTES_MAX:
         raise ValueError(f"{kind} at {fs_hz} Hz: packets of {n_bytes} bytes are not served")
     return n_bytes
