@@ -367,3 +367,29 @@ async def test_a_recording_that_the_sensor_cannot_play_is_refused(tcp_world: Wor
         made(tcp_world, ecg_recording(rate_hz=360))
     with pytest.raises(RecordingError, match="no ECG"):
         made(tcp_world, ppg_recording(with_numerics=True))
+
+
+async def test_what_a_dark_link_swallows_is_unsent_on_one_side_and_missing_on_the_other(
+    world: World,
+) -> None:
+    sensor = await started(world)
+    agent = await world.agent()
+    client = await agent.connect(sensor)
+    gsp = await Gsp(
+        client, (ECG_REFERENCE, GspKind.ECG, 250), (IMU_REFERENCE, GspKind.IMU9, 104)
+    ).listen()
+    await world.clock.advance(1.0)
+
+    world.ether.silence(sensor.identity.address)
+    await world.clock.advance(2.0)
+    await until(lambda: not sensor.connected and not sensor.subscribed)
+
+    frames = gsp.frames()
+    gsp.assembler.end()
+    for name, reference in (("ecg", ECG_REFERENCE), ("acc/x", IMU_REFERENCE)):
+        counters = sensor.channels[name]
+        assert counters.unsent > 0
+        assert counters.produced == counters.sent + counters.unsent
+        assert sum(len(frame.samples) for frame in frames[reference]) == counters.sent
+    assert gsp.assembler.n_parts == sensor.parts.sent
+    assert gsp.assembler.n_parts == gsp.assembler.n_joined + gsp.assembler.n_lost.total()
