@@ -28,6 +28,7 @@ GSP_DATA: Final = "34800002-7185-4d5d-b431-630e7050e8f0"
 _PATH_BYTES_MAX: Final = 128
 """Chosen: the longest path that is served has 13 bytes."""
 _SUCCESS: Final = range(200, 300)
+_NAMED_STATUSES: Final = frozenset(HTTPStatus)
 
 
 class GspCommandCode(IntEnum):
@@ -257,7 +258,7 @@ def decode_gsp_result(payload: bytes) -> GspResult:
     """
     reader = PayloadReader(payload)
     status = reader.u16("status")
-    known = status in set(HTTPStatus)
+    known = status in _NAMED_STATUSES
     return GspResult(status=HTTPStatus(status) if known else status, content=reader.rest())
 
 
