@@ -13,8 +13,17 @@ from typing import Final
 
 from devices import codes, uuids
 from devices.codes import Quantity
+from devices.movesense_data import (
+    HEART_RATE_PATH,
+    LAYOUTS,
+    TEMPERATURE_PATH,
+    GspKind,
+    gsp_path,
+    gsp_whole_bytes,
+)
 from devices.polar_models import POLAR_MODELS
 from devices.polar_pmd import PmdMeasurement, PmdSettings
+from devices.viatom_poll import ViatomQuestion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +83,35 @@ class PmdStream:
         return self.misstated_rates_hz.get(stated_hz, stated_hz)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GspStream:
+    """A waveform that a Movesense sensor is asked for.
+
+    Attributes
+    ----------
+    kind
+        What to subscribe to.
+    fs_hz
+        The nominal sampling rate; the device's own clock decides the true one.
+    channels
+        One for each column of a frame, in order.
+    """
+
+    kind: GspKind
+    fs_hz: int
+    channels: tuple[Channel, ...]
+
+    @property
+    def path(self) -> str:
+        """The path to subscribe to."""
+        return gsp_path(self.kind, self.fs_hz)
+
+    @property
+    def whole_bytes(self) -> int:
+        """How long the data of a packet are: for `GspAssembler`."""
+        return gsp_whole_bytes(self.kind, self.fs_hz)
+
+
 class Quirk(StrEnum):
     """What is particular about a model."""
 
@@ -126,6 +164,12 @@ class DeviceModel:
         Characteristics to subscribe to for readings, those that the device has.
     pmd_streams
         Streams to start.
+    gsp_streams
+        Waveforms to subscribe to over Movesense's protocol.
+    gsp_events
+        Paths of single values to subscribe to over it.
+    viatom_question
+        What to ask again and again, of a device that only answers; None: it needs no asking.
     quirks
         What is particular.
     """
@@ -137,6 +181,9 @@ class DeviceModel:
     services: frozenset[str]
     characteristics: tuple[str, ...]
     pmd_streams: tuple[PmdStream, ...] = ()
+    gsp_streams: tuple[GspStream, ...] = ()
+    gsp_events: tuple[str, ...] = ()
+    viatom_question: ViatomQuestion | None = None
     quirks: frozenset[Quirk] = frozenset()
 
     def pmd_stream(self, measurement: int) -> PmdStream | None:
@@ -272,6 +319,38 @@ _SCALE_CHARACTERISTICS: Final = (
     uuids.BODY_COMPOSITION_MEASUREMENT,
     uuids.BATTERY_LEVEL,
 )
+
+
+def _gsp_stream(kind: GspKind, fs_hz: int) -> GspStream:
+    layout = LAYOUTS[kind]
+    columns = zip(layout.columns, layout.units, layout.scales, strict=True)
+    return GspStream(
+        kind=kind,
+        fs_hz=fs_hz,
+        channels=tuple(
+            Channel(name=name, quantity=_GSP_QUANTITIES[name], ucum=unit, scale=scale)
+            for name, unit, scale in columns
+        ),
+    )
+
+
+_GSP_QUANTITIES: Final = {
+    "ecg": codes.ECG,
+    "acc/x": codes.ACC_X,
+    "acc/y": codes.ACC_Y,
+    "acc/z": codes.ACC_Z,
+    "gyro/x": codes.GYRO_X,
+    "gyro/y": codes.GYRO_Y,
+    "gyro/z": codes.GYRO_Z,
+    "magn/x": codes.MAG_X,
+    "magn/y": codes.MAG_Y,
+    "magn/z": codes.MAG_Z,
+}
+_MOVESENSE_STREAMS: Final = (
+    _gsp_stream(GspKind.ECG, 250),
+    # Whole packets fit one notification at 52 Hz, and breathing and posture show well.
+    _gsp_stream(GspKind.ACC, 52),
+)
 _STRAP_CHARACTERISTICS: Final = (uuids.HEART_RATE_MEASUREMENT, uuids.BATTERY_LEVEL)
 
 _METER_CHARACTERISTICS: Final = (uuids.GLUCOSE_MEASUREMENT, uuids.BATTERY_LEVEL)
@@ -390,6 +469,56 @@ CATALOGUE: Final = (
             ),
         ),
         quirks=frozenset({Quirk.SHARING_IS_CHOSEN}),
+    ),
+    DeviceModel(
+        name="Movesense",
+        manufacturer="Movesense",
+        model_numbers=("Movesense",),
+        name_prefixes=("Movesense",),
+        services=frozenset({uuids.GSP_SERVICE}),
+        characteristics=(),
+        gsp_streams=_MOVESENSE_STREAMS,
+        gsp_events=(HEART_RATE_PATH, TEMPERATURE_PATH),
+        # Its time counts from its start: it falls back whenever it restarts.
+        quirks=frozenset({Quirk.CLOCK_RESETS}),
+    ),
+    DeviceModel(
+        name="Nonin 3230",
+        manufacturer="Nonin",
+        model_numbers=("3230", "Model 3230"),
+        name_prefixes=("Nonin3230", "Nonin 3230"),
+        services=frozenset({uuids.PULSE_OXIMETER_SERVICE}),
+        # The standard service, which the maker's own characteristic only repeats.
+        characteristics=(uuids.PLX_CONTINUOUS, uuids.PLX_SPOT_CHECK, uuids.BATTERY_LEVEL),
+    ),
+    DeviceModel(
+        name="Viatom O2Ring",
+        manufacturer="Viatom",
+        name_prefixes=("O2Ring", "Checkme O2", "CheckO2", "SleepO2", "KidsO2", "WearO2", "CMRing"),
+        services=frozenset({uuids.VIATOM_SERVICE}),
+        characteristics=(),
+        viatom_question=ViatomQuestion.SENSORS,
+    ),
+    DeviceModel(
+        name="Chevet Virtual Movesense",
+        manufacturer="Chevet",
+        model_numbers=("Virtual Movesense",),
+        name_prefixes=("Chevet Virtual Movesense",),
+        services=frozenset({uuids.GSP_SERVICE}),
+        characteristics=(uuids.BATTERY_LEVEL,),
+        gsp_streams=_MOVESENSE_STREAMS,
+        gsp_events=(HEART_RATE_PATH, TEMPERATURE_PATH),
+        quirks=frozenset({Quirk.DEMONSTRATION}),
+    ),
+    DeviceModel(
+        name="Chevet Virtual O2Ring",
+        manufacturer="Chevet",
+        model_numbers=("Virtual O2Ring",),
+        name_prefixes=("Chevet Virtual O2Ring",),
+        services=frozenset({uuids.VIATOM_SERVICE}),
+        characteristics=(uuids.BATTERY_LEVEL,),
+        viatom_question=ViatomQuestion.REAL_TIME,
+        quirks=frozenset({Quirk.DEMONSTRATION}),
     ),
     DeviceModel(
         name="Chevet Virtual Strap",

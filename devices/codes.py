@@ -500,6 +500,12 @@ STEP_RATE: Final = _private("step_rate", "Steps per minute", term=0x53, ucum="/m
 POSTURE: Final = _private("posture", "Posture", term=0x54, ucum="1")
 STILL: Final = _private("still", "Still (1) or moving (0)", term=0x55, ucum="1")
 
+# Of devices rather than of their wearers: the nomenclature has no such terms.
+MOTION_INDEX: Final = _private(
+    "motion_index", "Motion, the device's own measure", term=0x94, ucum="1"
+)
+BATTERY_VOLTAGE: Final = _private("battery_voltage", "Battery voltage", term=0x95, ucum="V")
+
 _ROWS: Final = (
     ECG,
     ECG_I,
@@ -617,6 +623,8 @@ _ROWS: Final = (
     STEP_RATE,
     POSTURE,
     STILL,
+    MOTION_INDEX,
+    BATTERY_VOLTAGE,
 )
 
 QUANTITIES: Final[Mapping[str, Quantity]] = MappingProxyType({row.name: row for row in _ROWS})

@@ -19,12 +19,6 @@ from typing import ClassVar, Final
 from devices.errors import EncodeError, InvalidFieldError, ReservedValueError
 from devices.payload import PayloadReader, PayloadWriter
 
-GSP_SERVICE: Final = "34802252-7185-4d5d-b431-630e7050e8f0"
-GSP_COMMAND: Final = "34800001-7185-4d5d-b431-630e7050e8f0"
-"""Commands are written here."""
-GSP_DATA: Final = "34800002-7185-4d5d-b431-630e7050e8f0"
-"""Answers and data are notified here."""
-
 _PATH_BYTES_MAX: Final = 128
 """Chosen: the longest path that is served has 13 bytes."""
 _SUCCESS: Final = range(200, 300)

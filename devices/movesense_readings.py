@@ -11,16 +11,6 @@ from devices.medfloat import MedFloat, Special
 from devices.movesense_data import GspHeartRate, GspTemperature
 from devices.readings import Measured, NoValueReason
 
-DEVICE_TEMPERATURE: Final = Quantity(
-    name="device_temperature",
-    label="Temperature of the device",
-    mdc=(2 << 16 | 0xF000) + 0x90,
-    mdc_reference_id="MDC_PRIVATE_CHEVET_DEVICE_TEMPERATURE",
-    ucum="Cel",
-    private=True,
-)
-"""Not the wearer's: it warms on the skin and by its own work."""
-
 _BPM_MAX: Final = 500.0
 """Chosen: no heart beats faster, and a float could say anything."""
 _KELVIN_MIN: Final = 233.0
@@ -54,10 +44,10 @@ def gsp_temperature_readings(temperature: GspTemperature) -> tuple[Measured, ...
     """Give the sensor's temperature in degrees Celsius."""
     kelvin = temperature.temperature_kelvin
     if isinstance(kelvin, Special):
-        return (_measured(DEVICE_TEMPERATURE, kelvin),)
+        return (_measured(codes.DEVICE_TEMPERATURE, kelvin),)
     possible = _KELVIN_MIN <= kelvin <= _KELVIN_MAX
     reason = None if possible else NoValueReason.OUT_OF_RANGE
-    return (_measured(DEVICE_TEMPERATURE, kelvin - _ZERO_CELSIUS_KELVIN, reason),)
+    return (_measured(codes.DEVICE_TEMPERATURE, kelvin - _ZERO_CELSIUS_KELVIN, reason),)
 
 
 def _rate_reason(bpm: MedFloat) -> NoValueReason | None:

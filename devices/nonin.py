@@ -17,19 +17,6 @@ from devices.errors import EncodeError, InvalidFieldError
 from devices.payload import PayloadReader, PayloadWriter
 from devices.readings import Measured, NoValueReason
 
-NONIN_SERVICE: Final = "46a970e0-0d5f-11e2-8b5e-0002a5d5c51b"
-NONIN_CONTINUOUS: Final = "0aad7ea0-0d60-11e2-8e3c-0002a5d5c51b"
-NONIN_CONTROL_POINT: Final = "1447af80-0d60-11e2-88b6-0002a5d5c51b"
-
-BATTERY_VOLTAGE: Final = Quantity(
-    name="battery_voltage",
-    label="Battery voltage",
-    mdc=(2 << 16 | 0xF000) + 0x95,
-    mdc_reference_id="MDC_PRIVATE_CHEVET_BATTERY_VOLTAGE",
-    ucum="V",
-    private=True,
-)
-
 _LENGTH: Final = 10
 _DEFINED_STATUS: Final = 0x3F
 _SPO2_MISSING: Final = 127
@@ -149,7 +136,7 @@ def nonin_readings(measurement: NoninContinuous) -> tuple[Measured, ...]:
         (codes.SPO2, spo2, no_pulse or too_high),
         (codes.PULSE_RATE, pulse_rate, no_pulse or none_found),
         (codes.PERFUSION_INDEX, measurement.perfusion_index_percent, no_pulse),
-        (BATTERY_VOLTAGE, measurement.battery_v, None),
+        (codes.BATTERY_VOLTAGE, measurement.battery_v, None),
     )
     return tuple(
         Measured(

@@ -16,10 +16,6 @@ from typing import Final
 from devices.errors import InvalidFieldError
 from devices.payload import PAYLOAD_BYTES_MAX, PayloadReader, PayloadWriter
 
-VIATOM_SERVICE: Final = "14839ac4-7d7e-415c-9a42-167340cf2339"
-VIATOM_NOTIFY: Final = "0734594a-a8e7-4b1a-a6b1-cd5243059a57"
-VIATOM_WRITE: Final = "8b00ace7-eb0b-49b0-bbe9-9aee0a26e1a3"
-
 CHUNK_BYTES: Final = 20
 FRAME_BYTES_MAX: Final = PAYLOAD_BYTES_MAX
 """Chosen: an answer with a second of waveform has about 150 bytes."""

@@ -17,15 +17,6 @@ from devices.errors import EncodeError
 from devices.payload import PayloadReader, PayloadWriter
 from devices.readings import Measured, NoValueReason
 
-MOTION_INDEX: Final = Quantity(
-    name="motion_index",
-    label="Motion, the device's own measure",
-    mdc=(2 << 16 | 0xF000) + 0x94,
-    mdc_reference_id="MDC_PRIVATE_CHEVET_MOTION_INDEX",
-    ucum="1",
-    private=True,
-)
-
 _NO_FINGER_U8: Final = 0xFF
 _NO_FINGER_U16: Final = 0xFFFF
 _NO_SAMPLE: Final = 156
@@ -223,7 +214,7 @@ def viatom_readings(measurement: ViatomMeasurement) -> tuple[Measured, ...]:
         (codes.BATTERY_LEVEL, battery, _range_reason(battery)),
     ]
     if isinstance(measurement, ViatomSensors):
-        rows.append((MOTION_INDEX, measurement.motion, None))
+        rows.append((codes.MOTION_INDEX, measurement.motion, None))
     status, status_bits = _status(measurement)
     return tuple(
         Measured(

@@ -199,6 +199,8 @@ class Agent:
         )
         if model is None:
             raise DeviceRefusedError(f"{name} is no model of the catalogue")
+        if model.gsp_streams or model.viatom_question is not None:
+            raise DeviceRefusedError(f"{model.name}: this agent does not speak its protocol yet")
         return self._intake(model, identity.get(uuids.SERIAL_NUMBER) or device.address)
 
     def _intake(self, model: DeviceModel, identity: str) -> DeviceIntake:

@@ -16,9 +16,6 @@ from numpy.typing import NDArray
 from devices import uuids
 from devices.errors import DecodeError
 from devices.movesense import (
-    GSP_COMMAND,
-    GSP_DATA,
-    GSP_SERVICE,
     GspCommand,
     GspData,
     GspDataPart,
@@ -166,9 +163,9 @@ class Movesense(Peripheral):
         }
         # A central gets one answer before the next command is obeyed.
         self._answering = asyncio.Lock()
-        self._data = notifying(GSP_DATA)
+        self._data = notifying(uuids.GSP_DATA)
         self._command: Characteristic[bytes] = Characteristic(
-            bumble_uuid(GSP_COMMAND),
+            bumble_uuid(uuids.GSP_COMMAND),
             Properties.WRITE,
             Permissions.WRITEABLE,
             CharacteristicValue(write=self._on_write),
@@ -196,7 +193,7 @@ class Movesense(Peripheral):
 
     def services(self) -> Iterable[Service]:
         """Give the GSP service."""
-        return (Service(bumble_uuid(GSP_SERVICE), [self._command, self._data]),)
+        return (Service(bumble_uuid(uuids.GSP_SERVICE), [self._command, self._data]),)
 
     def jobs(self) -> Iterable[Coroutine[Any, Any, None]]:
         """Give what sends the beats and the temperature."""

@@ -10,10 +10,8 @@ from bumble.device import Connection
 from bumble.gatt import Characteristic, CharacteristicValue, Service
 from numpy.typing import NDArray
 
+from devices import uuids
 from devices.viatom import (
-    VIATOM_NOTIFY,
-    VIATOM_SERVICE,
-    VIATOM_WRITE,
     ViatomAssembler,
     ViatomCommand,
     ViatomReply,
@@ -92,9 +90,9 @@ class O2Ring(Peripheral):
         """Its counters account for the bytes that were written."""
         self.readings["sensors"] = Counters()
         self._answering = asyncio.Lock()
-        self._notify = notifying(VIATOM_NOTIFY)
+        self._notify = notifying(uuids.VIATOM_NOTIFY)
         self._write: Characteristic[bytes] = Characteristic(
-            bumble_uuid(VIATOM_WRITE),
+            bumble_uuid(uuids.VIATOM_WRITE),
             Properties.WRITE | Properties.WRITE_WITHOUT_RESPONSE,
             Permissions.WRITEABLE,
             CharacteristicValue(write=self._on_write),
@@ -117,7 +115,7 @@ class O2Ring(Peripheral):
 
     def services(self) -> Iterable[Service]:
         """Give the ring's service."""
-        return (Service(bumble_uuid(VIATOM_SERVICE), [self._write, self._notify]),)
+        return (Service(bumble_uuid(uuids.VIATOM_SERVICE), [self._write, self._notify]),)
 
     def jobs(self) -> Iterable[Coroutine[Any, Any, None]]:
         """Give nothing: it only answers."""

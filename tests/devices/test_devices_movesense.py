@@ -55,7 +55,6 @@ from devices.movesense_data import (
 )
 from devices.movesense_parts import GspAssembler, GspLossCause
 from devices.movesense_readings import (
-    DEVICE_TEMPERATURE,
     gsp_heart_rate_readings,
     gsp_temperature_readings,
 )
@@ -451,7 +450,7 @@ def test_the_temperature_is_the_sensors_own_in_celsius() -> None:
         GspTemperature(temperature_kelvin=kelvin, timestamp_ms=232_495)
     )
 
-    assert reading.quantity is DEVICE_TEMPERATURE
+    assert reading.quantity is codes.DEVICE_TEMPERATURE
     assert reading.value == pytest.approx(33.75, abs=1e-4)
 
 

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from devices import codes
 from devices.errors import EncodeError
 from devices.nonin import (
-    BATTERY_VOLTAGE,
     NoninContinuous,
     NoninStatus,
     decode_nonin_continuous,
@@ -68,7 +67,7 @@ def test_a_good_measurement_gives_all_its_values() -> None:
         (codes.SPO2, 97.0),
         (codes.PULSE_RATE, 72.0),
         (codes.PERFUSION_INDEX, 6.0),
-        (BATTERY_VOLTAGE, 3.0),
+        (codes.BATTERY_VOLTAGE, 3.0),
     ]
     assert readings[0].status == {"display_sync", "correct_check"}
     assert {reading.status_bits for reading in readings} == {0b010001}

@@ -25,7 +25,6 @@ from devices.viatom import (
     viatom_crc,
 )
 from devices.viatom_data import (
-    MOTION_INDEX,
     ViatomCharging,
     ViatomContact,
     ViatomMeasurement,
@@ -432,7 +431,7 @@ def test_a_capture_gives_all_readings() -> None:
         (codes.PULSE_RATE, 66.0),
         (codes.PERFUSION_INDEX, 1.0),
         (codes.BATTERY_LEVEL, 97.0),
-        (MOTION_INDEX, 146.0),
+        (codes.MOTION_INDEX, 146.0),
     ]
     assert readings[0].status == {"contact_detected", "battery_discharging"}
     assert readings[0].status_bits == 0b110

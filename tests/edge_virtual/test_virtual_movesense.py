@@ -9,9 +9,8 @@ from bleak import BleakClient
 from bleak.exc import BleakError
 from numpy.typing import NDArray
 
+from devices import uuids
 from devices.movesense import (
-    GSP_COMMAND,
-    GSP_DATA,
     GspCommand,
     GspData,
     GspDataPart,
@@ -87,7 +86,7 @@ class Gsp:
         )
 
     async def listen(self) -> "Gsp":
-        await self.client.start_notify(GSP_DATA, self.inbox)
+        await self.client.start_notify(uuids.GSP_DATA, self.inbox)
         for reference, kind, rate_hz in self._paths:
             command = GspSubscribeCommand(reference=reference, path=gsp_path(kind, rate_hz))
             assert await self.ask(command) == HTTPStatus.OK
@@ -101,7 +100,7 @@ class Gsp:
             return [item for item in items if isinstance(item, GspResponse)]
 
         n_before = len(answers(self.inbox.items))
-        await self.client.write_gatt_char(GSP_COMMAND, command, response=True)
+        await self.client.write_gatt_char(uuids.GSP_COMMAND, command, response=True)
         items = await self.inbox.until(lambda items: len(answers(items)) > n_before)
         answer = answers(items)[n_before]
         assert answer.reference == command[1]
@@ -285,7 +284,7 @@ async def test_refusals_say_why(world: World) -> None:
         "path is not UTF-8": HTTPStatus.BAD_REQUEST,
     }
     with pytest.raises(BleakError):
-        await gsp.client.write_gatt_char(GSP_COMMAND, b"\x00", response=True)
+        await gsp.client.write_gatt_char(uuids.GSP_COMMAND, b"\x00", response=True)
 
 
 async def test_data_that_would_need_three_parts_are_refused(

@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 from bleak import BleakClient
 
-from devices import codes
+from devices import codes, uuids
 from devices.readings import NoValueReason
 from devices.viatom import (
-    VIATOM_NOTIFY,
-    VIATOM_WRITE,
     ViatomReply,
     ViatomRequest,
     decode_viatom_reply,
@@ -55,14 +53,14 @@ class Polled:
         self._client = client
 
     async def listen(self) -> "Polled":
-        await self._client.start_notify(VIATOM_NOTIFY, self._on_notification)
+        await self._client.start_notify(uuids.VIATOM_NOTIFY, self._on_notification)
         return self
 
     async def poll_for(self, n_seconds: int, *, answered: bool = True) -> None:
         for _ in range(n_seconds):
             await self._world.clock.advance(1.0)
             for chunk in self.poller.tick(self._world.clock.now_ns()):
-                await self._client.write_gatt_char(VIATOM_WRITE, chunk, response=False)
+                await self._client.write_gatt_char(uuids.VIATOM_WRITE, chunk, response=False)
             if answered:
                 await until(lambda: not self.poller.is_open)
 
@@ -179,10 +177,10 @@ async def test_a_question_that_the_ring_does_not_know_is_refused(world: World) -
     agent = await world.agent()
     client = await agent.connect(ring)
     came = bytearray()
-    await client.start_notify(VIATOM_NOTIFY, lambda _, payload: came.extend(payload))
+    await client.start_notify(uuids.VIATOM_NOTIFY, lambda _, payload: came.extend(payload))
 
     for chunk in viatom_chunks(encode_viatom_request(ViatomRequest(command=0x16, data=b"{}"))):
-        await client.write_gatt_char(VIATOM_WRITE, chunk, response=True)
+        await client.write_gatt_char(uuids.VIATOM_WRITE, chunk, response=True)
     await until(lambda: len(came) == 8)
 
     assert decode_viatom_reply(bytes(came)) == ViatomReply(status=1)
@@ -193,7 +191,7 @@ async def test_half_a_question_is_forgotten_with_its_link(world: World) -> None:
     ring = await started(world)
     agent = await world.agent()
     client = await agent.connect(ring)
-    await client.write_gatt_char(VIATOM_WRITE, b"\xaa\x17\xe8", response=True)
+    await client.write_gatt_char(uuids.VIATOM_WRITE, b"\xaa\x17\xe8", response=True)
     await client.disconnect()
     await until(lambda: not ring.connected)
 
