@@ -15,17 +15,14 @@ from numpy.typing import NDArray
 from processors.dsp.kernel import Record, kernel
 from processors.dsp.r_peaks_decide_kernel import decide_due
 from processors.dsp.r_peaks_humps_kernel import find_hump, trace_hump
-from processors.dsp.r_peaks_layout import N_BANDS, N_LOW, N_SHAPES
-from processors.dsp.r_peaks_shapes_kernel import NOT_COMPARED, likeness
+from processors.dsp.r_peaks_layout import N_BANDS, N_LOW
+from processors.dsp.r_peaks_shapes_kernel import ALIKE_SHARE_MIN, NOT_COMPARED, likenesses
 
 Floats = NDArray[np.float64]
 SAMPLE_UV_MAX: Final = 1e9
 """Beyond this (a kilovolt) a sample is cut off, so that no square overflows."""
 ENVELOPE_UV_MIN: Final = 4.0
 """A seventh of what a 0.15 mV complex of 100 ms gives, which IEC 60601-2-27 forbids to count."""
-
-ALIKE_SHARE_MIN: Final = 0.25
-"""Of a shape's energy: with less, no signal reaches the likeness of a hump."""
 
 
 @kernel
@@ -134,9 +131,15 @@ def detect(
             energy = envelope[(at_energy - n_window // 3) & low_mask]
             energy += envelope[(at_energy + n_window // 3) & low_mask]
             energy *= 0.5 * n_window
-            for t in range(N_SHAPES):
-                if s["n_shape_beats"][t] > 0 and energy > ALIKE_SHARE_MIN * s["shape_own"][t]:
-                    best = max(best, likeness(design, state, t, centre))
+            least = min(s["shape_own"][0], s["shape_own"][1])
+            if s["n_shape_beats"][1] == 0:
+                least = s["shape_own"][0]
+            if energy > ALIKE_SHARE_MIN * least:
+                like_0, like_1 = likenesses(design, state, centre)
+                if energy > ALIKE_SHARE_MIN * s["shape_own"][0]:
+                    best = like_0
+                if energy > ALIKE_SHARE_MIN * s["shape_own"][1]:
+                    best = max(best, like_1)
             traced[centre & low_mask] = best
             k_trace = centre - d["n_trace_reach"]
             here = traced[k_trace & low_mask]

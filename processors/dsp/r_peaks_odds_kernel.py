@@ -12,6 +12,8 @@ from processors.dsp.r_peaks_layout import N_AHEAD, N_BANDS, N_PATHS
 from processors.dsp.r_peaks_levels_kernel import N_RR_MIN
 from processors.dsp.r_peaks_shapes_kernel import NOT_COMPARED, compare_shape
 
+PATH_MIN: Final = -30.0
+"""Log odds against the likeliest last beat: what has less never comes back."""
 REFRACTORY_S: Final = 0.2
 
 
@@ -142,6 +144,8 @@ def choose(design: Record, state: Record) -> float:
     left = -1e9
     for p in range(s["n_paths"]):
         path = s["paths_odds"][p]
+        if path < PATH_MIN:
+            continue
         i_before = s["paths_i_r"][p]
         left = max(left, path)
         for i in range(n):

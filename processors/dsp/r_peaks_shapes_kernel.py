@@ -14,6 +14,8 @@ from processors.dsp.kernel import Record, kernel
 from processors.dsp.r_peaks_layout import N_BANDS, N_LOW, N_SHAPES
 
 NOT_COMPARED: Final = -9.0
+ALIKE_SHARE_MIN: Final = 0.25
+"""Of a shape's energy: with less, no signal reaches the likeness of a hump."""
 
 
 @kernel
@@ -40,28 +42,44 @@ def own_energy(design: Record, state: Record, t: int) -> float:
 
 
 @kernel
-def likeness(design: Record, state: Record, t: int, k: int) -> float:
-    """Ln of the energy of the signal around ``k`` over that of its difference from a shape."""
+def _likeness(design: Record, state: Record, t: int, there: float, both: float) -> float:
+    own = state[0]["shape_own"][t]
+    if state[0]["n_shape_beats"][t] == 0:
+        return NOT_COMPARED
+    loose = design[0]["shape_loose"] * own + 1e-9
+    like: float = math.log((loose + there) / max(loose + there - 2 * both + own, loose))
+    return like
+
+
+@kernel
+def likenesses(design: Record, state: Record, k: int) -> tuple[float, float]:
+    """Ln of the energy of the signal around ``k`` over that of its difference from each shape.
+
+    Both shapes in one walk over the signal: what is added up for one waits for itself, and the
+    other's sums go beside it. A shape that is not known yet is not compared.
+    """
     s = state[0]
     d = design[0]
     first = (k - d["n_shape"]) & (N_LOW - 1)
     there = 0.0
-    both = 0.0
+    both_0 = 0.0
+    both_1 = 0.0
     for c in range(d["n_leads"] * N_BANDS):
         signal = s["signals"][c]
-        shape = s["shapes"][t, c]
+        shape_0 = s["shapes"][0, c]
+        shape_1 = s["shapes"][1, c]
         part = 0.0
-        crossed = 0.0
+        crossed_0 = 0.0
+        crossed_1 = 0.0
         for i in range(0, 2 * d["n_shape"] + 1, 2):
             v = signal[first + i]
             part += v * v
-            crossed += v * shape[i]
+            crossed_0 += v * shape_0[i]
+            crossed_1 += v * shape_1[i]
         there += s["weights"][c] * part
-        both += s["weights"][c] * crossed
-    own = s["shape_own"][t]
-    loose = d["shape_loose"] * own + 1e-9
-    like: float = math.log((loose + there) / max(loose + there - 2 * both + own, loose))
-    return like
+        both_0 += s["weights"][c] * crossed_0
+        both_1 += s["weights"][c] * crossed_1
+    return _likeness(design, state, 0, there, both_0), _likeness(design, state, 1, there, both_1)
 
 
 @kernel
@@ -79,22 +97,27 @@ def compare_shape(design: Record, state: Record, hump: np.void) -> None:
     hump["k_shape"] = middle
     if not is_kept(design, state, hump):
         return
-    for t in range(N_SHAPES):
-        if s["n_shape_beats"][t] == 0:
-            continue
-        for k in range(middle - slide, middle + slide + 1, 1):
-            like = likeness(design, state, t, k)
-            if like > hump["likeness"]:
-                hump["likeness"] = like
-                hump["shape"] = t
-                hump["k_shape"] = k
+    second = NOT_COMPARED
+    k_second = middle
+    for k in range(middle - slide, middle + slide + 1):
+        like_0, like_1 = likenesses(design, state, k)
+        if like_0 > hump["likeness"]:
+            hump["likeness"] = like_0
+            hump["k_shape"] = k
+        if like_1 > second:
+            second = like_1
+            k_second = k
+    if second > hump["likeness"]:
+        hump["likeness"] = second
+        hump["shape"] = 1
+        hump["k_shape"] = k_second
     k_coarse = hump["k_shape"]
     for k in (k_coarse - 1, k_coarse + 1):
-        if s["n_shape_beats"][hump["shape"]] > 0:
-            like = likeness(design, state, hump["shape"], k)
-            if like > hump["likeness"]:
-                hump["likeness"] = like
-                hump["k_shape"] = k
+        like_0, like_1 = likenesses(design, state, k)
+        like = like_0 if hump["shape"] == 0 else like_1
+        if like > hump["likeness"]:
+            hump["likeness"] = like
+            hump["k_shape"] = k
 
 
 @kernel
