@@ -141,7 +141,8 @@ def edge_run(config: Path | None) -> None:
     multiple=True,
     required=True,
     metavar="SENSORS",
-    help="strap=RECORD,oximeter=RECORD,thermometer,cuff,scale,from=SECOND: what one person wears.",
+    help="What one person wears: strap=RECORD,oximeter=RECORD,armband=RECORD,thermometer,cuff,"
+    "scale,from=SECOND.",
 )
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="HCI over TCP; 0: any.")
 @click.option(

@@ -10,7 +10,9 @@ _SIMULATED: Final = frozenset({"thermometer", "cuff", "scale"})
 
 
 def parse_person(text: str) -> PersonSettings:
-    """Read ``strap=RECORD,oximeter=RECORD,thermometer,cuff,scale,from=SECOND``: what is wanted.
+    """Read what one person wears, as in ``strap=RECORD,thermometer,from=SECOND``.
+
+    A strap, an oximeter and an armband play a recording; a thermometer, a cuff and a scale do not.
 
     Raises
     ------
@@ -22,16 +24,22 @@ def parse_person(text: str) -> PersonSettings:
         kind, has_record, record = part.partition("=")
         if part in _SIMULATED and part not in simulated:
             simulated.add(part)
-        elif kind in {"strap", "oximeter", "from"} and has_record and record and kind not in given:
+        elif (
+            kind in {"strap", "oximeter", "armband", "from"}
+            and has_record
+            and record
+            and kind not in given
+        ):
             given[kind] = record
         else:
             raise ValueError(
-                f"{part!r} in {text!r}: say strap=RECORD, oximeter=RECORD, thermometer, cuff, "
-                "scale or from=SECOND, each once"
+                f"{part!r} in {text!r}: say strap=RECORD, oximeter=RECORD, armband=RECORD, "
+                "thermometer, cuff, scale or from=SECOND, each once"
             )
     return PersonSettings(
         strap=given.get("strap"),
         oximeter=given.get("oximeter"),
+        armband=given.get("armband"),
         thermometer="thermometer" in simulated,
         cuff="cuff" in simulated,
         scale="scale" in simulated,

@@ -92,6 +92,9 @@ def test_a_person_is_read_from_words() -> None:
     assert parse_person("strap=a/b,thermometer,from=2.5") == PersonSettings(
         strap="a/b", thermometer=True, starts_at_s=2.5
     )
+    assert parse_person("armband=c,cuff,scale") == PersonSettings(
+        armband="c", cuff=True, scale=True
+    )
 
 
 @pytest.mark.parametrize("text", ["", "strap=", "strap=a,strap=b", "ring=a", "from=soon"])
