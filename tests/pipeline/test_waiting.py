@@ -76,11 +76,12 @@ def test_an_axis_without_the_others_gives_nothing_and_does_not_pile_up() -> None
     pipeline = SubjectPipeline("p-1")
 
     sizes = []
-    for frame in frames:
+    for n, frame in enumerate(frames):
         assert pipeline.process(frame) == []
-        sizes.append(len(pipeline.to_bytes()))
+        if n % 30 == 0:
+            sizes.append(len(pipeline.to_bytes()))
 
-    assert max(sizes[600:]) <= max(sizes[:600]) + 1000
+    assert max(sizes[20:]) <= 1.2 * max(sizes[:20])
 
 
 def test_no_more_blocks_wait_than_make_sense() -> None:
