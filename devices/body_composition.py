@@ -13,12 +13,12 @@ from devices.body_measures import (
     RESOLUTIONS_NOT_SPECIFIED,
     MeasurementUnits,
     Resolutions,
+    decode_features,
+    encode_features,
     height_m,
     mass_kg,
     named_user,
     read_measure,
-    read_resolutions,
-    resolution_bits,
     write_measure,
 )
 from devices.date_time import DeviceDateTime
@@ -63,8 +63,7 @@ class BodyCompositionFeature(IntFlag):
     HEIGHT = 1 << 10
 
 
-_DEFINED_FEATURES: Final = 0x07FF
-_RESOLUTIONS_SHIFT: Final = 11
+_N_FEATURES: Final = 11
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,12 +210,9 @@ def decode_body_composition_feature(payload: bytes) -> BodyCompositionFeatures:
     ------
     DecodeError
     """
-    reader = PayloadReader(payload)
-    raw = reader.u32("features")
-    reader.finish()
+    features, resolutions = decode_features(payload, _N_FEATURES)
     return BodyCompositionFeatures(
-        features=BodyCompositionFeature(raw & _DEFINED_FEATURES),
-        resolutions=read_resolutions(raw >> _RESOLUTIONS_SHIFT),
+        features=BodyCompositionFeature(features), resolutions=resolutions
     )
 
 
@@ -227,10 +223,7 @@ def encode_body_composition_feature(features: BodyCompositionFeatures) -> bytes:
     ------
     EncodeError
     """
-    resolutions = resolution_bits(features.resolutions) << _RESOLUTIONS_SHIFT
-    writer = PayloadWriter()
-    writer.u32("features", features.features & _DEFINED_FEATURES | resolutions)
-    return writer.finish()
+    return encode_features(features.features, features.resolutions, _N_FEATURES)
 
 
 def _field(flag: _Flag) -> str:

@@ -175,3 +175,29 @@ def write_steps(
     if not math.isfinite(value):
         raise EncodeError(field=field, value=value, why="is not finite")
     writer.unsigned(field, round(value * n_per_unit), n_bytes)
+
+
+def decode_features(payload: bytes, n_features: int) -> tuple[int, Resolutions]:
+    """Decode 32 bits whose lowest ``n_features`` are features, and above them two resolutions.
+
+    Raises
+    ------
+    DecodeError
+    """
+    reader = PayloadReader(payload)
+    raw = reader.u32("features")
+    reader.finish()
+    return raw & (1 << n_features) - 1, read_resolutions(raw >> n_features)
+
+
+def encode_features(features: int, resolutions: Resolutions, n_features: int) -> bytes:
+    """Encode what `decode_features` decodes; features beyond the lowest are passed over.
+
+    Raises
+    ------
+    EncodeError
+    """
+    writer = PayloadWriter()
+    bits = features & (1 << n_features) - 1
+    writer.u32("features", bits | resolution_bits(resolutions) << n_features)
+    return writer.finish()

@@ -23,7 +23,7 @@ from devices.body_measures import UserId
 from devices.codes import Quantity
 from devices.date_time import DeviceDateTime
 from devices.medfloat import MedFloat, Special, value_of
-from devices.readings import Measured, NoValueReason
+from devices.readings import Measured, NoValueReason, measured
 from devices.running_speed_cadence import RscMeasurement
 from devices.weight_scale import WeightMeasurement
 
@@ -186,10 +186,10 @@ def _readings(
         status.add("user_unknown" if user_id == UserId.UNKNOWN else f"user_{user_id}")
         bits |= _USER_SENT | user_id << _USER_SHIFT
     return tuple(
-        Measured(
-            quantity=quantity,
-            value=None if reason or isinstance(number, Special) else float(number),
-            reason=reason or _special_reason(number),
+        measured(
+            quantity,
+            number if isinstance(number, Special) else float(number),
+            reason,
             status=frozenset(status),
             status_bits=bits,
             measured_at=measured_at,
@@ -239,7 +239,3 @@ def _range_reason(number: MedFloat | None, number_max: float | None) -> NoValueR
     if value is None or (value >= 0 and (number_max is None or value <= number_max)):
         return None
     return NoValueReason.OUT_OF_RANGE
-
-
-def _special_reason(number: MedFloat) -> NoValueReason | None:
-    return NoValueReason(number.value) if isinstance(number, Special) else None

@@ -39,7 +39,7 @@ from devices.glucose import (
 )
 from devices.glucose_context import GlucoseContext
 from devices.medfloat import MedFloat, Special
-from devices.readings import Measured, NoValueReason
+from devices.readings import Measured, NoValueReason, measured
 
 _SCADA: Final = 2 << 16
 _PRIVATE: Final = _SCADA | 0xF000
@@ -79,19 +79,20 @@ def glucose_readings(
     readings: list[Measured] = []
     if glucose is not None or reason is not None:
         words, bits = _sample(glucose)
+        number = Special.NAN if glucose is None else glucose.glucose_mg_per_dl
         readings.append(
-            _measured(
+            measured(
                 GLUCOSE if glucose is None else _quantity(glucose.sample_type),
-                Special.NAN if glucose is None else glucose.glucose_mg_per_dl,
-                _control(glucose) or reason,
+                number,
+                _control(glucose) or reason or _range_reason(number),
                 status=frozenset(words) | _words(status),
                 status_bits=status | bits,
                 measured_at=measured_at,
             )
         )
     if context is not None and context.hba1c_percent is not None:
-        hba1c = _measured(HBA1C, context.hba1c_percent, measured_at=measured_at)
-        readings.append(hba1c)
+        number = context.hba1c_percent
+        readings.append(measured(HBA1C, number, _range_reason(number), measured_at=measured_at))
     return tuple(readings)
 
 
@@ -156,11 +157,10 @@ def _cgm_record_readings(
     )
     for row, number, withheld, may_fall in rows:
         if number is not None:
-            yield _measured(
+            yield measured(
                 row,
                 number,
-                withheld,
-                may_be_negative=may_fall,
+                withheld or (None if may_fall else _range_reason(number)),
                 status=status,
                 status_bits=bits,
                 offset_ns=offset_ns,
@@ -168,30 +168,9 @@ def _cgm_record_readings(
             )
 
 
-def _measured(  # noqa: PLR0913 - each is a field of what it makes
-    quantity: Quantity,
-    number: MedFloat,
-    reason: NoValueReason | None = None,
-    *,
-    may_be_negative: bool = False,
-    status: frozenset[str] = frozenset(),
-    status_bits: int = 0,
-    offset_ns: int = 0,
-    measured_at: DeviceDateTime | None,
-) -> Measured:
-    if isinstance(number, Special):
-        reason = reason or NoValueReason(number.value)
-    elif number < 0 and not may_be_negative:
-        reason = reason or NoValueReason.OUT_OF_RANGE
-    return Measured(
-        quantity=quantity,
-        value=None if reason or isinstance(number, Special) else number,
-        reason=reason,
-        status=status,
-        status_bits=status_bits,
-        offset_ns=offset_ns,
-        measured_at=measured_at,
-    )
+def _range_reason(number: MedFloat) -> NoValueReason | None:
+    is_negative = not isinstance(number, Special) and number < 0
+    return NoValueReason.OUT_OF_RANGE if is_negative else None
 
 
 def _quantity(sample_type: int) -> Quantity:

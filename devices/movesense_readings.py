@@ -6,10 +6,9 @@ Source: as `devices.movesense_data`.
 from typing import Final
 
 from devices import codes
-from devices.codes import Quantity
 from devices.medfloat import MedFloat, Special
 from devices.movesense_data import GspHeartRate, GspTemperature
-from devices.readings import Measured, NoValueReason
+from devices.readings import Measured, NoValueReason, measured
 
 _BPM_MAX: Final = 500.0
 """Chosen: no heart beats faster, and a float could say anything."""
@@ -27,9 +26,9 @@ def gsp_heart_rate_readings(heart_rate: GspHeartRate) -> tuple[Measured, ...]:
     """
     intervals_ms = heart_rate.rr_intervals_ms
     return (
-        _measured(codes.HEART_RATE, heart_rate.average_bpm, _rate_reason(heart_rate.average_bpm)),
+        measured(codes.HEART_RATE, heart_rate.average_bpm, _rate_reason(heart_rate.average_bpm)),
         *(
-            _measured(
+            measured(
                 codes.RR_INTERVAL,
                 float(interval_ms),
                 None if interval_ms else NoValueReason.OUT_OF_RANGE,
@@ -44,10 +43,10 @@ def gsp_temperature_readings(temperature: GspTemperature) -> tuple[Measured, ...
     """Give the sensor's temperature in degrees Celsius."""
     kelvin = temperature.temperature_kelvin
     if isinstance(kelvin, Special):
-        return (_measured(codes.DEVICE_TEMPERATURE, kelvin),)
+        return (measured(codes.DEVICE_TEMPERATURE, kelvin),)
     possible = _KELVIN_MIN <= kelvin <= _KELVIN_MAX
     reason = None if possible else NoValueReason.OUT_OF_RANGE
-    return (_measured(codes.DEVICE_TEMPERATURE, kelvin - _ZERO_CELSIUS_KELVIN, reason),)
+    return (measured(codes.DEVICE_TEMPERATURE, kelvin - _ZERO_CELSIUS_KELVIN, reason),)
 
 
 def _rate_reason(bpm: MedFloat) -> NoValueReason | None:
@@ -56,16 +55,3 @@ def _rate_reason(bpm: MedFloat) -> NoValueReason | None:
     if bpm == 0:
         return NoValueReason.INADEQUATE_SIGNAL
     return None if 0 < bpm <= _BPM_MAX else NoValueReason.OUT_OF_RANGE
-
-
-def _measured(
-    quantity: Quantity,
-    number: MedFloat,
-    reason: NoValueReason | None = None,
-    *,
-    offset_ns: int = 0,
-) -> Measured:
-    if isinstance(number, Special):
-        reason = NoValueReason(number.value)
-    value = None if reason or isinstance(number, Special) else number
-    return Measured(quantity=quantity, value=value, reason=reason, offset_ns=offset_ns)

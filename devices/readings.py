@@ -106,7 +106,7 @@ def heart_rate_readings(measurement: HeartRateMeasurement) -> tuple[Measured, ..
     status, status_bits = _CONTACT[measurement.contact]
     bpm = measurement.heart_rate_bpm
     readings = [
-        _measured(
+        measured(
             codes.HEART_RATE,
             float(bpm),
             lost or (None if bpm else NoValueReason.INADEQUATE_SIGNAL),
@@ -116,11 +116,11 @@ def heart_rate_readings(measurement: HeartRateMeasurement) -> tuple[Measured, ..
     ]
     if measurement.energy_expended_kj is not None:
         energy_kj = float(measurement.energy_expended_kj)
-        readings.append(_measured(codes.ENERGY_EXPENDED, energy_kj))
+        readings.append(measured(codes.ENERGY_EXPENDED, energy_kj))
     offsets_ns = _offsets_ns(round(s * _NS_PER_S) for s in measurement.rr_intervals_s)
     for interval_s, offset_ns in zip(measurement.rr_intervals_s, offsets_ns, strict=True):
         readings.append(
-            _measured(
+            measured(
                 codes.RR_INTERVAL,
                 interval_s * 1000,
                 lost or (None if interval_s else NoValueReason.OUT_OF_RANGE),
@@ -145,7 +145,7 @@ def plx_readings(measurement: PlxContinuous | PlxSpotCheck) -> tuple[Measured, .
         (codes.PERFUSION_INDEX, measurement.pulse_amplitude_index_percent, math.inf),
     ]
     return tuple(
-        _measured(
+        measured(
             quantity,
             number,
             reason or _range_reason(number, value_max),
@@ -163,7 +163,7 @@ def temperature_readings(measurement: TemperatureMeasurement) -> tuple[Measured,
     site = measurement.site
     words = [f"site_{site.name.lower()}"] if isinstance(site, TemperatureSite) else []
     return (
-        _measured(
+        measured(
             codes.BODY_TEMPERATURE,
             measurement.temperature_celsius,
             status=frozenset(words),
@@ -175,7 +175,7 @@ def temperature_readings(measurement: TemperatureMeasurement) -> tuple[Measured,
 
 def battery_readings(percent: int) -> tuple[Measured, ...]:
     """Give the battery level."""
-    return (_measured(codes.BATTERY_LEVEL, float(percent)),)
+    return (measured(codes.BATTERY_LEVEL, float(percent)),)
 
 
 def pulse_interval_readings(frame: PmdFrame) -> tuple[Measured, ...]:
@@ -189,7 +189,7 @@ def pulse_interval_readings(frame: PmdFrame) -> tuple[Measured, ...]:
     intervals = pulse_intervals(frame)
     offsets_ns = _offsets_ns(row.interval_ms * _NS_PER_MS for row in intervals)
     return tuple(
-        _measured(
+        measured(
             codes.PP_INTERVAL,
             float(row.interval_ms),
             _pulse_interval_reason(row),
@@ -201,7 +201,7 @@ def pulse_interval_readings(frame: PmdFrame) -> tuple[Measured, ...]:
     )
 
 
-def _measured(
+def measured(
     quantity: Quantity,
     number: MedFloat,
     reason: NoValueReason | None = None,
@@ -211,6 +211,19 @@ def _measured(
     offset_ns: int = 0,
     measured_at: DeviceDateTime | None = None,
 ) -> Measured:
+    """Make a reading of a number as it was sent: special ones, and those with a reason, have none.
+
+    Parameters
+    ----------
+    quantity
+        What it is; the number is in its unit.
+    number
+        As sent; a `Special` gives the reason where no other is given.
+    reason
+        Why the number is not to be believed; None: it is.
+    status, status_bits, offset_ns, measured_at
+        See `Measured`.
+    """
     if isinstance(number, Special):
         reason = reason or NoValueReason(number.value)
     return Measured(

@@ -12,12 +12,12 @@ from devices.body_measures import (
     RESOLUTIONS_NOT_SPECIFIED,
     MeasurementUnits,
     Resolutions,
+    decode_features,
+    encode_features,
     height_m,
     mass_kg,
     named_user,
     read_measure,
-    read_resolutions,
-    resolution_bits,
     write_measure,
 )
 from devices.date_time import DeviceDateTime
@@ -45,8 +45,7 @@ class WeightScaleFeature(IntFlag):
     BMI = 1 << 2
 
 
-_DEFINED_FEATURES: Final = 0x07
-_RESOLUTIONS_SHIFT: Final = 3
+_N_FEATURES: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,13 +173,8 @@ def decode_weight_scale_feature(payload: bytes) -> WeightScaleFeatures:
     ------
     DecodeError
     """
-    reader = PayloadReader(payload)
-    raw = reader.u32("features")
-    reader.finish()
-    return WeightScaleFeatures(
-        features=WeightScaleFeature(raw & _DEFINED_FEATURES),
-        resolutions=read_resolutions(raw >> _RESOLUTIONS_SHIFT),
-    )
+    features, resolutions = decode_features(payload, _N_FEATURES)
+    return WeightScaleFeatures(features=WeightScaleFeature(features), resolutions=resolutions)
 
 
 def encode_weight_scale_feature(features: WeightScaleFeatures) -> bytes:
@@ -190,10 +184,7 @@ def encode_weight_scale_feature(features: WeightScaleFeatures) -> bytes:
     ------
     EncodeError
     """
-    resolutions = resolution_bits(features.resolutions) << _RESOLUTIONS_SHIFT
-    writer = PayloadWriter()
-    writer.u32("features", features.features & _DEFINED_FEATURES | resolutions)
-    return writer.finish()
+    return encode_features(features.features, features.resolutions, _N_FEATURES)
 
 
 def _flags(measurement: WeightMeasurement) -> _Flag:

@@ -36,6 +36,7 @@ from processors.vitals import ecg
 from processors.vitals.derived import Beat, Derived
 from processors.vitals.readings import DEVICE_READING
 from processors.vitals.reasons import NoValueReason
+from processors.vitals.suspicion import DISCONNECTED
 from processors.waiting import WaitingBlocks
 
 _KIND = "subject_pipeline"
@@ -71,10 +72,6 @@ BORNE_OUT_NS: Final = 86_400 * NS_PER_S
 
 READINGS_MAX: Final = 256
 """Devices times quantities of one subject that are remembered; the oldest give way."""
-
-_DISCONNECTED: Final = frozenset(
-    {NoValueReason.LEAD_OFF, NoValueReason.SATURATED, NoValueReason.NO_SAMPLES}
-)
 
 Output = Observation | AlarmEvent
 
@@ -223,7 +220,7 @@ class SubjectPipeline:
         follows = rate.t_ns - self._second_ns == NS_PER_S
         self._second_ns = rate.t_ns
         for step in self._beat_steps:
-            if not follows or rate.reason in _DISCONNECTED:
+            if not follows or rate.reason in DISCONNECTED:
                 step.reset(rate.t_ns)
             yield from step.at(rate.t_ns, rate.reason)
 

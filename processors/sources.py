@@ -251,9 +251,7 @@ class Stream:
                 "modality": self.modality.name,
                 "device_id": self.device_id,
                 "channels": json.dumps(list(zip(self.channels, self.mdc_codes, strict=True))),
-                "epoch_ns": self._clock.epoch_ns,
-                "period_num_ns": self._clock.period_num_ns,
-                "period_den": self._clock.period_den,
+                **self._clock.scalars(),
                 "n_repeated": self._n_repeated,
                 "model": self._model,
             },
@@ -265,11 +263,7 @@ class Stream:
         """Continue where ``to_bytes`` stood; raises StateError."""
         kept = State.from_bytes(state, kind=_KIND, version=_VERSION)
         with translated_errors(_KIND):
-            clock = SampleClock(
-                epoch_ns=kept.integer("epoch_ns"),
-                period_num_ns=kept.integer("period_num_ns"),
-                period_den=kept.integer("period_den"),
-            )
+            clock = SampleClock.of_state(kept)
             channels = tuple(
                 (str(name), int(code)) for name, code in json.loads(kept.text("channels"))
             )

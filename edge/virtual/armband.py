@@ -22,13 +22,13 @@ from edge.virtual.peripheral import (
     ADVERTISING_INTERVAL_MS_DEFAULT,
     Counters,
     Identity,
-    Peripheral,
     bumble_uuid,
     notifying,
     readable,
 )
 from edge.virtual.player import BeatTrain, Body, Clock, SampleTable, ticks
 from edge.virtual.pmd import IntervalOffer, PmdService, StreamOffer
+from edge.virtual.recorded import RecordedPeripheral
 from edge.virtual.strap import still_person_mg
 from ingest.errors import RecordingError
 from ingest.recording import Signal
@@ -55,7 +55,7 @@ _INTERVAL_MS_MAX: Final = 0xFFFF
 _BPM_MAX: Final = 0xFF
 
 
-class Armband(Peripheral):
+class Armband(RecordedPeripheral):
     """Heart rate, photoplethysmogram, acceleration, angular velocity and pulse intervals.
 
     Rates, ranges, resolutions and frame types are those of a Verity Sense, in SDK mode too; the
@@ -93,9 +93,9 @@ class Armband(Peripheral):
         drift_ppm: float = 0.0,
         advertising_interval_ms: float = ADVERTISING_INTERVAL_MS_DEFAULT,
     ) -> None:
-        super().__init__(ether, identity, clock, advertising_interval_ms=advertising_interval_ms)
-        self._body = body
-        self._beats = body.beats()
+        super().__init__(
+            ether, identity, clock, body, advertising_interval_ms=advertising_interval_ms
+        )
         self._seed = seed
         self._heart_rate = notifying(uuids.HEART_RATE_MEASUREMENT)
         self.readings["heart_rate"] = Counters()
@@ -107,16 +107,6 @@ class Armband(Peripheral):
     def advertised_services(self) -> tuple[str, ...]:
         """UUIDs in the advertisement."""
         return (uuids.HEART_RATE_SERVICE,)
-
-    @property
-    def record_name(self) -> str:
-        """Name of the recording."""
-        return self._body.recording.name
-
-    @property
-    def recording_start_ns(self) -> int:
-        """When sample 0 of the recording was taken."""
-        return self._body.start_ns
 
     def services(self) -> Iterable[Service]:
         """Give the Heart Rate service and PMD."""

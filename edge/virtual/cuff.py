@@ -103,11 +103,6 @@ class Cuff(Peripheral):
         """UUIDs in the advertisement."""
         return (uuids.BLOOD_PRESSURE_SERVICE,)
 
-    @property
-    def record_name(self) -> None:
-        """None: all is simulated."""
-        return
-
     def services(self) -> Iterable[Service]:
         """Give the Blood Pressure service."""
         features = encode_blood_pressure_feature(

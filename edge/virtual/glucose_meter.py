@@ -144,11 +144,6 @@ class GlucoseMeter(Peripheral):
         """UUIDs in the advertisement."""
         return (GLUCOSE_SERVICE,)
 
-    @property
-    def record_name(self) -> None:
-        """None: all is simulated."""
-        return
-
     def services(self) -> Iterable[Service]:
         """Give the Glucose service."""
         feature = readable(GLUCOSE_FEATURE, encode_glucose_feature(GlucoseFeature(0)))

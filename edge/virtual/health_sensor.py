@@ -151,11 +151,6 @@ class HealthSensor(Peripheral):
         """UUIDs in the advertisement."""
         return (uuids.GENERIC_HEALTH_SENSOR_SERVICE,)
 
-    @property
-    def record_name(self) -> None:
-        """None: all is simulated."""
-        return
-
     def services(self) -> Iterable[Service]:
         """Give the Generic Health Sensor and Elapsed Time services."""
         features = HealthSensorFeatures(

@@ -55,7 +55,6 @@ from edge.virtual.peripheral import (
     ChannelCounters,
     Counters,
     Identity,
-    Peripheral,
     Permissions,
     Properties,
     bumble_uuid,
@@ -63,6 +62,7 @@ from edge.virtual.peripheral import (
 )
 from edge.virtual.player import NS_PER_S, Body, Clock, SampleGrid, SampleTable, StreamPlayer, ticks
 from edge.virtual.pmd import whole_rate_hz
+from edge.virtual.recorded import RecordedPeripheral
 from edge.virtual.strap import microvolts, still_person_mg
 from ingest.errors import RecordingError
 
@@ -111,7 +111,7 @@ class _Subscription:
     channels: tuple[str, ...] = ()
 
 
-class Movesense(Peripheral):
+class Movesense(RecordedPeripheral):
     """A sensor that speaks the GSP.
 
     ECG and beats are the recording's. Motion and temperature are SIMULATED: the still person of the
@@ -142,9 +142,9 @@ class Movesense(Peripheral):
         seed: int = 0,
         advertising_interval_ms: float = ADVERTISING_INTERVAL_MS_DEFAULT,
     ) -> None:
-        super().__init__(ether, identity, clock, advertising_interval_ms=advertising_interval_ms)
-        self._body = body
-        self._beats = body.beats()
+        super().__init__(
+            ether, identity, clock, body, advertising_interval_ms=advertising_interval_ms
+        )
         self._seed = seed
         self._boot_ns = clock.now_ns()
         self.utc_us_set: int | None = None
@@ -175,16 +175,6 @@ class Movesense(Peripheral):
     def advertised_services(self) -> tuple[str, ...]:
         """UUIDs in the advertisement."""
         return (_ADVERTISED_SERVICE,)
-
-    @property
-    def record_name(self) -> str:
-        """Name of the recording."""
-        return self._body.recording.name
-
-    @property
-    def recording_start_ns(self) -> int:
-        """When sample 0 of the recording was taken."""
-        return self._body.start_ns
 
     @property
     def subscribed(self) -> dict[int, str]:

@@ -33,13 +33,13 @@ from edge.virtual.peripheral import (
     ADVERTISING_INTERVAL_MS_DEFAULT,
     Counters,
     Identity,
-    Peripheral,
     Permissions,
     Properties,
     bumble_uuid,
     notifying,
 )
 from edge.virtual.player import Body, Clock, SampleGrid
+from edge.virtual.recorded import RecordedPeripheral
 
 MODEL: Final = "Virtual O2Ring"
 WAVEFORM_RATE_HZ: Final = 125
@@ -52,7 +52,7 @@ _SAMPLE_MAX: Final = 200
 _MARK: Final = 156
 
 
-class O2Ring(Peripheral):
+class O2Ring(RecordedPeripheral):
     """Saturation, pulse rate and a waveform, for a central that polls.
 
     What the recording has not is never made up: saturation and pulse rate are then those of a ring
@@ -76,9 +76,9 @@ class O2Ring(Peripheral):
         *,
         advertising_interval_ms: float = ADVERTISING_INTERVAL_MS_DEFAULT,
     ) -> None:
-        super().__init__(ether, identity, clock, advertising_interval_ms=advertising_interval_ms)
-        self._body = body
-        self._beats = body.beats()
+        super().__init__(
+            ether, identity, clock, body, advertising_interval_ms=advertising_interval_ms
+        )
         self._waveform = ring_waveform(body)
         self._i_next: int | None = None
         self.worn = True
@@ -102,16 +102,6 @@ class O2Ring(Peripheral):
     def advertised_services(self) -> tuple[str, ...]:
         """UUIDs in the advertisement: none, it is known by its name."""
         return ()
-
-    @property
-    def record_name(self) -> str:
-        """Name of the recording."""
-        return self._body.recording.name
-
-    @property
-    def recording_start_ns(self) -> int:
-        """When sample 0 of the recording was taken."""
-        return self._body.start_ns
 
     def services(self) -> Iterable[Service]:
         """Give the ring's service."""

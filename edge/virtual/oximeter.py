@@ -24,13 +24,13 @@ from edge.virtual.peripheral import (
     ADVERTISING_INTERVAL_MS_DEFAULT,
     Counters,
     Identity,
-    Peripheral,
     bumble_uuid,
     notifying,
     readable,
 )
 from edge.virtual.player import Body, Clock, SampleTable, ticks
 from edge.virtual.pmd import PmdService, StreamOffer, whole_rate_hz
+from edge.virtual.recorded import RecordedPeripheral
 from ingest.errors import RecordingError
 from ingest.recording import Signal
 
@@ -43,7 +43,7 @@ _S24_MIN: Final = -(1 << 23)
 _S24_MAX: Final = (1 << 23) - 1
 
 
-class Oximeter(Peripheral):
+class Oximeter(RecordedPeripheral):
     """Oxygen saturation and pulse rate each second, and the photoplethysmogram.
 
     Where the recording has no saturation, it is sent as not available: nothing is made up. The
@@ -72,9 +72,9 @@ class Oximeter(Peripheral):
         *,
         advertising_interval_ms: float = ADVERTISING_INTERVAL_MS_DEFAULT,
     ) -> None:
-        super().__init__(ether, identity, clock, advertising_interval_ms=advertising_interval_ms)
-        self._body = body
-        self._beats = body.beats()
+        super().__init__(
+            ether, identity, clock, body, advertising_interval_ms=advertising_interval_ms
+        )
         self._plx = notifying(uuids.PLX_CONTINUOUS)
         self.readings["plx"] = Counters()
         self.pmd = PmdService(self, (self._ppg_offer(),))
@@ -83,16 +83,6 @@ class Oximeter(Peripheral):
     def advertised_services(self) -> tuple[str, ...]:
         """UUIDs in the advertisement."""
         return (uuids.PULSE_OXIMETER_SERVICE,)
-
-    @property
-    def record_name(self) -> str:
-        """Name of the recording."""
-        return self._body.recording.name
-
-    @property
-    def recording_start_ns(self) -> int:
-        """When sample 0 of the recording was taken."""
-        return self._body.start_ns
 
     def services(self) -> Iterable[Service]:
         """Give the Pulse Oximeter service and PMD."""

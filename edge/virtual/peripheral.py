@@ -140,11 +140,6 @@ class Peripheral(ABC):
     def advertised_services(self) -> tuple[str, ...]:
         """UUIDs in the advertisement; each a 16-bit one."""
 
-    @property
-    @abstractmethod
-    def record_name(self) -> str | None:
-        """Name of the recording that is played, None if all is simulated."""
-
     @abstractmethod
     def services(self) -> Iterable[Service]:
         """Give the services beside Device Information and Battery."""
@@ -164,6 +159,11 @@ class Peripheral(ABC):
     def connection(self) -> Connection | None:
         """The connection to the central, if there is one."""
         return next(iter(self._device.connections.values()), None)
+
+    @property
+    def record_name(self) -> str | None:
+        """Name of the recording that is played; None if all is simulated."""
+        return None
 
     @property
     def recording_start_ns(self) -> int | None:

@@ -99,11 +99,6 @@ class Scale(Peripheral):
         """UUIDs in the advertisement."""
         return (uuids.WEIGHT_SCALE_SERVICE, uuids.BODY_COMPOSITION_SERVICE)
 
-    @property
-    def record_name(self) -> None:
-        """None: all is simulated."""
-        return
-
     def services(self) -> Iterable[Service]:
         """Give the Weight Scale and the Body Composition service."""
         scale = WeightScaleFeatures(

@@ -20,13 +20,13 @@ from edge.virtual.peripheral import (
     ADVERTISING_INTERVAL_MS_DEFAULT,
     Counters,
     Identity,
-    Peripheral,
     bumble_uuid,
     notifying,
     readable,
 )
 from edge.virtual.player import NS_PER_S, Body, Clock, SampleTable, ticks
 from edge.virtual.pmd import PmdService, StreamOffer, whole_rate_hz
+from edge.virtual.recorded import RecordedPeripheral
 from ingest.errors import RecordingError
 from ingest.recording import Signal
 
@@ -47,7 +47,7 @@ _BREATHING_MG: Final = (2.0, 4.0, 8.0)
 _NOISE_MG: Final = 1.5
 
 
-class Strap(Peripheral):
+class Strap(RecordedPeripheral):
     """Heart rate with RR intervals, ECG and acceleration.
 
     ECG and beats are the recording's. The acceleration is SIMULATED, since few recordings have
@@ -81,9 +81,9 @@ class Strap(Peripheral):
         drift_ppm: float = 0.0,
         advertising_interval_ms: float = ADVERTISING_INTERVAL_MS_DEFAULT,
     ) -> None:
-        super().__init__(ether, identity, clock, advertising_interval_ms=advertising_interval_ms)
-        self._body = body
-        self._beats = body.beats()
+        super().__init__(
+            ether, identity, clock, body, advertising_interval_ms=advertising_interval_ms
+        )
         self._seed = seed
         self._heart_rate = notifying(uuids.HEART_RATE_MEASUREMENT)
         self.readings |= {"heart_rate": Counters(), "rr_interval": Counters()}
@@ -94,16 +94,6 @@ class Strap(Peripheral):
     def advertised_services(self) -> tuple[str, ...]:
         """UUIDs in the advertisement."""
         return (uuids.HEART_RATE_SERVICE,)
-
-    @property
-    def record_name(self) -> str:
-        """Name of the recording."""
-        return self._body.recording.name
-
-    @property
-    def recording_start_ns(self) -> int:
-        """When sample 0 of the recording was taken."""
-        return self._body.start_ns
 
     def services(self) -> Iterable[Service]:
         """Give the Heart Rate service and PMD."""

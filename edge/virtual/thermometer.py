@@ -73,11 +73,6 @@ class Thermometer(Peripheral):
         """UUIDs in the advertisement."""
         return (uuids.HEALTH_THERMOMETER_SERVICE,)
 
-    @property
-    def record_name(self) -> None:
-        """None: all is simulated."""
-        return
-
     def services(self) -> Iterable[Service]:
         """Give the Health Thermometer service."""
         return (Service(bumble_uuid(uuids.HEALTH_THERMOMETER_SERVICE), [self._temperature]),)

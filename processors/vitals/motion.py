@@ -252,9 +252,7 @@ class MotionChain:
             version=_VERSION,
             scalars={
                 "fs_hz": self._fs_hz,
-                "epoch_ns": self._clock.epoch_ns,
-                "period_num_ns": self._clock.period_num_ns,
-                "period_den": self._clock.period_den,
+                **self._clock.scalars(),
                 "site": self._site,
                 "i_next": self._i_next,
                 "grid_ns": self._grid_ns,
@@ -269,11 +267,7 @@ class MotionChain:
         """Continue where ``to_bytes`` stood; raises StateError."""
         kept = State.from_bytes(state, kind=_KIND, version=_VERSION)
         with translated_errors(_KIND):
-            clock = SampleClock(
-                epoch_ns=kept.integer("epoch_ns"),
-                period_num_ns=kept.integer("period_num_ns"),
-                period_den=kept.integer("period_den"),
-            )
+            clock = SampleClock.of_state(kept)
             restored = cls(kept.number("fs_hz"), clock, site_named(kept.scalars["site"]))
         restored._gravity = GravityTracker.from_bytes(kept.child("gravity"))
         restored._stillness = Stillness.from_bytes(kept.child("stillness"))

@@ -295,9 +295,7 @@ class PpgChain:
             version=_VERSION,
             scalars={
                 "fs_hz": self._fs_hz,
-                "epoch_ns": self._clock.epoch_ns,
-                "period_num_ns": self._clock.period_num_ns,
-                "period_den": self._clock.period_den,
+                **self._clock.scalars(),
                 "has_dc": self._has_dc,
                 "i_next": self._i_next,
                 "i_due": self._i_due,
@@ -318,11 +316,7 @@ class PpgChain:
         """Continue where ``to_bytes`` stood; raises StateError."""
         kept = State.from_bytes(state, kind=_KIND, version=_VERSION)
         with translated_errors(_KIND):
-            clock = SampleClock(
-                epoch_ns=kept.integer("epoch_ns"),
-                period_num_ns=kept.integer("period_num_ns"),
-                period_den=kept.integer("period_den"),
-            )
+            clock = SampleClock.of_state(kept)
             restored = cls(kept.number("fs_hz"), clock, has_dc=kept.flag("has_dc"))
         restored._i_next = kept.optional_integer("i_next")
         restored._i_due = kept.integer("i_due")

@@ -16,7 +16,7 @@ from processors.dsp.sample_clock import SampleClock
 from processors.dsp.state import State, translated_errors
 from processors.vitals.derived import Algorithm, Derived
 from processors.vitals.reasons import NoValueReason
-from processors.vitals.suspicion import Announcer, Verdict, suspected, unjudged
+from processors.vitals.suspicion import DISCONNECTED, Announcer, Verdict, suspected, unjudged
 
 _KIND = "respiration_chain"
 _VERSION = 1
@@ -198,7 +198,7 @@ class RespirationChain:
         quality = _quality(window)
         reason = self._reason(window, (i_to - i_start) / self._fs_hz, age_s, quality)
         rate = None
-        if reason in _NO_SIGNAL:
+        if reason in DISCONNECTED:
             # What is flat so long was no breathing: begin anew where it ends.
             self._i_start = self._detector.i_next
         if reason is None:
@@ -228,7 +228,7 @@ class RespirationChain:
     def _say(self, second: _Second) -> list[Derived]:
         t_ns = self._grid_ns
         self._go_to(t_ns + GRID_NS)
-        has_signal = second.reason not in _NO_SIGNAL
+        has_signal = second.reason not in DISCONNECTED
         quality = second.quality if has_signal else 0.0
         given = _given(codes.RESPIRATION_QUALITY, QUALITY, t_ns, second, (quality, None), quality)
         rate = _given(
@@ -238,7 +238,7 @@ class RespirationChain:
 
     def _verdict(self, second: _Second) -> Verdict:
         reason = second.reason
-        if reason in _NO_SIGNAL or reason is NoValueReason.WARMING_UP:
+        if reason in DISCONNECTED or reason is NoValueReason.WARMING_UP:
             return unjudged(reason or NoValueReason.WARMING_UP)
         if second.since_breath_s >= APNOEA_S:
             return suspected(yes=True, quality=self._quality_before)
@@ -272,11 +272,6 @@ class RespirationChain:
         restored._quality_before = kept.number("quality_before")
         restored._detector = BreathDetector.from_bytes(kept.child("detector"))
         return restored
-
-
-_NO_SIGNAL: Final = frozenset(
-    {NoValueReason.NO_SAMPLES, NoValueReason.LEAD_OFF, NoValueReason.SATURATED}
-)
 
 
 _EXPONENT_MAX: Final = 700.0

@@ -185,9 +185,7 @@ class Spo2Chain:
             version=_VERSION,
             scalars={
                 "fs_hz": self._fs_hz,
-                "epoch_ns": self._clock.epoch_ns,
-                "period_num_ns": self._clock.period_num_ns,
-                "period_den": self._clock.period_den,
+                **self._clock.scalars(),
                 "i_next": self._i_next,
                 "grid_ns": self._grid_ns,
                 "model": None if curve is None else curve.model,
@@ -205,11 +203,7 @@ class Spo2Chain:
         """Continue where ``to_bytes`` stood; raises StateError."""
         kept = State.from_bytes(state, kind=_KIND, version=_VERSION)
         with translated_errors(_KIND):
-            clock = SampleClock(
-                epoch_ns=kept.integer("epoch_ns"),
-                period_num_ns=kept.integer("period_num_ns"),
-                period_den=kept.integer("period_den"),
-            )
+            clock = SampleClock.of_state(kept)
             curve = None
             if kept.scalars["model"] is not None:
                 curve = CalibrationCurve(

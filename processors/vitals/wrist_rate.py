@@ -113,9 +113,7 @@ class _Stream:
             kind=_STREAM_KIND,
             version=_VERSION,
             scalars={
-                "epoch_ns": self.clock.epoch_ns,
-                "period_num_ns": self.clock.period_num_ns,
-                "period_den": self.clock.period_den,
+                **self.clock.scalars(),
                 "i_first": self._i_first,
                 "n_channels": self._n_channels,
             },
@@ -129,11 +127,7 @@ class _Stream:
     def from_bytes(cls, state: bytes) -> _Stream:
         kept = State.from_bytes(state, kind=_STREAM_KIND, version=_VERSION)
         with translated_errors(_STREAM_KIND):
-            clock = SampleClock(
-                epoch_ns=kept.integer("epoch_ns"),
-                period_num_ns=kept.integer("period_num_ns"),
-                period_den=kept.integer("period_den"),
-            )
+            clock = SampleClock.of_state(kept)
             restored = cls(kept.integer("n_channels"), clock)
             known = kept.int_array("known")
             samples = kept.float_array("samples", (restored._n_channels, known.size))
