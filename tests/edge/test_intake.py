@@ -14,6 +14,7 @@ from devices.polar_frames import PMD_EPOCH_UNIX_NS, encode_frame
 from devices.polar_pmd import PmdMeasurement
 from edge.framer import Framer
 from edge.intake import DeviceIntake
+from edge.polar_intake import PolarIntake
 from edge.timeline import StreamState
 from ingest.frame import DeviceEventKind, Frame, GapCause
 
@@ -46,12 +47,14 @@ class Bench:
         self.states = {} if states is None else states
         self.framer = Framer("p-1", "a-1")
         self.intake = DeviceIntake("strap-1", model(), self.framer, self.states)
+        self.polar = PolarIntake(self.intake)
         self.sequence = 0
 
     def start(self) -> "Bench":
         row = model().pmd_stream(PmdMeasurement.ECG)
         assert row is not None
-        self.intake.begin_stream(row, rate_hz=RATE_HZ, factor=1.0, now_ns=UTC_0_NS)
+        self.polar = PolarIntake(self.intake)
+        self.polar.begin(row, rate_hz=RATE_HZ, now_ns=UTC_0_NS)
         return self
 
     def take(self, i_first: int, n_samples: int = 26) -> bool:
@@ -59,7 +62,7 @@ class Bench:
         return self.intake.take(uuids.PMD_DATA, ecg_payload(i_first, n_samples), arrival_ns)
 
     def cut(self) -> Frame:
-        self.intake.note_states()
+        self.intake.streams.note_states()
         [frame] = self.framer.cut(self.sequence)
         self.sequence += 1
         return frame
@@ -207,6 +210,14 @@ def test_frames_of_a_stream_that_was_not_started_are_left_out() -> None:
     assert bench.take(0)
 
     assert bench.framer.empty
+
+
+def test_a_payload_that_nobody_asked_for_is_counted_and_harms_nothing() -> None:
+    bench = Bench().start()
+
+    assert not bench.intake.take("0000ffff-0000-1000-8000-00805f9b34fb", b"late", UTC_0_NS)
+
+    assert bench.take(0)
 
 
 def test_events_of_one_device_never_share_a_time() -> None:

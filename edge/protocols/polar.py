@@ -1,0 +1,181 @@
+"""Polar's measurement data service: settings asked for, streams started and stopped. A shell."""
+
+import asyncio
+import time
+from typing import Final
+
+import structlog
+
+from devices import uuids
+from devices.catalogue import PmdStream
+from devices.errors import DecodeError
+from devices.polar_pmd import (
+    GetSettingsRequest,
+    PmdOpCode,
+    PmdRequest,
+    PmdResponse,
+    PmdSettings,
+    PmdStatus,
+    StartRequest,
+    StopRequest,
+    decode_indication,
+    decode_settings,
+    decode_start_factor,
+    encode_request,
+    join_parameters,
+)
+from edge.errors import DeviceRefusedError, LinkLostError
+from edge.inbox import Inbox
+from edge.intake import DeviceIntake
+from edge.link import RESPONSE_S_MAX, Link
+from edge.polar_intake import PolarIntake
+from ingest.frame import DeviceEventKind
+
+log = structlog.get_logger()
+
+N_RESPONSES_MAX: Final = 8
+"""Parts of one answer; more is a device that never ends."""
+
+
+class PolarSpeaker:
+    """Starts the streams of a device's row, each in the settings that the device offers."""
+
+    def __init__(self, link: Link, intake: DeviceIntake, inbox: Inbox) -> None:
+        self._link = link
+        self._intake = intake
+        self._inbox = inbox
+        self._streams = PolarIntake(intake)
+        self._responses: asyncio.Queue[bytes] = asyncio.Queue(N_RESPONSES_MAX)
+        self._started: list[int] = []
+
+    async def open(self) -> None:
+        """Subscribe to the service, its control point first, and start the streams.
+
+        Answers come as indications of the control point: subscribed to late, they would be lost.
+
+        Raises
+        ------
+        DeviceRefusedError
+            The device has no such service. One stream that it cannot give does not cost the
+            others.
+        LinkLostError
+        """
+        if not self._link.offers(uuids.PMD_CONTROL_POINT) or not self._link.offers(uuids.PMD_DATA):
+            raise DeviceRefusedError("no measurement data service, though its model has one")
+        await self._link.notify(uuids.PMD_CONTROL_POINT, self._take_response)
+        await self._link.notify(uuids.PMD_DATA, self._inbox.door(self._intake, uuids.PMD_DATA))
+        for row in self._intake.model.pmd_streams:
+            try:
+                await self._start(row)
+            except DeviceRefusedError as error:
+                log.error("stream_refused", device_id=self._intake.device_id, error=str(error))
+                detail = f"{row.measurement.name}: {error}"
+                self._intake.event(DeviceEventKind.STREAM_REFUSED, time.time_ns(), detail[:200])
+
+    async def attend(self) -> None:
+        """Say nothing more."""
+
+    async def close(self) -> None:
+        """Stop what was started: a strap left running would empty its battery."""
+        for measurement in reversed(self._started):
+            await self._request(StopRequest(measurement=measurement))
+        self._started.clear()
+
+    async def _start(self, row: PmdStream) -> None:
+        try:
+            offered = await self._request(GetSettingsRequest(measurement=row.measurement))
+            settings = chosen_settings(row.settings, decode_settings(offered.parameters))
+            # The intake must know the stream before its first frame arrives.
+            rate_hz = row.true_rate_hz(settings.sample_rates_hz[0])
+            self._streams.begin(row, rate_hz=rate_hz, now_ns=time.time_ns())
+            response = await self._request_start(
+                StartRequest(measurement=row.measurement, settings=settings)
+            )
+            self._streams.set_factor(row, decode_start_factor(response.parameters))
+        except (DecodeError, IndexError) as error:
+            raise DeviceRefusedError(f"settings not understood: {error!r}") from error
+
+    async def _request_start(self, request: StartRequest) -> PmdResponse:
+        """Start a stream; one that runs already is stopped first, so that its settings are ours."""
+        try:
+            response = await self._request(request)
+        except DeviceRefusedError:
+            await self._request(StopRequest(measurement=request.measurement))
+            response = await self._request(request)
+        self._started.append(request.measurement)
+        return response
+
+    async def _request(self, request: PmdRequest) -> PmdResponse:
+        """Write to the control point and wait for the whole answer.
+
+        Raises
+        ------
+        DeviceRefusedError
+            The answer is an error, or none that can be understood.
+        LinkLostError
+        """
+        while not self._responses.empty():
+            self._responses.get_nowait()
+        await self._link.write(uuids.PMD_CONTROL_POINT, encode_request(request))
+        parts = [await self._response(request)]
+        while parts[-1].more and len(parts) < N_RESPONSES_MAX:
+            parts.append(await self._response(request))
+        status = parts[0].status
+        if status != PmdStatus.SUCCESS:
+            name = PmdStatus(status).name if status in set(PmdStatus) else str(status)
+            raise DeviceRefusedError(f"{request}: {name}")
+        return PmdResponse(
+            op_code=parts[0].op_code,
+            measurement=parts[0].measurement,
+            status=status,
+            parameters=join_parameters(*parts),
+        )
+
+    async def _response(self, request: PmdRequest) -> PmdResponse:
+        op_code = _OP_CODES[type(request)]
+        try:
+            async with asyncio.timeout(RESPONSE_S_MAX):
+                while True:
+                    indication = decode_indication(await self._responses.get())
+                    if (
+                        isinstance(indication, PmdResponse)
+                        and indication.op_code == op_code
+                        and indication.measurement == request.measurement
+                    ):
+                        return indication
+        except TimeoutError as error:
+            if self._link.lost.is_set():
+                raise LinkLostError("the link was lost while a request waited") from error
+            raise DeviceRefusedError(f"{request}: no answer in {RESPONSE_S_MAX} s") from error
+        except DecodeError as error:
+            raise DeviceRefusedError(f"{request}: answer not understood: {error}") from error
+
+    def _take_response(self, payload: bytes, _received_ns: int) -> None:
+        if not self._responses.full():
+            self._responses.put_nowait(payload)
+
+
+_OP_CODES: Final = {
+    GetSettingsRequest: PmdOpCode.GET_SETTINGS,
+    StartRequest: PmdOpCode.START,
+    StopRequest: PmdOpCode.STOP,
+}
+
+
+def chosen_settings(wanted: PmdSettings, offered: PmdSettings) -> PmdSettings:
+    """Take one value of each offered setting: the wanted one where it is offered, else the first.
+
+    A recording behind a virtual strap offers its own rate only, and an old firmware may lack one
+    of the catalogue's.
+    """
+
+    def choose(wanted_values: tuple[int, ...], values: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(value for value in wanted_values if value in values)[:1] or values[:1]
+
+    return PmdSettings(
+        sample_rates_hz=choose(wanted.sample_rates_hz, offered.sample_rates_hz),
+        resolutions_bits=choose(wanted.resolutions_bits, offered.resolutions_bits),
+        ranges=choose(wanted.ranges, offered.ranges),
+        ranges_milliunit=choose(wanted.ranges_milliunit, offered.ranges_milliunit),
+        n_channels=choose(wanted.n_channels, offered.n_channels),
+    )

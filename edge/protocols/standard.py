@@ -1,0 +1,38 @@
+"""Characteristics of the Bluetooth SIG that a device sends once it is subscribed to. A shell."""
+
+import time
+
+import structlog
+
+from devices import uuids
+from edge.inbox import Inbox
+from edge.intake import DeviceIntake
+from edge.link import Link
+
+log = structlog.get_logger()
+
+
+class StandardSpeaker:
+    """Subscribes to the characteristics of a device's row, and reads its battery."""
+
+    def __init__(self, link: Link, intake: DeviceIntake, inbox: Inbox) -> None:
+        self._link = link
+        self._intake = intake
+        self._inbox = inbox
+
+    async def open(self) -> None:
+        """Subscribe to what the device has of its row."""
+        for uuid in self._intake.model.characteristics:
+            if self._link.offers(uuid):
+                await self._link.notify(uuid, self._inbox.door(self._intake, uuid))
+            else:
+                log.warning("characteristic_missing", device_id=self._intake.device_id, uuid=uuid)
+        if self._link.offers(uuids.BATTERY_LEVEL):
+            battery = await self._link.read(uuids.BATTERY_LEVEL)
+            self._inbox.put(self._intake, uuids.BATTERY_LEVEL, battery, time.time_ns())
+
+    async def attend(self) -> None:
+        """Say nothing more."""
+
+    async def close(self) -> None:
+        """Leave the subscriptions to the end of the link."""
