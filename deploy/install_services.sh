@@ -1,7 +1,7 @@
 #!/bin/sh
-# Install the servers that tests and `chevet services` start: Java, Maven, InfluxDB, nginx and
-# Chromium as Debian packages, and Apache Kafka's jars through Maven. What is there is left alone,
-# so that a second run takes a second.
+# Install what tests and `chevet services` start: Java, Maven, InfluxDB, nginx, Chromium and
+# systemd's tools as Debian packages, and Apache Kafka's jars through Maven. What is there is left
+# alone, so that a second run takes a second.
 #
 # For Debian and its kin; packages need root or sudo, the jars go to the calling user.
 # CHEVET_PYTHON names the Python (3.11 or newer) to use; by default .venv/bin/python or python3.
@@ -61,6 +61,7 @@ install_packages() {
     has influxd influxdb || wanted="$wanted influxdb"
     has nginx nginx-light || wanted="$wanted nginx-light"
     has chromium chromium || wanted="$wanted chromium"
+    has systemd-analyze systemd || wanted="$wanted systemd"
     if [ -z "$wanted" ]; then
         say "all packages are there"
         return

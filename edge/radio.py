@@ -10,7 +10,7 @@ from bleak.backends.scanner import BaseBleakScanner
 from bleak.exc import BleakError
 
 from edge.errors import RadioUnavailableError
-from edge.settings import EdgeSettings
+from edge.settings import AgentSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +22,7 @@ class Radio:
 
 
 @contextlib.asynccontextmanager
-async def open_radio(settings: EdgeSettings) -> AsyncIterator[Radio]:
+async def open_radio(settings: AgentSettings) -> AsyncIterator[Radio]:
     """Give the radio of the settings and let go of it afterwards.
 
     Raises

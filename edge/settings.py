@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, model_validator
 
 from ingest.settings import ProcessSettings
 
@@ -19,16 +19,14 @@ class DeviceSettings(BaseModel):
     """The name that it advertises, whole."""
 
 
-class EdgeSettings(ProcessSettings):
-    """The edge agent: one subject, one or several devices."""
+class AgentSettings(ProcessSettings):
+    """An edge agent, whoever it is for."""
 
-    subject_id: _Pseudonym
-    """The subject's pseudonym; never a name."""
     agent_id: _Pseudonym = "agent-1"
-    devices: tuple[DeviceSettings, ...]
     spool_path: Path = Path("var/edge/spool.sqlite")
-    spool_bytes_max: Annotated[int, Field(ge=100_000)] = 2_000_000_000
-    """When the spool holds more, the oldest Frames give way and are accounted for."""
+    spool_bytes_max: Annotated[ByteSize, Field(ge=100_000)] = ByteSize(2_000_000_000)
+    """When the spool holds more, the oldest Frames give way and are accounted for. A number of
+    bytes, or one with a unit: ``"2 GB"``, ``"500 MiB"``."""
     flush_interval_s: Annotated[float, Field(ge=0.05, le=60)] = 0.25
     drain_s: Annotated[float, Field(ge=0, le=600)] = 5.0
     """How long a stopping agent goes on delivering; what is left stays in the spool."""
@@ -37,10 +35,30 @@ class EdgeSettings(ProcessSettings):
     """Longest pause between two attempts to connect."""
     stream_silence_s: Annotated[float, Field(ge=2, le=3600)] = 20.0
     """A link on which nothing has come for so long is taken as lost."""
+    health_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    """Port of /healthz, /readyz, /status and /metrics on 127.0.0.1; 0: on the socket only."""
     radio_backend: str | None = None
     """Dotted path of a bleak backend, ``module:function``; None: the system's Bluetooth."""
     radio_transport: str = ""
     """What the backend is opened with, such as ``tcp-client:127.0.0.1:9999``."""
+
+    @property
+    def key_path(self) -> Path:
+        """Where the agent's secret key is: beside the spool."""
+        return self.spool_path.with_name("agent.key")
+
+    @property
+    def socket_path(self) -> Path:
+        """Where a running agent answers: beside the spool."""
+        return self.spool_path.with_name(f"{self.spool_path.stem}.sock")
+
+
+class EdgeSettings(AgentSettings):
+    """The edge agent: one subject, one or several devices."""
+
+    subject_id: _Pseudonym
+    """The subject's pseudonym; never a name."""
+    devices: tuple[DeviceSettings, ...]
 
     @model_validator(mode="after")
     def _distinct(self) -> "EdgeSettings":

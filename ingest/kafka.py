@@ -412,16 +412,37 @@ async def create_topics(settings: KafkaSettings, topics: Iterable[Topic] = TOPIC
     ------
     BrokerError, BrokerRefusedError
     """
+    async with _open_admin(settings) as admin:
+        missing = await _missing(admin, topics)
+        return [topic.name for topic in missing if await _create(admin, settings, topic)]
+
+
+async def missing_topics(settings: KafkaSettings, topics: Iterable[Topic] = TOPICS) -> list[str]:
+    """Name the topics that are not there, or that this client may not see; change nothing.
+
+    Raises
+    ------
+    BrokerError, BrokerRefusedError
+    """
+    async with _open_admin(settings) as admin:
+        return [topic.name for topic in await _missing(admin, topics)]
+
+
+@contextlib.asynccontextmanager
+async def _open_admin(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
     admin = AIOKafkaAdminClient(**_connection(settings))
     try:
         async with _starting(settings):
             await admin.start()
-            there = set(await admin.list_topics())
-            missing = [topic for topic in topics if topic.name not in there]
-            created = [topic.name for topic in missing if await _create(admin, settings, topic)]
+        with broker_errors(settings.bootstrap_servers):
+            yield admin
     finally:
         await admin.close()
-    return created
+
+
+async def _missing(admin: AIOKafkaAdminClient, topics: Iterable[Topic]) -> list[Topic]:
+    there = set(await admin.list_topics())
+    return [topic for topic in topics if topic.name not in there]
 
 
 async def _create(admin: AIOKafkaAdminClient, settings: KafkaSettings, topic: Topic) -> bool:

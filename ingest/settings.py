@@ -5,7 +5,8 @@ variable that nobody knows is an error: a misspelt setting must not be ignored.
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar, cast, get_args
 
@@ -139,22 +140,47 @@ def _variables(model: type[BaseModel], prefix: str) -> Iterator[str]:
     for name, field in model.model_fields.items():
         variable = f"{prefix}{name.upper()}"
         yield variable
-        for kind in (field.annotation, *get_args(field.annotation)):
-            if isinstance(kind, type) and issubclass(kind, BaseModel):
-                yield from _variables(kind, f"{variable}{ENV_DELIMITER}")
+        for kind in _models_in(field.annotation):
+            yield from _variables(kind, f"{variable}{ENV_DELIMITER}")
 
 
 _SILENT_ERRORS: Final = frozenset({"extra_forbidden", "model_type", "string_type"})
 """What an unknown key or a password holds is not repeated in messages."""
 
 
-def _explain(error: ValidationError) -> str:
+def _explain(error: ValidationError, settings: type[BaseModel]) -> str:
     """Name each field with what is allowed and what it holds, unless that may be a secret."""
     return "; ".join(
         f"{'.'.join(map(str, one['loc']))}: {one['msg']}"
         + ("" if _may_be_secret(one["type"], one["input"]) else f", not {one['input']!r}")
+        + (_nearest_key(settings, one["loc"]) if one["type"] == "extra_forbidden" else "")
         for one in error.errors(include_url=False)
     )
+
+
+def _nearest_key(settings: type[BaseModel], path: Sequence[str | int]) -> str:
+    """Ask whether the key at the end of a path was meant to be one that there is."""
+    models: list[type[BaseModel]] = [settings]
+    for step in path[:-1]:
+        if isinstance(step, str):
+            fields = [model.model_fields[step] for model in models if step in model.model_fields]
+            models = [kind for field in fields for kind in _models_in(field.annotation)]
+    known = [name for model in models for name in model.model_fields]
+    return did_you_mean(str(path[-1]), known)
+
+
+def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
+    """Name the models that an annotation is made of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models_in(part)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Ask whether a word was meant to be the nearest of those that are known; empty if none is."""
+    nearest = get_close_matches(word, list(known), n=1, cutoff=0.75)
+    return f"; did you mean {nearest[0]}?" if nearest else ""
 
 
 def _may_be_secret(kind: str, held: object) -> bool:
@@ -182,9 +208,12 @@ def load_settings(
     """
     if unknown := unknown_variables(settings, os.environ):
         known = ", ".join(f"{ENV_PREFIX}{name.upper()}" for name in settings.model_fields)
+        all_known = list(_variables(settings, ENV_PREFIX))
+        nearest = "".join(did_you_mean(name, all_known) for name in unknown)
         raise SettingsError(
-            f"unknown environment variable {', '.join(unknown)}; this command knows {known} "
-            f"(fields within one: two underscores, as in {ENV_PREFIX}KAFKA__BOOTSTRAP_SERVERS)"
+            f"unknown environment variable {', '.join(unknown)}{nearest}; this command knows "
+            f"{known} (fields within one: two underscores, as in "
+            f"{ENV_PREFIX}KAFKA__BOOTSTRAP_SERVERS)"
         )
     file = config_file or (
         Path(os.environ["CHEVET_CONFIG"]) if "CHEVET_CONFIG" in os.environ else None
@@ -199,6 +228,8 @@ def load_settings(
     try:
         return cast(Settings, FromFile(**given))
     except ValidationError as error:
-        raise SettingsError(f"settings of {settings.__name__}: {_explain(error)}") from error
+        raise SettingsError(
+            f"settings of {settings.__name__}: {_explain(error, settings)}"
+        ) from error
     except (ValueError, OSError) as error:
         raise SettingsError(f"settings of {settings.__name__}, {file}: {error}") from error

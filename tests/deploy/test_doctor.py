@@ -13,8 +13,6 @@ from dbus_fast.aio import MessageBus
 
 from deploy.doctor import (
     PACKAGE_GROUPS,
-    Finding,
-    as_records,
     check_bluetooth,
     check_broker,
     check_influx,
@@ -23,9 +21,9 @@ from deploy.doctor import (
     check_program,
     check_python,
     check_recordings,
-    render,
     run_checks,
 )
+from deploy.findings import Finding, as_records, render
 from deploy.local.embedded_broker import EmbeddedBroker
 from deploy.local.influx import InfluxServer
 from deploy.local.process import (

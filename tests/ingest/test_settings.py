@@ -105,6 +105,23 @@ def test_a_variable_that_nobody_knows_is_an_error_that_names_it(
     assert SECRET not in str(no.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("CHEVET_KAFKA__BOOTSTRAP_SERVER", "CHEVET_KAFKA__BOOTSTRAP_SERVERS"),
+        ("CHEVET_INFLUX__TOKN", "CHEVET_INFLUX__TOKEN"),
+        ("CHEVET_LOGLEVEL", "CHEVET_LOG_LEVEL"),
+    ],
+)
+def test_the_variable_that_was_meant_is_named(
+    name: str, meant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, SECRET)
+
+    with pytest.raises(SettingsError, match=f"did you mean {meant}\\?"):
+        load_settings(SinkSettings, None)
+
+
 def test_a_variable_of_another_role_is_not_this_ones() -> None:
     names = ["CHEVET_INFLUX__URL", "PATH", "CHEVET_KAFKA__N_PARTITIONS"]
 
@@ -123,7 +140,9 @@ def test_variables_that_are_no_settings_are_left_alone(monkeypatch: pytest.Monke
     ("text", "message"),
     [
         ("metrics_prt = 1", "metrics_prt: Extra inputs are not permitted"),
+        ("metrics_prt = 1", r"metrics_prt: .*; did you mean metrics_port\?"),
         ("[kafka]\nbootstrap = 'h:1'", r"kafka\.bootstrap: Extra inputs"),
+        ("[kafka]\ncompresion = 'none'", r"kafka\.compresion: .*; did you mean compression\?"),
         ("metrics_port = 70000", "metrics_port: .*less than or equal to 65535, not 70000"),
         ("log_level = 'loud'", "log_level: .*'debug', 'info', .* not 'loud'"),
         ("[kafka]\nrequest_timeout_s = 0.5", r"kafka\.request_timeout_s: .*, not 0\.5"),

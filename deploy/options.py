@@ -1,0 +1,59 @@
+"""What the commands have in common: how settings are read, and how a command ends."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from deploy.process import EXIT_FAILED, EXIT_USAGE, serve_metrics, set_up_logs
+
+_Settings = TypeVar("_Settings")
+
+
+def fail(message: str, code: int = EXIT_FAILED) -> NoReturn:
+    """Say why a command ends, and end it."""
+    click.echo(f"chevet: {message}", err=True)
+    sys.exit(code)
+
+
+def read_settings(
+    settings: type[_Settings],
+    config: Path | None,
+    **arguments: Any,  # noqa: ANN401
+) -> _Settings:
+    """Read settings; wrong ones end the program."""
+    from ingest.settings import ProcessSettings, SettingsError, load_settings
+
+    if not issubclass(settings, ProcessSettings):
+        raise TypeError(settings)
+    try:
+        return load_settings(settings, config, **arguments)
+    except SettingsError as error:
+        fail(str(error), EXIT_USAGE)
+
+
+def role_settings(
+    settings: type[_Settings],
+    config: Path | None,
+    **arguments: Any,  # noqa: ANN401
+) -> _Settings:
+    """Read a role's settings, set up its logs and metrics; wrong ones end the program."""
+    from ingest.settings import ProcessSettings
+
+    loaded = read_settings(settings, config, **arguments)
+    if not isinstance(loaded, ProcessSettings):
+        raise TypeError(settings)
+    set_up_logs(loaded.log_level)
+    serve_metrics(loaded.metrics_port)
+    return loaded
+
+
+def config_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --config."""
+    return click.option(
+        "--config",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="TOML file with settings; the environment (CHEVET_…) comes before it.",
+    )(command)

