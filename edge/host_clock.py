@@ -8,6 +8,11 @@ and never looks like a jump of a device.
 ``CLOCK_MONOTONIC_RAW`` is the best monotonic clock: nobody slews it, and a slew of the wall is
 followed here exactly. ``CLOCK_MONOTONIC`` is slewed with the wall: 500 ppm for a minute are 30 ms
 that look as if every packet had become later, and the hull takes its time to believe that.
+
+What has no time of its own, a reading or an event, gets UTC as *told*: it never goes back. When the
+wall is set back, told time is ahead from then on. It comes back as the grids of the samples do
+(``edge.sample_grid``): slowed down by half a percent if it is ahead by ten seconds or less, and
+else when the wall is set forward. So readings and samples stay together.
 """
 
 from collections import deque
@@ -26,6 +31,16 @@ FOLLOW_PPT_MAX: Final = 1_000 * 10**6
 """The wall is followed no faster: a program interrupted between reading the two clocks has no
 effect, and 500 ppm of slewing together with a bad crystal are still followed."""
 
+FAST_PPT_MAX: Final = 5_000 * 10**6
+"""Time is made longer or shorter by no more; a heart rate of 60 is off by 0.3 meanwhile."""
+
+LEAD_NS_MAX: Final = 10 * NS_PER_S
+"""Told time that is ahead by more keeps its rate, for slowed down it would take an hour."""
+
+LEAD_KEPT_NS_MAX: Final = 86_400 * NS_PER_S
+"""A next start believes the wall that lies further behind what was told: the wall was wrong then,
+and nobody waits for years."""
+
 RATE_NS: Final = 60 * NS_PER_S
 RATES_MAX: Final = 10
 """The rate is the median of the last ten minutes': a slew of a minute or two is not a rate."""
@@ -43,11 +58,34 @@ class HostTime:
     """UTC gained per steady time, in 1e-12."""
     stepped_ns: int = 0
     """How far the wall clock was just set: forward is positive."""
+    lead_ns: int = 0
+    """How far told time is ahead of UTC, because the wall was set back."""
 
     @property
     def utc_ns(self) -> int:
         """UTC, nanoseconds since 1970."""
         return self.steady_ns + self.correction_ns
+
+    @property
+    def told_ns(self) -> int:
+        """UTC for what has no other time; it never goes back."""
+        return self.utc_ns + self.lead_ns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostState:
+    """All that must survive a restart of the agent, or of the host."""
+
+    boot: str
+    """Which run of the monotonic clock."""
+    base_ns: int
+    """Steady minus monotonic time."""
+    mono_ns: int
+    """Newest monotonic time."""
+    correction_ns: int
+    lead_ns: int
+    minutes: tuple[tuple[int, int], ...]
+    """Monotonic time and correction, once a minute, the oldest first."""
 
 
 class HostClock:
@@ -57,21 +95,53 @@ class HostClock:
     ----------
     mono_ns, wall_ns
         Both clocks, read together now.
-    correction_ns
-        That of the run before, so that the steady line goes on where it was. It does as far as the
-        wall clock was right at both times.
+    boot
+        Names the run of the monotonic clock: it begins anew with the host. Empty: not known.
+    before
+        How the run before ended. In the same boot steady time goes on to the nanosecond, whatever
+        was done to the wall meanwhile; in another one as far as the wall was right at both times.
     """
 
-    def __init__(self, mono_ns: int, wall_ns: int, *, correction_ns: int = 0) -> None:
-        self._base_ns = wall_ns - mono_ns - correction_ns
-        self._correction_ns = correction_ns
+    def __init__(
+        self, mono_ns: int, wall_ns: int, *, boot: str = "", before: HostState | None = None
+    ) -> None:
+        self._boot = boot
+        self._base_ns = wall_ns - mono_ns
         self._mono_ns = mono_ns
-        self._minutes: deque[tuple[int, int]] = deque([(mono_ns, correction_ns)], RATES_MAX + 1)
+        self._correction_ns = 0
+        self._lead_ns = 0
+        self._minutes: deque[tuple[int, int]] = deque([(mono_ns, 0)], RATES_MAX + 1)
+        if before is None:
+            return
+        self._correction_ns = before.correction_ns
+        if boot and before.boot == boot and mono_ns >= before.mono_ns:
+            self._base_ns, self._mono_ns = before.base_ns, before.mono_ns
+            self._lead_ns = before.lead_ns
+            self._minutes.clear()
+            self._minutes.extend(before.minutes)
+            return
+        self._base_ns -= before.correction_ns
+        told_ns = before.mono_ns + before.base_ns + before.correction_ns + before.lead_ns
+        lead_ns = told_ns - wall_ns
+        self._lead_ns = lead_ns if 0 < lead_ns <= LEAD_KEPT_NS_MAX else 0
+        # The crystal is the same: its rate is known, on another line.
+        x_ns, y_ns = before.minutes[-1]
+        self._minutes.clear()
+        self._minutes.extend(
+            (mono_ns + x - x_ns, self._correction_ns + y - y_ns) for x, y in before.minutes
+        )
 
     @property
-    def correction_ns(self) -> int:
-        """UTC minus steady time, to keep for the next start."""
-        return self._correction_ns
+    def state(self) -> HostState:
+        """What to keep for the next start."""
+        return HostState(
+            boot=self._boot,
+            base_ns=self._base_ns,
+            mono_ns=self._mono_ns,
+            correction_ns=self._correction_ns,
+            lead_ns=self._lead_ns,
+            minutes=tuple(self._minutes),
+        )
 
     @property
     def rate_ppt(self) -> int:
@@ -80,11 +150,17 @@ class HostClock:
         return median_low(rates) if rates else 0
 
     def read(self, mono_ns: int, wall_ns: int) -> HostTime:
-        """Take both clocks, read together; in any order of time, as callbacks may be late."""
+        """Take both clocks, read together.
+
+        They may be read in any order, for callbacks are late; the wall of a moment that is not the
+        newest says nothing new: it may be from before a step.
+        """
+        if mono_ns < self._mono_ns:
+            return self._time(mono_ns + self._base_ns, 0)
         change_ns = wall_ns - mono_ns - self._base_ns - self._correction_ns
-        pause_ns = max(mono_ns - self._mono_ns, 0)
+        pause_ns = mono_ns - self._mono_ns
         most_ns = FOLLOW_PPT_MAX * pause_ns // PPT
-        self._mono_ns = max(mono_ns, self._mono_ns)
+        self._mono_ns = mono_ns
         stepped_ns = change_ns if abs(change_ns) > STEP_NS_MIN + most_ns else 0
         if stepped_ns:
             self._minutes = deque(
@@ -93,11 +169,27 @@ class HostClock:
             self._correction_ns += stepped_ns
         else:
             self._correction_ns += max(-most_ns, min(most_ns, change_ns))
+        self._lead_ns = _less_lead(max(0, self._lead_ns - stepped_ns), pause_ns)
         if self._mono_ns - self._minutes[-1][0] >= RATE_NS:
             self._minutes.append((self._mono_ns, self._correction_ns))
+        return self._time(mono_ns + self._base_ns, stepped_ns)
+
+    def at(self, told_ns: int) -> HostTime:
+        """Give the moment that was just told, with all that is known of it."""
+        return self._time(told_ns - self._lead_ns - self._correction_ns, 0)
+
+    def _time(self, steady_ns: int, stepped_ns: int) -> HostTime:
         return HostTime(
-            steady_ns=mono_ns + self._base_ns,
+            steady_ns=steady_ns,
             correction_ns=self._correction_ns,
             rate_ppt=self.rate_ppt,
             stepped_ns=stepped_ns,
+            lead_ns=self._lead_ns,
         )
+
+
+def _less_lead(lead_ns: int, pause_ns: int) -> int:
+    """Give what is left of a lead after a pause."""
+    if lead_ns > LEAD_NS_MAX:
+        return lead_ns
+    return max(0, lead_ns - FAST_PPT_MAX * pause_ns // PPT)

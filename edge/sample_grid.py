@@ -36,9 +36,9 @@ gap is long enough or the host is set forward, for time never goes back within a
 from dataclasses import dataclass, replace
 from typing import Final
 
-from edge.clock_hull import ClockHull
+from edge.clock_hull import LATE_NS_MAX, ClockHull
 from edge.delay_window import PPT
-from edge.host_clock import HostTime
+from edge.host_clock import FAST_PPT_MAX, LEAD_KEPT_NS_MAX, LEAD_NS_MAX, HostTime
 from ingest.frame import NS_PER_S, SamplePeriod
 
 ERROR_NS_MAX: Final = 2_000_000
@@ -47,16 +47,11 @@ ERROR_NS_MAX: Final = 2_000_000
 FAST_NS: Final = 60 * NS_PER_S
 """The next one comes back within this time, and is followed by one that runs at the true rate …"""
 
-FAST_PPT_MAX: Final = 5_000 * 10**6
-"""… but a heart rate of 60 is never off by more than 0.3. A first payload that was late by 300 ms
-is made up for in a minute: with 500 ppm, as clocks are slewed, one in a hundred streams would be
-off for more than ten."""
+# … but changed by no more than FAST_PPT_MAX. A first payload that was late by 300 ms is made up for
+# in a minute: with 500 ppm, as clocks are slewed, one in a hundred streams would be off for ten.
 
 STEP_NS_MIN: Final = NS_PER_S // 4
 """A grid that is behind by so much goes forward in one step: the host's clock was set."""
-
-LEAD_NS_MAX: Final = 10 * NS_PER_S
-"""A grid that is ahead by more keeps its rate, for it would take long; time never goes back."""
 
 FREE_NS_MIN: Final = NS_PER_S
 """Behind a gap of this length, nothing is lost by beginning where it is right …"""
@@ -74,6 +69,9 @@ RATE_PAUSE_NS_MAX: Final = 10 * NS_PER_S
 RATE_RATIO_MAX: Final = 50
 """A rate that differs from the nominal one by more than 1 / 50 is not a rate."""
 
+OLD_NS_MAX: Final = 2 * LATE_NS_MAX
+"""What is older than the newest by more was not held up: the clock is another one."""
+
 PERIOD_DENOMINATOR_MAX: Final = 100_000
 PERIOD_NUMERATOR_MAX: Final = 10**12
 
@@ -83,6 +81,8 @@ class MappedStamp:
     """The time stamp of a payload's last sample, and what the hull makes of it."""
 
     device_ns: int
+    steady_ns: int
+    """On the host's line that never steps."""
     t_ns: int
     """UTC."""
     drift_ppt: int
@@ -93,9 +93,11 @@ class MappedStamp:
 
 def map_stamp(device_ns: int, hull: ClockHull, now: HostTime) -> MappedStamp:
     """Map a time stamp of a packet that came now, and that the hull has taken in."""
+    steady_ns = hull.host_ns(device_ns)
     return MappedStamp(
         device_ns=device_ns,
-        t_ns=hull.host_ns(device_ns) + now.correction_ns,
+        steady_ns=steady_ns,
+        t_ns=steady_ns + now.correction_ns,
         drift_ppt=hull.drift_ppt + now.rate_ppt,
         segment=hull.segment,
     )
@@ -125,10 +127,14 @@ class GridState:
     period: SamplePeriod
     i_next: int
     device_last_ns: int
+    steady_last_ns: int
+    """Newest sample on the device's clock, and on the host's that never steps."""
     segment: int
     aim_ns: int
     """How far the grid was behind when it was begun in order to come back; 0: it was not."""
     rate: SampleRate
+    ended: bool = False
+    """The stream was stopped on purpose: nothing was on the air since, a next one begins anew."""
 
     def time_ns(self, i_sample: int) -> int:
         """UTC of a sample on the present grid."""
@@ -162,12 +168,20 @@ class SampleGrid:
     nominal
         The period that the device was asked for; another one begins a new numbering.
     state
-        Where an earlier one stood.
+        Where an earlier one stood. A new numbering does not begin before its end, unless that lies
+        more than a day ahead: then the host's clock was wrong.
     """
 
     def __init__(self, nominal: SamplePeriod, state: GridState | None = None) -> None:
         self._nominal = nominal
-        self._state = state if state is not None and state.nominal == nominal else None
+        self._state: GridState | None = None
+        self._not_before_ns = 0
+        if state is None:
+            return
+        if state.nominal == nominal and not state.ended:
+            self._state = state
+        else:
+            self._not_before_ns = state.time_ns(state.i_next)
 
     @property
     def state(self) -> GridState | None:
@@ -179,8 +193,8 @@ class SampleGrid:
         state = self._state
         if state is None:
             return self._begin(stamp, n_samples)
-        jumped = stamp.segment != state.segment
         pause_ns = stamp.device_ns - state.device_last_ns
+        jumped = stamp.segment != state.segment or pause_ns < -OLD_NS_MAX
         if not jumped and pause_ns <= 0:
             return GridPlacement(i_first=state.i_next, t0_ns=0, period=state.period, duplicate=True)
         n_missing = _n_lost(state, stamp, n_samples, jumped=jumped)
@@ -189,7 +203,11 @@ class SampleGrid:
         rate = _recounted(state, stamp, i_last, jumped=jumped)
         grid = _steered(replace(state, rate=rate), stamp, i_first, i_last)
         self._state = replace(
-            grid, i_next=i_last + 1, device_last_ns=stamp.device_ns, segment=stamp.segment
+            grid,
+            i_next=i_last + 1,
+            device_last_ns=stamp.device_ns,
+            steady_last_ns=stamp.steady_ns,
+            segment=stamp.segment,
         )
         return GridPlacement(
             i_first=i_first,
@@ -212,12 +230,15 @@ class SampleGrid:
         )
         period = _period(rate, stamp.drift_ppt)
         t0_ns = stamp.t_ns - period.offset_ns(n_samples - 1)
+        if self._not_before_ns - t0_ns <= LEAD_KEPT_NS_MAX:
+            t0_ns = max(t0_ns, self._not_before_ns)
         self._state = GridState(
             nominal=self._nominal,
             epoch_ns=t0_ns,
             period=period,
             i_next=n_samples,
             device_last_ns=stamp.device_ns,
+            steady_last_ns=stamp.steady_ns,
             segment=stamp.segment,
             aim_ns=0,
             rate=rate,
@@ -227,14 +248,19 @@ class SampleGrid:
 
 def _n_lost(state: GridState, stamp: MappedStamp, n_samples: int, *, jumped: bool) -> int:
     """Count the samples lost before a payload: by the device's clock, or by ours if it jumped."""
-    if jumped:
-        span_ns, n_span = state.period.ns_numerator, state.period.ns_denominator
-        pause_ns = stamp.t_ns - state.time_ns(state.i_next - 1)
-    else:
-        span_ns, n_span = state.rate.span_ns, state.rate.n_samples
+    if not jumped:
         pause_ns = stamp.device_ns - state.device_last_ns
-    n_passed = (2 * pause_ns * n_span + span_ns) // (2 * span_ns)
-    return max(0, n_passed - n_samples)
+        return max(0, _n_within(pause_ns, state.rate.span_ns, state.rate.n_samples) - n_samples)
+    pause_ns = stamp.steady_ns - state.steady_last_ns
+    period = _period(state.rate, stamp.drift_ppt)
+    n_lost = _n_within(pause_ns, period.ns_numerator, period.ns_denominator) - n_samples
+    # Our clock has the delay of this payload in it: what is less than half a payload is that.
+    return n_lost if 2 * n_lost > n_samples else 0
+
+
+def _n_within(pause_ns: int, span_ns: int, n_samples: int) -> int:
+    """Count the samples of a pause, to the nearest, at a rate of ``n_samples`` in ``span_ns``."""
+    return (2 * pause_ns * n_samples + span_ns) // (2 * span_ns)
 
 
 def _recounted(state: GridState, stamp: MappedStamp, i_last: int, *, jumped: bool) -> SampleRate:

@@ -34,6 +34,12 @@ NOMINAL: Final = SamplePeriod(ns_numerator=NS_PER_S, ns_denominator=RATE_HZ)
 HOUR_NS: Final = 3_600 * NS_PER_S
 
 
+def stamped(device_ns: int, t_ns: int, *, drift_ppt: int = 0, segment: int = 0) -> MappedStamp:
+    return MappedStamp(
+        device_ns=device_ns, steady_ns=t_ns, t_ns=t_ns, drift_ppt=drift_ppt, segment=segment
+    )
+
+
 def on_time(t_ns: int) -> int:
     """Give the wall of a host that is always right."""
     return t_ns
@@ -361,7 +367,7 @@ def test_a_rate_that_is_none_is_not_learned() -> None:
     grid = SampleGrid(NOMINAL)
     for n in range(2_500):
         t_ns = UTC_0_NS + n * NS_PER_S // 4
-        grid.place(MappedStamp(device_ns=t_ns, t_ns=t_ns, drift_ppt=0, segment=0), RATE_HZ // 2)
+        grid.place(stamped(t_ns, t_ns), RATE_HZ // 2)
 
     assert grid.state is not None
     rate = grid.state.rate
@@ -381,8 +387,7 @@ def test_a_known_drift_is_in_the_first_period_already() -> None:
     grid = SampleGrid(NOMINAL)
     drift_ppt = -80 * 10**6
 
-    stamp = MappedStamp(device_ns=0, t_ns=UTC_0_NS, drift_ppt=drift_ppt, segment=0)
-    placement = grid.place(stamp, N_SAMPLES)
+    placement = grid.place(stamped(0, UTC_0_NS, drift_ppt=drift_ppt), N_SAMPLES)
 
     assert placement.period.rate_hz == pytest.approx(RATE_HZ * (1 + 80e-6), rel=1e-8)
     assert grid.state is not None
@@ -416,7 +421,7 @@ def test_any_stamps_give_rising_numbers_and_times(
     grid = SampleGrid(nominal)
     i_next, t_next_ns = 0, -(2**63)
     for device_ns, t_ns, n_samples, segment in payloads:
-        stamp = MappedStamp(device_ns=device_ns, t_ns=t_ns, drift_ppt=drift_ppt, segment=segment)
+        stamp = stamped(device_ns, t_ns, drift_ppt=drift_ppt, segment=segment)
         placement = grid.place(stamp, n_samples)
         if placement.duplicate:
             continue
