@@ -52,6 +52,7 @@ class ChannelFormat:
 class _OpenBlock:
     """A block that still grows."""
 
+    channel: ChannelFormat
     i_first: int
     t0_ns: int
     received_ns: int
@@ -65,7 +66,8 @@ class Framer:
     def __init__(self, subject_id: str, agent_id: str) -> None:
         self._subject_id = subject_id
         self._agent_id = agent_id
-        self._open: dict[ChannelFormat, _OpenBlock] = {}
+        # One of a channel: what does not go on where it ends, in its format, closes it.
+        self._open: dict[tuple[str, str], _OpenBlock] = {}
         self._closed: list[WaveformBlock] = []
         self._readings: list[Reading] = []
         self._gaps: list[Gap] = []
@@ -87,13 +89,14 @@ class Framer:
         received_ns: int,
     ) -> None:
         """Add samples, shape ``(n_samples,)``; they join the open block where they follow on."""
-        block = self._open.get(channel)
-        if block is not None and not _follows(block, channel.period, i_first, t0_ns):
-            self._closed += _close(channel, self._open.pop(channel))
+        place = (channel.device_id, channel.channel)
+        block = self._open.get(place)
+        if block is not None and not _follows(block, channel, i_first, t0_ns):
+            self._closed += _close(self._open.pop(place))
             block = None
         if block is None:
-            block = _OpenBlock(i_first=i_first, t0_ns=t0_ns, received_ns=received_ns)
-            self._open[channel] = block
+            block = _OpenBlock(channel, i_first=i_first, t0_ns=t0_ns, received_ns=received_ns)
+            self._open[place] = block
         block.parts.append(counts)
         block.n_samples += int(counts.size)
 
@@ -163,7 +166,7 @@ class Framer:
         sequence
             Of the first Frame; the others count on.
         """
-        closed = [*self._closed, *chain.from_iterable(_close(*one) for one in self._open.items())]
+        closed = [*self._closed, *chain.from_iterable(_close(one) for one in self._open.values())]
         parts = zip_longest(
             batches_of_blocks(closed),
             batches(self._readings, N_READINGS_MAX),
@@ -191,14 +194,18 @@ class Framer:
         return frames
 
 
-def _follows(block: _OpenBlock, period: SamplePeriod, i_first: int, t0_ns: int) -> bool:
+def _follows(block: _OpenBlock, channel: ChannelFormat, i_first: int, t0_ns: int) -> bool:
     """Tell whether samples at ``i_first`` continue the block on the same time grid."""
+    if block.channel != channel:
+        return False
+    period = channel.period
     same_epoch = block.t0_ns - period.offset_ns(block.i_first) == t0_ns - period.offset_ns(i_first)
     return block.i_first + block.n_samples == i_first and same_epoch
 
 
-def _close(channel: ChannelFormat, block: _OpenBlock) -> Iterator[WaveformBlock]:
+def _close(block: _OpenBlock) -> Iterator[WaveformBlock]:
     """Make a block of what has come: more, where it is more than one may have."""
+    channel = block.channel
     counts = np.concatenate(block.parts)
     epoch_ns = block.t0_ns - channel.period.offset_ns(block.i_first)
     for begin in range(0, counts.size, N_SAMPLES_MAX):

@@ -1,6 +1,7 @@
 """What an agent collects fits into a Frame, and what does not is accounted for."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +99,26 @@ def check_counts(blocks: Iterable[WaveformBlock]) -> None:
 
 
 # One flush interval
+
+
+def test_the_blocks_of_a_channel_are_in_the_order_of_their_samples_whatever_their_grids() -> None:
+    framer = Framer("p-1", "a-1")
+    longer = SamplePeriod(ns_numerator=1_000_000_001, ns_denominator=130)
+    t0_ns = T0_NS
+    for n, period in enumerate([PERIOD, longer, longer, PERIOD, longer, PERIOD]):
+        t0_ns += 10**9 * (n == 2)  # behind a gap, on the same grid's period
+        framer.add_samples(
+            replace(channel("ecg"), period=period),
+            np.arange(10, dtype=np.int32),
+            i_first=10 * n,
+            t0_ns=t0_ns,
+            received_ns=T0_NS,
+        )
+        t0_ns += period.offset_ns(10)
+
+    [frame] = framer.cut(0)
+
+    assert [block.i_first for block in frame.waveforms] == [0, 10, 20, 30, 40, 50]
 
 
 def test_more_than_a_frame_holds_is_several_frames() -> None:
