@@ -5,13 +5,18 @@ supervisor ─► sessions ─► inbox ─► intakes ─► framer ─► spoo
 """
 
 import asyncio
+from collections.abc import Mapping
 from typing import Final
 
 import structlog
 
 from devices.catalogue import DeviceModel
 from edge import metrics
+from edge.clock_state import ClockStateError, host_state, host_text
+from edge.clocks import boot_id, read_clocks
+from edge.device_clock import jump_text
 from edge.framer import Framer
+from edge.host_clock import HostClock, HostState, HostTime
 from edge.identity import device_pseudonym, load_key
 from edge.inbox import Inbox
 from edge.intake import DeviceIntake
@@ -21,12 +26,16 @@ from edge.session import wait_any
 from edge.settings import EdgeSettings
 from edge.spool import Spool, SpoolError
 from edge.supervisor import Supervisor
-from ingest.frame import GapCause
+from ingest.frame import DeviceEventKind, GapCause
 
 log = structlog.get_logger()
 
 FRAMER_SAMPLES_MAX: Final = 500_000
 """Samples kept in memory while the disk is full; then the oldest become a gap."""
+
+
+_HOST_CLOCK: Final = "host_clock"
+"""Where the spool keeps the clock; the keys of devices have a slash."""
 
 
 class Agent:
@@ -38,8 +47,9 @@ class Agent:
         self._key = key
         self._framer = Framer(settings.subject_id, settings.agent_id)
         self._sender = Sender(settings.kafka, spool, settings.subject_id)
-        self._inbox = Inbox()
         self._states = spool.streams()
+        self._host = _host_clock(self._states)
+        self._inbox = Inbox(self._host, self._host_stepped)
         self._intakes: dict[str, DeviceIntake] = {}
         self._supervisor = Supervisor(settings, radio, self._inbox, self._intake_of)
 
@@ -70,8 +80,17 @@ class Agent:
         """Give the intake of a device by what identifies it: the same one after every reconnect."""
         device_id = device_pseudonym(model.name, identity, self._key)
         if device_id not in self._intakes:
-            self._intakes[device_id] = DeviceIntake(device_id, model, self._framer, self._states)
+            self._intakes[device_id] = DeviceIntake(
+                device_id, model, self._framer, self._states, self._host
+            )
         return self._intakes[device_id]
+
+    def _host_stepped(self, now: HostTime) -> None:
+        log.warning("host_clock_stepped", stepped=jump_text(now.stepped_ns))
+        metrics.HOST_CLOCK_STEPS.inc()
+        for intake in self._intakes.values():
+            detail = jump_text(now.stepped_ns)
+            intake.event(DeviceEventKind.HOST_CLOCK_STEPPED, now.told_ns, detail)
 
     async def _flush(self, over: asyncio.Event, spooled: asyncio.Event) -> None:
         """Cut a Frame every flush interval; a last one when the links are over."""
@@ -86,11 +105,13 @@ class Agent:
 
     async def _spool_frame(self) -> None:
         self._inbox.decode()
+        self._inbox.now_ns()  # a host that is set is noticed though nothing comes
         if self._framer.empty:
             return
         frames = self._framer.cut(self._spool.next_sequence)
         for intake in self._intakes.values():
             intake.streams.note_states()
+        self._states[_HOST_CLOCK] = host_text(self._host.state)
         try:
             await asyncio.to_thread(self._spool.append, frames, dict(self._states))
         except SpoolError as error:
@@ -101,6 +122,17 @@ class Agent:
             return
         metrics.FRAMES_SPOOLED.inc(len(frames))
         self._sender.wake()
+
+
+def _host_clock(states: Mapping[str, str]) -> HostClock:
+    """Go on with the clock of the run before."""
+    before: HostState | None = None
+    try:
+        before = host_state(states[_HOST_CLOCK]) if _HOST_CLOCK in states else None
+    except ClockStateError:
+        metrics.STATES_UNREADABLE.inc()
+    now = read_clocks()
+    return HostClock(now.mono_ns, now.wall_ns, boot=boot_id(), before=before)
 
 
 async def run_agent(settings: EdgeSettings, stop: asyncio.Event) -> None:

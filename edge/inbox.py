@@ -5,13 +5,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from edge.clocks import Stamp, read_clocks
+from edge.host_clock import HostClock, HostTime
 from edge.intake import DeviceIntake
 
 PAYLOADS_MAX: Final = 20_000
 """Payloads that wait for decoding: minutes of ten sensors. A newer one is dropped and counted."""
 
-Door = Callable[[bytes, int], None]
-"""Takes a payload and the UTC of its arrival in nanoseconds, in no time: a callback's."""
+Door = Callable[[bytes, Stamp], None]
+"""Takes a payload and when it came, in no time: a callback's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,29 +23,39 @@ class _Payload:
     intake: DeviceIntake
     characteristic: str
     payload: bytes
-    received_ns: int
+    arrival: Stamp
 
 
 class Inbox:
-    """The payloads of all devices, in the order in which they came."""
+    """The payloads of all devices, in the order in which they came.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    host
+        What makes UTC of the stamps.
+    on_host_step
+        Is told when the host's clock was set.
+    """
+
+    def __init__(self, host: HostClock, on_host_step: Callable[[HostTime], None]) -> None:
+        self._host = host
+        self._on_host_step = on_host_step
         self._queue: asyncio.Queue[_Payload] = asyncio.Queue(PAYLOADS_MAX)
 
     def door(self, intake: DeviceIntake, characteristic: str) -> Door:
         """Give what a characteristic's notifications are to be given to."""
 
-        def put(payload: bytes, received_ns: int) -> None:
-            self.put(intake, characteristic, payload, received_ns)
+        def put(payload: bytes, arrival: Stamp) -> None:
+            self.put(intake, characteristic, payload, arrival)
 
         return put
 
     def put(
-        self, intake: DeviceIntake, characteristic: str, payload: bytes, received_ns: int
+        self, intake: DeviceIntake, characteristic: str, payload: bytes, arrival: Stamp
     ) -> None:
         """Keep a payload until it is decoded; where there is no room, say so to its intake."""
         try:
-            self._queue.put_nowait(_Payload(intake, characteristic, payload, received_ns))
+            self._queue.put_nowait(_Payload(intake, characteristic, payload, arrival))
         except asyncio.QueueFull:
             intake.overflowed(characteristic)
 
@@ -51,4 +63,14 @@ class Inbox:
         """Give every payload that waits to its intake."""
         while not self._queue.empty():
             one = self._queue.get_nowait()
-            one.intake.take(one.characteristic, one.payload, one.received_ns)
+            one.intake.take(one.characteristic, one.payload, self._tell(one.arrival))
+
+    def now_ns(self) -> int:
+        """UTC now, as it is told: for an event that has no other time."""
+        return self._tell(read_clocks())
+
+    def _tell(self, moment: Stamp) -> int:
+        told = self._host.read(moment.mono_ns, moment.wall_ns)
+        if told.stepped_ns:
+            self._on_host_step(told)
+        return told.told_ns

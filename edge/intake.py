@@ -12,8 +12,8 @@ from devices.notifications import decode_notification
 from devices.readings import Measured
 from edge import metrics
 from edge.framer import Framer
+from edge.host_clock import HostClock
 from edge.sample_streams import SampleStreams
-from edge.timeline import StreamState
 from ingest.frame import DeviceEvent, DeviceEventKind, GapCause, Reading
 
 _TIME_STEP_NS: Final = 1
@@ -36,7 +36,9 @@ class DeviceIntake:
     framer
         What takes all that is decoded.
     states
-        Numbering of all streams by stream key, as the spool keeps it.
+        What is to survive a restart, as text by key: ``<device_id>/<what>``. The spool keeps it.
+    host
+        What tells the times of arrival; None: one that is never set.
 
     Attributes
     ----------
@@ -51,11 +53,13 @@ class DeviceIntake:
         device_id: str,
         model: DeviceModel,
         framer: Framer,
-        states: dict[str, StreamState],
+        states: dict[str, str],
+        host: HostClock | None = None,
     ) -> None:
         self.device_id = device_id
         self.model = model
-        self.streams = SampleStreams(device_id, framer, states, self.event)
+        host = host or HostClock(0, 0)
+        self.streams = SampleStreams(device_id, framer, states, self.event, host)
         self.n_payloads = 0
         self._framer = framer
         self._takers: dict[str, TakePayload] = {}

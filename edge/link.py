@@ -4,7 +4,6 @@ Notifications are stamped in the callback and nothing else; decoding is somebody
 """
 
 import asyncio
-import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -17,6 +16,7 @@ from bleak_retry_connector import establish_connection
 from devices import uuids
 from devices.device_information import decode_string
 from devices.errors import DecodeError
+from edge.clocks import read_clocks
 from edge.errors import LinkLostError
 from edge.inbox import Door
 from edge.radio import Radio
@@ -60,7 +60,8 @@ class Link:
         """Ask for the notifications or indications of a characteristic, stamped on arrival."""
 
         def stamp(_characteristic: object, payload: bytearray) -> None:
-            door(bytes(payload), time.time_ns())
+            arrival = read_clocks()
+            door(bytes(payload), arrival)
 
         await self._call(self._client.start_notify, uuid, stamp)
 

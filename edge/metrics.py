@@ -21,7 +21,7 @@ OVERFLOWED: Final = Counter(
 )
 DUPLICATES: Final = Counter(
     "chevet_edge_payloads_duplicate_total",
-    "Notifications that repeated an earlier one; usual after a reconnect.",
+    "Notifications that came again, or behind a later one; usual after a reconnect.",
     ["device"],
 )
 SAMPLES: Final = Counter(
@@ -31,6 +31,19 @@ SAMPLES_MISSING: Final = Counter(
     "chevet_edge_samples_missing_total",
     "Samples that will never come, by cause.",
     ["device", "channel", "cause"],
+)
+CLOCK_JUMPS: Final = Counter(
+    "chevet_edge_clock_jumps_total",
+    "Times that a device's clock was set. More than one at a change of battery: a bad device.",
+    ["device"],
+)
+HOST_CLOCK_STEPS: Final = Counter(
+    "chevet_edge_host_clock_steps_total",
+    "Times that this host's clock was set by more than 0.25 s. Is its time server reachable?",
+)
+STATES_UNREADABLE: Final = Counter(
+    "chevet_edge_states_unreadable_total",
+    "Clocks and numberings kept from an earlier run that were not understood, and began anew.",
 )
 CONNECTIONS: Final = Counter(
     "chevet_edge_connections_total", "Links made. Steady growth: a bad radio.", ["device"]

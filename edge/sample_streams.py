@@ -1,7 +1,7 @@
 """The waveforms of one device: numbered, timed, and what is missing named. Pure."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,9 +9,12 @@ from numpy.typing import NDArray
 from devices.catalogue import Channel
 from devices.errors import InvalidFieldError
 from edge import metrics
+from edge.clock_state import ClockStateError, grid_state, grid_text
+from edge.device_clock import LOST, DeviceClock, jump_text
 from edge.framer import ChannelFormat, Framer
-from edge.timeline import Placement, StreamState, Timeline
-from ingest.frame import NS_PER_S, ClockRelation, DeviceEventKind, Gap, GapCause, SamplePeriod
+from edge.host_clock import HostClock
+from edge.sample_grid import GridPlacement, GridState, SampleGrid
+from ingest.frame import NS_PER_S, TIME_NS_MAX, DeviceEventKind, Gap, GapCause, SamplePeriod
 
 OnEvent = Callable[[DeviceEventKind, int, str], None]
 """Kind, UTC in nanoseconds, and what else there is to say."""
@@ -24,8 +27,7 @@ class _Stream:
     key: str
     characteristic: str
     channels: tuple[Channel | None, ...]
-    period: SamplePeriod
-    timeline: Timeline
+    grid: SampleGrid
     gap_cause: GapCause
 
 
@@ -39,23 +41,28 @@ class SampleStreams:
     framer
         What takes the samples and the gaps.
     states
-        Numbering of all streams by stream key, as the spool keeps it; those of this device are
-        brought up to date in place.
+        What the spool keeps, as text by key: the device's clock as ``<device_id>/clock`` and the
+        numbering of each stream as ``<device_id>/<stream>``. Brought up to date in place.
     on_event
         Is told of a clock that jumped.
+    host
+        What tells the times at which payloads arrive.
     """
 
     def __init__(
         self,
         device_id: str,
         framer: Framer,
-        states: dict[str, StreamState],
+        states: dict[str, str],
         on_event: OnEvent,
+        host: HostClock,
     ) -> None:
         self._device_id = device_id
         self._framer = framer
         self._states = states
         self._on_event = on_event
+        self._clock_key = f"{device_id}/clock"
+        self._clock = DeviceClock(host, states.get(self._clock_key))
         self._streams: dict[str, _Stream] = {}
         # Until the first link of this run, what is missing was missed because no agent ran.
         self._absence = GapCause.AGENT_DOWN
@@ -68,7 +75,8 @@ class SampleStreams:
         Parameters
         ----------
         name
-            Unique within the device, such as ``ecg``: its numbering goes on under this name.
+            Unique within the device, such as ``ecg``, not ``clock``: its numbering goes on under
+            this name.
         characteristic
             UUID of where its payloads come from.
         channels
@@ -77,37 +85,60 @@ class SampleStreams:
             The rate that was asked for and granted.
         """
         key = f"{self._device_id}/{name}"
-        period = SamplePeriod(ns_numerator=NS_PER_S, ns_denominator=rate_hz)
+        nominal = SamplePeriod(ns_numerator=NS_PER_S, ns_denominator=rate_hz)
         self._streams[name] = _Stream(
             key=key,
             characteristic=characteristic,
             channels=tuple(channels),
-            period=period,
-            timeline=Timeline(period, self._states.get(key)),
+            grid=SampleGrid(nominal, self._kept(key)),
             gap_cause=self._absence,
         )
 
-    def note_states(self) -> None:
-        """Bring the numbering of every stream up to date, to be stored with the next Frame."""
+    def _kept(self, key: str) -> GridState | None:
+        """Give where a stream stood."""
+        text = self._states.get(key)
+        if text is None:
+            return None
+        try:
+            state = grid_state(text)
+        except ClockStateError:
+            metrics.STATES_UNREADABLE.inc()
+            return None
+        # Its stamps would be held against those of a clock that is not known any more.
+        return state if self._clock.known else replace(state, segment=LOST)
+
+    def note_states(self, *, exact: bool = False) -> None:
+        """Bring clock and numberings up to date, to be stored with the next Frame.
+
+        Parameters
+        ----------
+        exact
+            The clock, too, as of now and not as of some seconds ago.
+        """
         for stream in self._streams.values():
-            if stream.timeline.state is not None:
-                self._states[stream.key] = stream.timeline.state
+            if stream.grid.state is not None:
+                self._states[stream.key] = grid_text(stream.grid.state)
+        clock = self._clock.text(exact=exact)
+        if clock is not None:
+            self._states[self._clock_key] = clock
 
     def stop(self) -> list[str]:
         """Forget the streams that the agent has stopped; give their names.
 
         A later start begins a new numbering: nothing is on the air between a stop and a start, so
-        nothing is missing.
+        nothing is missing. It does not begin before the end of the one before.
         """
+        self.note_states(exact=True)
         for stream in self._streams.values():
-            self._states.pop(stream.key, None)
+            if stream.grid.state is not None:
+                self._states[stream.key] = grid_text(replace(stream.grid.state, ended=True))
         names = list(self._streams)
         self._streams.clear()
         return names
 
     def end_link(self) -> None:
         """Note that the link has ended; what is missing from now on is missing for that."""
-        self.note_states()
+        self.note_states(exact=True)
         self._streams.clear()
         self._absence = GapCause.LINK_LOST
 
@@ -138,47 +169,33 @@ class SampleStreams:
         device_last_ns
             The device's time of the last of them, in nanoseconds on its own clock.
         received_ns
-            UTC at which the payload arrived.
+            UTC at which the payload arrived, as the host's clock has just told it.
         factor
             What a sample is multiplied with before its channel's scale.
 
         Raises
         ------
         InvalidFieldError
-            The columns are not those of the stream.
+            The columns are not those of the stream, or no clock shows such a time.
         """
         stream = self._streams.get(name)
         if stream is None:
             return
-        if samples.shape[1] != len(stream.channels):
-            raise InvalidFieldError(
-                field="columns",
-                value=samples.shape[1],
-                why=f"is not the {len(stream.channels)} of {name} of this model",
-            )
-        placement = stream.timeline.place(
-            device_last_ns=device_last_ns,
-            n_samples=samples.shape[0],
-            received_ns=received_ns,
-        )
+        _check(name, len(stream.channels), samples.shape[1], device_last_ns)
+        stamp, jump_ns = self._clock.map(device_last_ns, received_ns)
+        if jump_ns is not None:
+            metrics.CLOCK_JUMPS.labels(self._device_id).inc()
+            self._on_event(DeviceEventKind.CLOCK_JUMPED, received_ns, jump_text(jump_ns))
+        placement = stream.grid.place(stamp, samples.shape[0])
         if placement.duplicate:
             metrics.DUPLICATES.labels(self._device_id).inc()
             return
-        if placement.clock_jumped:
-            self._on_event(DeviceEventKind.CLOCK_JUMPED, received_ns, name)
         for channel, counts in zip(stream.channels, samples.T, strict=True):
             if channel is not None:
                 self._add(stream, channel, counts, factor, placement, received_ns)
         stream.gap_cause = GapCause.RADIO_LOSS
-        envelope = stream.timeline.envelope
-        self._framer.set_clock(
-            ClockRelation(
-                device_id=self._device_id,
-                offset_ns=envelope.offset_ns,
-                drift_ppm=envelope.drift_ppm,
-                uncertainty_ns=envelope.uncertainty_ns,
-            )
-        )
+        if relation := self._clock.relation(self._device_id):
+            self._framer.set_clock(relation)
 
     def _add(
         self,
@@ -186,7 +203,7 @@ class SampleStreams:
         channel: Channel,
         counts: NDArray[np.int32],
         factor: float,
-        placement: Placement,
+        placement: GridPlacement,
         received_ns: int,
     ) -> None:
         """Add one channel's samples, and the gap before them."""
@@ -197,7 +214,7 @@ class SampleStreams:
             unit=channel.ucum,
             scale=channel.scale * factor,
             offset=0.0,
-            period=stream.period,
+            period=placement.period,
         )
         if placement.n_missing:
             self._add_gap(fmt, placement, stream.gap_cause)
@@ -210,20 +227,29 @@ class SampleStreams:
         )
         metrics.SAMPLES.labels(self._device_id, channel.name).inc(counts.size)
 
-    def _add_gap(self, channel: ChannelFormat, placement: Placement, cause: GapCause) -> None:
-        i_first = placement.i_first - placement.n_missing
+    def _add_gap(self, channel: ChannelFormat, placement: GridPlacement, cause: GapCause) -> None:
         self._framer.add_gap(
             Gap(
                 device_id=self._device_id,
                 channel=channel.channel,
                 cause=cause,
-                i_first=i_first,
+                i_first=placement.i_first - placement.n_missing,
                 n_samples=placement.n_missing,
-                t0_ns=placement.t0_ns
-                - channel.period.offset_ns(placement.i_first)
-                + channel.period.offset_ns(i_first),
+                t0_ns=placement.gap_t0_ns,
             )
         )
         metrics.SAMPLES_MISSING.labels(self._device_id, channel.channel, cause).inc(
             placement.n_missing
+        )
+
+
+def _check(name: str, n_channels: int, n_columns: int, device_ns: int) -> None:
+    """Refuse a payload that cannot be the stream's."""
+    if n_columns != n_channels:
+        raise InvalidFieldError(
+            field="columns", value=n_columns, why=f"is not the {n_channels} of {name} of this model"
+        )
+    if not 0 <= device_ns <= TIME_NS_MAX:
+        raise InvalidFieldError(
+            field="device time", value=device_ns, why="is before 1970 or after 2116"
         )

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Final
 
@@ -71,7 +70,7 @@ class Session:
                 for one in self._speakers:
                     await one.close()
                 self._inbox.decode()
-                self.intake.stop_streams(time.time_ns())
+                self.intake.stop_streams(self._inbox.now_ns())
 
     async def open(self) -> None:
         """Say what has to be said before the device sends.
@@ -86,7 +85,7 @@ class Session:
     def end(self) -> None:
         """Decode what the link has delivered, then note that it is over."""
         self._inbox.decode()
-        self.intake.end_link(time.time_ns(), lost=self.link.lost.is_set())
+        self.intake.end_link(self._inbox.now_ns(), lost=self.link.lost.is_set())
         metrics.CONNECTED.labels(self.intake.device_id).set(0)
         if self.link.lost.is_set():
             metrics.LINKS_LOST.labels(self.intake.device_id).inc()
@@ -134,7 +133,7 @@ async def open_session(
         intake = await _identify(link, heard, intake_of)
         session = Session(link, intake, inbox)
         try:
-            intake.event(DeviceEventKind.CONNECTED, time.time_ns(), intake.model.name)
+            intake.event(DeviceEventKind.CONNECTED, inbox.now_ns(), intake.model.name)
             metrics.CONNECTIONS.labels(intake.device_id).inc()
             metrics.CONNECTED.labels(intake.device_id).set(1)
             log.info("connected", device_id=intake.device_id, model=intake.model.name)

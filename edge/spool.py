@@ -7,21 +7,22 @@ to, so a restarted agent goes on exactly behind the last Frame that survived.
 Calls block for a disk write, so the agent makes them from threads; a lock keeps them apart.
 """
 
-import json
+import contextlib
 import sqlite3
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from edge.clock_state import ClockStateError, grid_text_of_format_1
 from edge.frame_room import fewer_gaps, gap_of, with_gaps
-from edge.timeline import StreamState
 from ingest.codec import decode_frame, encode_frame
-from ingest.frame import Frame, Gap, GapCause, SamplePeriod
+from ingest.frame import Frame, Gap, GapCause
 
-FORMAT: Final = 1
-"""Version of the file; another one is refused, not guessed at."""
+FORMAT: Final = 2
+"""Version of the file. One of version 1 is taken over, numberings in another text; any other is
+refused, not guessed at."""
 
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS frames (
@@ -102,7 +103,7 @@ class Spool:
         """The sequence that the next Frame must carry."""
         return self._next_sequence
 
-    def append(self, frames: Sequence[Frame], streams: Mapping[str, StreamState]) -> None:
+    def append(self, frames: Sequence[Frame], streams: Mapping[str, str]) -> None:
         """Store one or several Frames with the numbering of their streams, in one commit.
 
         Parameters
@@ -110,8 +111,8 @@ class Spool:
         frames
             At least one, with ``next_sequence`` and what follows it as sequences.
         streams
-            The numbering of all streams by stream key, with the Frames' samples. It replaces what
-            was stored: a stream that is not named is forgotten.
+            What is known of clocks and streams, as text by key, with the Frames' samples. It
+            replaces what was stored: what is not named is forgotten.
 
         Raises
         ------
@@ -142,11 +143,11 @@ class Spool:
         )
         self._size += SpoolSize(n_frames=1, n_samples=frame.n_samples, n_bytes=len(payload))
 
-    def _set_streams(self, streams: Mapping[str, StreamState]) -> None:
+    def _set_streams(self, streams: Mapping[str, str]) -> None:
         self._database.execute("DELETE FROM streams")
         self._database.executemany(
             "INSERT OR REPLACE INTO streams VALUES (?, ?)",
-            [(key, _state_text(state)) for key, state in streams.items()],
+            list(streams.items()),
         )
 
     def oldest(self, n_frames_max: int) -> list[SpooledFrame]:
@@ -164,11 +165,11 @@ class Spool:
             self._database.execute("DELETE FROM frames WHERE sequence <= ?", (sequence,))
             self._size -= removed
 
-    def streams(self) -> dict[str, StreamState]:
-        """Give the numbering of every stream as of the last stored Frame."""
+    def streams(self) -> dict[str, str]:
+        """Give what was known of clocks and streams as of the last stored Frame."""
         with self._lock:
             rows = self._database.execute("SELECT key, state FROM streams").fetchall()
-        return {key: _state(text) for key, text in rows}
+        return {str(key): str(text) for key, text in rows}
 
     def size(self) -> SpoolSize:
         """Count what waits; kept up to date, so it costs nothing."""
@@ -195,9 +196,17 @@ class Spool:
 
     def _check_format(self, path: Path) -> None:
         found = self._fact("format", default=FORMAT)
-        if found != FORMAT:
-            raise SpoolError(f"spool {path} has format {found}, this program writes {FORMAT}")
+        if found not in {1, FORMAT}:
+            raise SpoolError(
+                f"spool {path} has format {found}, this program writes {FORMAT}: let the program "
+                "that wrote it deliver what is in it, then remove the file"
+            )
+        self._database.execute("BEGIN IMMEDIATE")
+        if found == 1:
+            rows = self._database.execute("SELECT key, state FROM streams").fetchall()
+            self._set_streams(dict(_of_format_1(rows)))
         self._set_fact("format", FORMAT)
+        self._database.execute("COMMIT")
 
     def _fact(self, name: str, *, default: int = 0) -> int:
         row = self._database.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
@@ -213,20 +222,7 @@ def _gaps_of(frame: Frame) -> list[Gap]:
     return [*frame.gaps, *dropped]
 
 
-def _state_text(state: StreamState) -> str:
-    return json.dumps(
-        {
-            "epoch_ns": state.epoch_ns,
-            "i_next": state.i_next,
-            "period": [state.period.ns_numerator, state.period.ns_denominator],
-            "device_last_ns": state.device_last_ns,
-            "received_last_ns": state.received_last_ns,
-        }
-    )
-
-
-def _state(text: str) -> StreamState:
-    fields = json.loads(text)
-    numerator, denominator = fields.pop("period")
-    period = SamplePeriod(ns_numerator=numerator, ns_denominator=denominator)
-    return StreamState(**fields, period=period)
+def _of_format_1(rows: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    for key, text in rows:
+        with contextlib.suppress(ClockStateError):  # such a stream begins anew
+            yield key, grid_text_of_format_1(text)

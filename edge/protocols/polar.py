@@ -1,7 +1,6 @@
 """Polar's measurement data service: settings asked for, streams started and stopped. A shell."""
 
 import asyncio
-import time
 from typing import Final
 
 import structlog
@@ -24,6 +23,7 @@ from devices.polar_pmd import (
     encode_request,
     join_parameters,
 )
+from edge.clocks import Stamp
 from edge.errors import DeviceRefusedError, LinkLostError
 from edge.inbox import Inbox
 from edge.intake import DeviceIntake
@@ -70,7 +70,9 @@ class PolarSpeaker:
             except DeviceRefusedError as error:
                 log.error("stream_refused", device_id=self._intake.device_id, error=str(error))
                 detail = f"{row.measurement.name}: {error}"
-                self._intake.event(DeviceEventKind.STREAM_REFUSED, time.time_ns(), detail[:200])
+                self._intake.event(
+                    DeviceEventKind.STREAM_REFUSED, self._inbox.now_ns(), detail[:200]
+                )
 
     async def attend(self) -> None:
         """Say nothing more."""
@@ -87,7 +89,7 @@ class PolarSpeaker:
             settings = chosen_settings(row.settings, decode_settings(offered.parameters))
             # The intake must know the stream before its first frame arrives.
             rate_hz = row.true_rate_hz(settings.sample_rates_hz[0])
-            self._streams.begin(row, rate_hz=rate_hz, now_ns=time.time_ns())
+            self._streams.begin(row, rate_hz=rate_hz, now_ns=self._inbox.now_ns())
             response = await self._request_start(
                 StartRequest(measurement=row.measurement, settings=settings)
             )
@@ -150,7 +152,7 @@ class PolarSpeaker:
         except DecodeError as error:
             raise DeviceRefusedError(f"{request}: answer not understood: {error}") from error
 
-    def _take_response(self, payload: bytes, _received_ns: int) -> None:
+    def _take_response(self, payload: bytes, _arrival: Stamp) -> None:
         if not self._responses.full():
             self._responses.put_nowait(payload)
 

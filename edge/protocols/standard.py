@@ -1,10 +1,9 @@
 """Characteristics of the Bluetooth SIG that a device sends once it is subscribed to. A shell."""
 
-import time
-
 import structlog
 
 from devices import uuids
+from edge.clocks import read_clocks
 from edge.inbox import Inbox
 from edge.intake import DeviceIntake
 from edge.link import Link
@@ -29,7 +28,7 @@ class StandardSpeaker:
                 log.warning("characteristic_missing", device_id=self._intake.device_id, uuid=uuid)
         if self._link.offers(uuids.BATTERY_LEVEL):
             battery = await self._link.read(uuids.BATTERY_LEVEL)
-            self._inbox.put(self._intake, uuids.BATTERY_LEVEL, battery, time.time_ns())
+            self._inbox.put(self._intake, uuids.BATTERY_LEVEL, battery, read_clocks())
 
     async def attend(self) -> None:
         """Say nothing more."""

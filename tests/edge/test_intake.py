@@ -15,7 +15,6 @@ from devices.polar_pmd import PmdMeasurement
 from edge.framer import Framer
 from edge.intake import DeviceIntake
 from edge.polar_intake import PolarIntake
-from edge.timeline import StreamState
 from ingest.frame import DeviceEventKind, Frame, GapCause
 
 UTC_0_NS = 1_790_000_000 * 10**9
@@ -43,7 +42,7 @@ def ecg_payload(i_first: int, n_samples: int) -> bytes:
 class Bench:
     """A device, its framer and what survives a restart of the agent."""
 
-    def __init__(self, states: dict[str, StreamState] | None = None) -> None:
+    def __init__(self, states: dict[str, str] | None = None) -> None:
         self.states = {} if states is None else states
         self.framer = Framer("p-1", "a-1")
         self.intake = DeviceIntake("strap-1", model(), self.framer, self.states)
@@ -181,7 +180,6 @@ def test_a_stream_that_was_stopped_on_purpose_leaves_no_gap() -> None:
     bench.intake.end_link(UTC_0_NS, lost=False)
     frame = bench.cut()
     assert DeviceEventKind.STREAM_STOPPED in {event.kind for event in frame.events}
-    assert bench.states == {}
 
     bench.start()
     bench.take(26 * 1000)

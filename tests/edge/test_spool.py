@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge.clock_state import grid_state
 from edge.framer import ChannelFormat, Framer
+from edge.sample_grid import MappedStamp, SampleGrid
 from edge.spool import Spool, SpoolError
-from edge.timeline import StreamState
 from ingest.codec import decode_frame
 from ingest.frame import Frame, Gap, GapCause, Reading, SamplePeriod
 
@@ -42,12 +43,8 @@ def frame(sequence: int, n_samples: int = 32) -> Frame:
     return framer.cut(sequence)[0]
 
 
-def state(i_next: int) -> dict[str, StreamState]:
-    return {
-        "strap-1/ecg": StreamState(
-            epoch_ns=10**18, i_next=i_next, period=PERIOD, device_last_ns=1, received_last_ns=2
-        )
-    }
+def state(i_next: int) -> dict[str, str]:
+    return {"strap-1/ecg": f"at {i_next}", "host_clock": "{}"}
 
 
 def test_frames_come_back_in_order_and_go_when_acknowledged(tmp_path: Path) -> None:
@@ -117,6 +114,48 @@ def test_a_second_agent_on_the_same_spool_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(SpoolError, match="another agent"):
         Spool(tmp_path / "spool.sqlite", n_bytes_max=LARGE)
+
+
+def of_format_1(path: Path) -> None:
+    """Make a spool as the first format had it, with a Frame that waits."""
+    spool = Spool(path, n_bytes_max=LARGE)
+    spool.append([frame(0)], {"strap-1/ecg": STATE_OF_FORMAT_1, "strap-1/acc": "not a state"})
+    spool._set_fact("format", 1)
+    spool.close()
+
+
+STATE_OF_FORMAT_1 = (
+    '{"epoch_ns": 1000000000000000000, "i_next": 32, "period": [1000000000, 130],'
+    ' "device_last_ns": 238461538, "received_last_ns": 1000000000238461538}'
+)
+
+
+def test_a_spool_of_the_first_format_is_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "spool.sqlite"
+    of_format_1(path)
+
+    spool = Spool(path, n_bytes_max=LARGE)
+
+    assert [one.sequence for one in spool.oldest(9)] == [0]
+    assert list(spool.streams()) == ["strap-1/ecg"]
+    grid = SampleGrid(PERIOD, grid_state(spool.streams()["strap-1/ecg"]))
+    # Ten seconds later by the host's clock; what the device's shows is not believed.
+    t_ns = 10**18 + PERIOD.offset_ns(31) + 10 * 10**9
+    stamp = MappedStamp(device_ns=5, steady_ns=t_ns, t_ns=t_ns, drift_ppt=0, segment=0)
+    placement = grid.place(stamp, 32)
+    assert (placement.i_first, placement.n_missing) == (32 + 1300 - 32, 1300 - 32)
+    assert placement.gap_t0_ns == 10**18 + PERIOD.offset_ns(32)
+
+
+def test_a_spool_of_a_later_format_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "spool.sqlite"
+    of_format_1(path)
+    spool = Spool(path, n_bytes_max=LARGE)
+    spool._set_fact("format", 99)
+    spool.close()
+
+    with pytest.raises(SpoolError, match=r"format 99.*deliver what is in it"):
+        Spool(path, n_bytes_max=LARGE)
 
 
 def test_a_file_that_is_no_spool_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
