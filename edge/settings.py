@@ -13,7 +13,7 @@ _Pseudonym = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-
 class DeviceSettings(BaseModel):
     """One device that belongs to this subject. A device not listed is left alone."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     name: Annotated[str, Field(min_length=1, max_length=64)]
     """The name that it advertises, whole."""
@@ -23,14 +23,18 @@ class AgentSettings(ProcessSettings):
     """An edge agent, whoever it is for."""
 
     agent_id: _Pseudonym = "agent-1"
+    """Names this agent in every Frame: unique among all agents of a subject."""
     spool_path: Path = Path("var/edge/spool.sqlite")
+    """Where Frames wait until Kafka has them; the keys and the socket are beside it."""
     spool_bytes_max: Annotated[ByteSize, Field(ge=100_000)] = ByteSize(2_000_000_000)
     """When the spool holds more, the oldest Frames give way and are accounted for. A number of
     bytes, or one with a unit: ``"2 GB"``, ``"500 MiB"``."""
     flush_interval_s: Annotated[float, Field(ge=0.05, le=60)] = 0.25
+    """How often a Frame is cut. Each costs a write to the disk and a message."""
     drain_s: Annotated[float, Field(ge=0, le=600)] = 5.0
     """How long a stopping agent goes on delivering; what is left stays in the spool."""
     connect_timeout_s: Annotated[float, Field(ge=1, le=120)] = 20.0
+    """How long making a link may take."""
     reconnect_s_max: Annotated[float, Field(ge=0.1, le=3600)] = 30.0
     """Longest pause between two attempts to connect."""
     stream_silence_s: Annotated[float, Field(ge=2, le=3600)] = 20.0
@@ -38,7 +42,7 @@ class AgentSettings(ProcessSettings):
     health_port: Annotated[int, Field(ge=0, le=65535)] = 0
     """Port of /healthz, /readyz, /status and /metrics on 127.0.0.1; 0: on the socket only."""
     radio_backend: str | None = None
-    """Dotted path of a bleak backend, ``module:function``; None: the system's Bluetooth."""
+    """Dotted path of a bleak backend, ``module:function``; unless told the system's Bluetooth."""
     radio_transport: str = ""
     """What the backend is opened with, such as ``tcp-client:127.0.0.1:9999``."""
 

@@ -51,26 +51,36 @@ def _no_blank_servers(servers: str) -> str:
 class KafkaSettings(BaseModel):
     """How to reach Kafka. The same fields for every role."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True
+    )
 
     bootstrap_servers: Annotated[str, AfterValidator(_no_blank_servers)] = "127.0.0.1:9092"
     """``host:port``, several with commas."""
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    """PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL: anything but a test wants the last."""
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    """PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."""
     sasl_username: str | None = None
+    """Needed with SASL."""
     sasl_password: SecretStr | None = None
+    """Needed with SASL; better given as a variable than in a file that others read."""
     ssl_ca_file: Path | None = None
-    """PEM file with the authorities to trust; None: the system's."""
+    """PEM file with the authorities to trust; unless told the system's."""
     ssl_certificate_file: Path | None = None
     """PEM file with this client's certificate, where the broker asks for one."""
     ssl_key_file: Path | None = None
+    """PEM file with the key of that certificate."""
     compression: Literal["none", "gzip", "lz4", "snappy", "zstd"] = "lz4"
+    """none, gzip, lz4, snappy or zstd."""
     request_timeout_s: Annotated[float, Field(ge=1, le=300)] = 10.0
+    """How long a broker may take to answer."""
     session_timeout_s: Annotated[float, Field(ge=1, le=300)] = 10.0
     """After so long without a word from it, a consumer's partitions go to the others."""
     n_partitions: Annotated[int, Field(ge=1, le=1000)] = N_PARTITIONS
     """Partitions of topics that are created by this program; existing topics are left alone."""
     replication_factor: Annotated[int, Field(ge=1, le=9)] = 1
+    """Copies of topics that are created by this program; 3 in a hospital."""
 
     @model_validator(mode="after")
     def _complete(self) -> "KafkaSettings":
@@ -96,6 +106,7 @@ class ProcessSettings(BaseSettings):
         frozen=True,
         extra="forbid",
         hide_input_in_errors=True,
+        use_attribute_docstrings=True,
         toml_file=None,
     )
 
@@ -103,6 +114,7 @@ class ProcessSettings(BaseSettings):
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
     """Port of Prometheus metrics on 127.0.0.1; 0: none."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """debug, info, warning or error."""
 
     @classmethod
     def settings_customise_sources(
