@@ -81,6 +81,10 @@ class ChannelCounters(Counters):
     sampling_rate_hz: float | None = None
     n_starts: int = 0
     """Start commands that began a stream; one that only joined it is not counted."""
+    n_between: int = 0
+    """Samples that were not taken between a stop, or a loss of power, and the next start."""
+    i_end: int | None = None
+    """Behind the last sample that was taken, in the recording."""
 
 
 Counts = Iterable[tuple[Counters, int]]
@@ -122,6 +126,9 @@ class Peripheral(ABC):
         """Set once it advertises."""
         self._advertising_interval_ms = advertising_interval_ms
         self._n_to_drop = 0
+        self._n_to_repeat = 0
+        self._n_to_swap = 0
+        self._held: tuple[Characteristic[bytes], bytes, Counts] | None = None
         self._battery_percent = BATTERY_PERCENT_DEFAULT
         self._tasks: asyncio.TaskGroup | None = None
         self._controller = PeripheralController(identity.name, ether)
@@ -173,6 +180,18 @@ class Peripheral(ABC):
     def drop_next_notifications(self, n_notifications: int) -> None:
         """Lose the next notifications before they reach the link, and count them as unsent."""
         self._n_to_drop = n_notifications
+
+    def repeat_next_notifications(self, n_notifications: int) -> None:
+        """Send the next notifications twice, as firmware does that does not trust its stack."""
+        self._n_to_repeat = n_notifications
+
+    def swap_next_notifications(self, n_pairs: int) -> None:
+        """Send the next notifications in pairs, the second of each before the first.
+
+        The first of a pair waits for the second: they are swapped only where both are of one
+        characteristic and the link stands; where it is lost meanwhile, the first is lost with it.
+        """
+        self._n_to_swap = n_pairs
 
     async def set_battery(self, percent: int) -> None:
         """Change the battery level and notify it."""
@@ -247,12 +266,44 @@ class Peripheral(ABC):
             # bumble would cut the payload short; a sensor refuses to send.
             _count(counts, sent=False)
         else:
-            _count(counts, sent=True)
-            self._controller.undelivered = partial(_take_back, counts)
-            await self._device.gatt_server.notify_subscriber(
-                connection, characteristic, payload, force=True
-            )
-            self._controller.undelivered = None
+            await self._send(connection, characteristic, payload, counts)
+
+    async def _send(
+        self,
+        connection: Connection,
+        characteristic: "Characteristic[bytes]",
+        payload: bytes,
+        counts: Counts,
+    ) -> None:
+        """Hand a notification to the link, or do with it what a fault asks for."""
+        held, self._held = self._held, None
+        if held is not None and held[0] is not characteristic:
+            await self._hand_over(connection, held[0], held[1], held[2])
+            held = None
+        if held is None and self._n_to_swap > 0:
+            self._n_to_swap -= 1
+            self._held = (characteristic, payload, counts)
+            return
+        await self._hand_over(connection, characteristic, payload, counts)
+        if held is not None:
+            await self._hand_over(connection, characteristic, held[1], held[2])
+        if self._n_to_repeat > 0:
+            self._n_to_repeat -= 1
+            await self._hand_over(connection, characteristic, payload, ())
+
+    async def _hand_over(
+        self,
+        connection: Connection,
+        characteristic: "Characteristic[bytes]",
+        payload: bytes,
+        counts: Counts,
+    ) -> None:
+        _count(counts, sent=True)
+        self._controller.undelivered = partial(_take_back, counts)
+        await self._device.gatt_server.notify_subscriber(
+            connection, characteristic, payload, force=True
+        )
+        self._controller.undelivered = None
 
     async def indicate(
         self, characteristic: "Characteristic[bytes]", payload: bytes, counts: Counts
@@ -301,6 +352,10 @@ class Peripheral(ABC):
 
     def _on_connection(self, _connection: Connection) -> None:
         self.n_connections += 1
+        if self._held is not None:
+            # It waited for a second one on a link that is gone.
+            _count(self._held[2], sent=False)
+            self._held = None
 
     def _read_battery(self, _connection: Connection) -> bytes:
         return encode_battery_level(self._battery_percent)

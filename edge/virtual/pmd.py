@@ -267,6 +267,8 @@ class PmdService:
                 compressed=offer.compressed,
             )
             counts = [(counters, len(samples)) for counters in self._counters(offer)]
+            for counters, _ in counts:
+                counters.i_end = i_last + 1
             await self._peripheral.notify(self._data, payload, counts)
 
         (rate_hz,) = settings.sample_rates_hz
@@ -280,6 +282,8 @@ class PmdService:
         for counters in self._counters(offer):
             counters.n_starts += 1
             counters.sampling_rate_hz = float(rate_hz)
+            if counters.i_end is not None:
+                counters.n_between += player.i_first - counters.i_end
             if counters.i_first is None:
                 counters.i_first = player.i_first
                 counters.first_sample_utc_ns = player.grid.time_ns(player.i_first)

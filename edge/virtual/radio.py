@@ -53,11 +53,24 @@ class VirtualRadio:
         """Connected agents."""
         return len(self._sessions)
 
-    async def __aenter__(self) -> Self:
+    async def unplug(self) -> None:
+        """Pull the adapters out: every agent loses its controller, and finds none."""
+        if self._server is not None:
+            server, self._server = self._server, None
+            server.close()
+            for session in list(self._sessions):
+                session.abort()
+            await server.wait_closed()
+
+    async def plug_in(self) -> None:
+        """Put the adapters back, at the same port."""
         self._server = await asyncio.get_running_loop().create_server(
             lambda: _HciSession(self._ether, self._sessions), "127.0.0.1", self._port
         )
         self._port = self._server.sockets[0].getsockname()[1]
+
+    async def __aenter__(self) -> Self:
+        await self.plug_in()
         return self
 
     async def __aexit__(
@@ -66,13 +79,7 @@ class VirtualRadio:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._server is None:
-            return
-        self._server.close()
-        for session in list(self._sessions):
-            session.abort()
-        await self._server.wait_closed()
-        self._server = None
+        await self.unplug()
 
 
 class _HciSession(asyncio.Protocol):
