@@ -58,8 +58,8 @@ class DeviceIntake:
     ) -> None:
         self.device_id = device_id
         self.model = model
-        host = host or HostClock(0, 0)
-        self.streams = SampleStreams(device_id, framer, states, self.event, host)
+        self._host = host or HostClock(0, 0)
+        self.streams = SampleStreams(device_id, framer, states, self.event, self._host)
         self.n_payloads = 0
         self._framer = framer
         self._takers: dict[str, TakePayload] = {}
@@ -109,6 +109,16 @@ class DeviceIntake:
             self.streams.spoil(characteristic, GapCause.UNDECODABLE)
             return False
         return True
+
+    def steady_ns(self, received_ns: int) -> int:
+        """Give the same moment on a line that nobody sets: for a pause between two arrivals.
+
+        Parameters
+        ----------
+        received_ns
+            As it was just told.
+        """
+        return self._host.at(received_ns).steady_ns
 
     def add_readings(self, measured: Iterable[Measured], received_ns: int) -> None:
         """Take what a payload has measured."""

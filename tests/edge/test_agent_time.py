@@ -194,6 +194,15 @@ def _i_at(packets: list[Packet], t_s: float) -> int:
     return max(one.i_last for one in packets if one.arrival_ns <= t_s * NS_PER_S)
 
 
+def test_a_pause_between_two_arrivals_is_no_longer_for_a_host_that_is_set() -> None:
+    side = Bedside(wall=lambda t_ns: t_ns + HOUR_NS * (t_ns > NS_PER_S))
+    side.start(0)
+
+    moments = [side.intake.steady_ns(side.told(s * NS_PER_S).told_ns) for s in range(4)]
+
+    assert np.diff(moments).tolist() == [NS_PER_S] * 3
+
+
 # What a device sends beside its electrocardiogram
 
 
