@@ -224,7 +224,7 @@ class ClockHull:
         """Host time when the device's clock shows ``device_ns``."""
         return device_ns + self.offset_ns(device_ns)
 
-    def add(self, device_ns: int, host_ns: int) -> Arrival:
+    def add(self, device_ns: int, host_ns: int, *, was_set: bool = False) -> Arrival:
         """Take in one packet.
 
         Parameters
@@ -233,6 +233,8 @@ class ClockHull:
             Its time stamp on the device's clock; duplicates and any order are welcome.
         host_ns
             When it arrived, on a host clock that never steps.
+        was_set
+            Something else shows that the device's clock was set just before.
         """
         offset_ns = host_ns - device_ns
         if not self._segments:
@@ -241,7 +243,7 @@ class ClockHull:
         pause_ns = host_ns - self._line.device_ns - self._line.offset_ns
         slack_ns = DRIFT_PPT_MAX * abs(pause_ns) // PPT
         early_ns = EARLY_NS_MAX if self._spread.n_packets >= LIFT_PACKETS_MIN else LATE_NS_MAX
-        if not -early_ns - slack_ns <= excess_ns <= LATE_NS_MAX + slack_ns:
+        if was_set or not -early_ns - slack_ns <= excess_ns <= LATE_NS_MAX + slack_ns:
             return self._begin_segment(device_ns, host_ns, jump_ns=self._line.offset_ns - offset_ns)
         if excess_ns > LATE_NS + slack_ns:
             if self._lateness.add(offset_ns):

@@ -42,7 +42,7 @@ class DeviceClock:
         """Whether it has heard a stamp, in this run or an earlier one."""
         return self._hull.segment >= 0
 
-    def map(self, device_ns: int, told_ns: int) -> tuple[MappedStamp, int | None]:
+    def map(self, device_ns: int, told_ns: int, *, was_set: bool) -> tuple[MappedStamp, int | None]:
         """Map the stamp of a payload that has just come.
 
         Parameters
@@ -51,6 +51,8 @@ class DeviceClock:
             Its last sample's, on the device's clock.
         told_ns
             When it came, as the host's clock has just told.
+        was_set
+            The stamp is one that the clock cannot show unless it was set.
 
         Returns
         -------
@@ -59,7 +61,7 @@ class DeviceClock:
             How far the device's clock was set forward just before, if it was set; negative: back.
         """
         now = self._host.at(told_ns)
-        jumped = self._hull.add(device_ns, now.steady_ns) is Arrival.CLOCK_JUMPED
+        jumped = self._hull.add(device_ns, now.steady_ns, was_set=was_set) is Arrival.CLOCK_JUMPED
         self._newest = map_stamp(device_ns, self._hull, now)
         return self._newest, self._hull.segments[-1].jump_ns if jumped else None
 

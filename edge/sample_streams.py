@@ -13,6 +13,7 @@ from edge.clock_state import ClockStateError, grid_state, grid_text
 from edge.device_clock import LOST, DeviceClock, jump_text
 from edge.framer import ChannelFormat, Framer
 from edge.host_clock import HostClock
+from edge.recent_stamps import RecentStamps
 from edge.sample_grid import GridPlacement, GridState, SampleGrid
 from ingest.frame import NS_PER_S, TIME_NS_MAX, DeviceEventKind, Gap, GapCause, SamplePeriod
 
@@ -28,6 +29,7 @@ class _Stream:
     characteristic: str
     channels: tuple[Channel | None, ...]
     grid: SampleGrid
+    recent: RecentStamps
     gap_cause: GapCause
 
 
@@ -64,6 +66,7 @@ class SampleStreams:
         self._clock_key = f"{device_id}/clock"
         self._clock = DeviceClock(host, states.get(self._clock_key))
         self._streams: dict[str, _Stream] = {}
+        self._recent: dict[tuple[str, int], RecentStamps] = {}
         # Until the first link of this run, what is missing was missed because no agent ran.
         self._absence = GapCause.AGENT_DOWN
 
@@ -91,6 +94,7 @@ class SampleStreams:
             characteristic=characteristic,
             channels=tuple(channels),
             grid=SampleGrid(nominal, self._kept(key)),
+            recent=self._recent.setdefault((name, rate_hz), RecentStamps(nominal)),
             gap_cause=self._absence,
         )
 
@@ -182,14 +186,17 @@ class SampleStreams:
         if stream is None:
             return
         _check(name, len(stream.channels), samples.shape[1], device_last_ns)
-        stamp, jump_ns = self._clock.map(device_last_ns, received_ns)
+        n_samples = samples.shape[0]
+        was_set = stream.recent.contradict(device_last_ns, n_samples)
+        stamp, jump_ns = self._clock.map(device_last_ns, received_ns, was_set=was_set)
         if jump_ns is not None:
             metrics.CLOCK_JUMPS.labels(self._device_id).inc()
             self._on_event(DeviceEventKind.CLOCK_JUMPED, received_ns, jump_text(jump_ns))
-        placement = stream.grid.place(stamp, samples.shape[0])
+        placement = stream.grid.place(stamp, n_samples)
         if placement.duplicate:
             metrics.DUPLICATES.labels(self._device_id).inc()
             return
+        stream.recent.add(device_last_ns, n_samples, stamp.segment)
         for channel, counts in zip(stream.channels, samples.T, strict=True):
             if channel is not None:
                 self._add(stream, channel, counts, factor, placement, received_ns)
