@@ -73,7 +73,7 @@ class SampleStreams:
     def begin(
         self, name: str, characteristic: str, channels: Sequence[Channel | None], rate_hz: int
     ) -> None:
-        """Expect the samples of a stream that is being started.
+        """Expect the samples of a stream that is being started, or started again.
 
         Parameters
         ----------
@@ -87,6 +87,8 @@ class SampleStreams:
         rate_hz
             The rate that was asked for and granted.
         """
+        self.note_states()  # one that runs already goes on where it is
+        running = self._streams.get(name)
         key = f"{self._device_id}/{name}"
         nominal = SamplePeriod(ns_numerator=NS_PER_S, ns_denominator=rate_hz)
         self._streams[name] = _Stream(
@@ -95,7 +97,7 @@ class SampleStreams:
             channels=tuple(channels),
             grid=SampleGrid(nominal, self._kept(key)),
             recent=self._recent.setdefault((name, rate_hz), RecentStamps(nominal)),
-            gap_cause=self._absence,
+            gap_cause=self._absence if running is None else running.gap_cause,
         )
 
     def _kept(self, key: str) -> GridState | None:

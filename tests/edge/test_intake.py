@@ -190,6 +190,21 @@ def test_a_stream_that_was_stopped_on_purpose_leaves_no_gap() -> None:
     assert again.waveforms[0].t0_ns > frame.waveforms[0].time_ns(26)
 
 
+def test_a_stream_that_is_started_again_on_the_same_link_goes_on() -> None:
+    bench = Bench().start()
+    bench.take(0)
+    bench.cut()
+    bench.take(26)
+
+    bench.start()
+    bench.take(26 * 4)
+    frame = bench.cut()
+
+    [gap] = frame.gaps
+    assert (gap.cause, gap.i_first, gap.n_samples) == (GapCause.RADIO_LOSS, 52, 52)
+    assert [(block.i_first, block.i_end) for block in frame.waveforms] == [(26, 52), (104, 130)]
+
+
 def test_a_payload_that_comes_twice_is_stored_once() -> None:
     bench = Bench().start()
     bench.take(0)
