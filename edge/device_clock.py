@@ -36,6 +36,16 @@ class DeviceClock:
         self._text = text if state is not None else None
         self._written: tuple[int, int] | None = None
         self._newest: MappedStamp | None = None
+        self._host_slipped = False
+
+    @property
+    def host_slipped(self) -> bool:
+        """Whether it was the host's clock that went wrong, and not this one, when they parted.
+
+        A host without a battery-backed clock begins where it ended, and an outage has no length:
+        a device that comes back then seems to have been set forward. What it says is right.
+        """
+        return self._host_slipped
 
     @property
     def known(self) -> bool:
@@ -62,8 +72,12 @@ class DeviceClock:
         """
         now = self._host.at(told_ns)
         jumped = self._hull.add(device_ns, now.steady_ns, was_set=was_set) is Arrival.CLOCK_JUMPED
+        jump_ns = self._hull.segments[-1].jump_ns if jumped else None
+        if jump_ns is not None:
+            first = self._newest is None
+            self._host_slipped = first and self._host.rebooted and jump_ns > 0
         self._newest = map_stamp(device_ns, self._hull, now)
-        return self._newest, self._hull.segments[-1].jump_ns if jumped else None
+        return self._newest, jump_ns
 
     def relation(self, device_id: str) -> ClockRelation | None:
         """Say how the clocks compare at the newest stamp; None before the first."""

@@ -110,6 +110,7 @@ class HostClock:
         self._mono_ns = mono_ns
         self._correction_ns = 0
         self._lead_ns = 0
+        self._rebooted = before is not None and not (boot and before.boot == boot)
         self._minutes: deque[tuple[int, int]] = deque([(mono_ns, 0)], RATES_MAX + 1)
         if before is None:
             return
@@ -142,6 +143,11 @@ class HostClock:
             lead_ns=self._lead_ns,
             minutes=tuple(self._minutes),
         )
+
+    @property
+    def rebooted(self) -> bool:
+        """Whether steady time goes on only as far as the wall was right when this run began."""
+        return self._rebooted
 
     @property
     def rate_ppt(self) -> int:

@@ -72,6 +72,9 @@ RATE_RATIO_MAX: Final = 50
 OLD_NS_MAX: Final = 2 * LATE_NS_MAX
 """What is older than the newest by more was not held up: the clock is another one."""
 
+OUTAGE_NS_MAX: Final = 30 * 86_400 * NS_PER_S
+"""No device streams for longer on one battery: a pause that is longer is a clock that was set."""
+
 PERIOD_DENOMINATOR_MAX: Final = 100_000
 PERIOD_NUMERATOR_MAX: Final = 10**12
 
@@ -188,8 +191,20 @@ class SampleGrid:
         """What to keep for the next start; None before the first payload."""
         return self._state
 
-    def place(self, stamp: MappedStamp, n_samples: int) -> GridPlacement:
-        """Give the next payload's samples, at least 1, their numbers and times."""
+    def place(
+        self, stamp: MappedStamp, n_samples: int, *, host_slipped: bool = False
+    ) -> GridPlacement:
+        """Give the next payload's samples their numbers and times.
+
+        Parameters
+        ----------
+        stamp
+            Of the last of them.
+        n_samples
+            At least 1.
+        host_slipped
+            If clocks disagree about the pause before them, it is ours that was wrong.
+        """
         state = self._state
         if state is None:
             return self._begin(stamp, n_samples)
@@ -197,11 +212,14 @@ class SampleGrid:
         jumped = stamp.segment != state.segment or pause_ns < -OLD_NS_MAX
         if not jumped and pause_ns <= 0:
             return GridPlacement(i_first=state.i_next, t0_ns=0, period=state.period, duplicate=True)
-        n_missing = _n_lost(state, stamp, n_samples, jumped=jumped)
+        slipped = jumped and host_slipped and 0 < pause_ns <= OUTAGE_NS_MAX
+        n_missing = _n_lost(state, stamp, n_samples, by_device=slipped or not jumped)
         i_first = state.i_next + n_missing
         i_last = i_first + n_samples - 1
         rate = _recounted(state, stamp, i_last, jumped=jumped)
-        grid = _steered(replace(state, rate=rate), stamp, i_first, i_last)
+        grid = replace(state, rate=rate)
+        if not slipped:
+            grid = _steered(grid, stamp, i_first, i_last)
         self._state = replace(
             grid,
             i_next=i_last + 1,
@@ -246,9 +264,9 @@ class SampleGrid:
         return GridPlacement(i_first=0, t0_ns=t0_ns, period=period)
 
 
-def _n_lost(state: GridState, stamp: MappedStamp, n_samples: int, *, jumped: bool) -> int:
+def _n_lost(state: GridState, stamp: MappedStamp, n_samples: int, *, by_device: bool) -> int:
     """Count the samples lost before a payload: by the device's clock, or by ours if it jumped."""
-    if not jumped:
+    if by_device:
         pause_ns = stamp.device_ns - state.device_last_ns
         return max(0, _n_within(pause_ns, state.rate.span_ns, state.rate.n_samples) - n_samples)
     pause_ns = stamp.steady_ns - state.steady_last_ns

@@ -192,9 +192,8 @@ class SampleStreams:
         was_set = stream.recent.contradict(device_last_ns, n_samples)
         stamp, jump_ns = self._clock.map(device_last_ns, received_ns, was_set=was_set)
         if jump_ns is not None:
-            metrics.CLOCK_JUMPS.labels(self._device_id).inc()
-            self._on_event(DeviceEventKind.CLOCK_JUMPED, received_ns, jump_text(jump_ns))
-        placement = stream.grid.place(stamp, n_samples)
+            self._tell_jump(jump_ns, received_ns)
+        placement = stream.grid.place(stamp, n_samples, host_slipped=self._clock.host_slipped)
         if placement.duplicate:
             metrics.DUPLICATES.labels(self._device_id).inc()
             return
@@ -205,6 +204,15 @@ class SampleStreams:
         stream.gap_cause = GapCause.RADIO_LOSS
         if relation := self._clock.relation(self._device_id):
             self._framer.set_clock(relation)
+
+    def _tell_jump(self, jump_ns: int, received_ns: int) -> None:
+        if self._clock.host_slipped:
+            metrics.HOST_CLOCK_STEPS.inc()
+            detail = jump_text(-jump_ns)
+            self._on_event(DeviceEventKind.HOST_CLOCK_STEPPED, received_ns, detail)
+        else:
+            metrics.CLOCK_JUMPS.labels(self._device_id).inc()
+            self._on_event(DeviceEventKind.CLOCK_JUMPED, received_ns, jump_text(jump_ns))
 
     def _add(
         self,

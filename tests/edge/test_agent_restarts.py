@@ -64,6 +64,35 @@ def test_a_restart_while_the_host_is_set_costs_no_sample() -> None:
     assert samples.i.size + sum(one.n_samples for one in side.gaps()) == packets[-1].i_last + 1
 
 
+@pytest.mark.parametrize("behind_s", [600.0, 1_790_000_000.0 - 100.0])
+def test_a_host_that_comes_back_without_the_time_believes_the_device(behind_s: float) -> None:
+    # Its wall goes on where it ended, or in 1970, and is set right ten minutes later.
+    behind_ns = round(behind_s * NS_PER_S)
+    radio = Radio(ppm=constant(80), hours=0.75)
+    packets = list(radio.packets())
+    side = Bedside(
+        wall=lambda t_ns: t_ns - behind_ns * (1_000 * NS_PER_S < t_ns < 2_200 * NS_PER_S)
+    )
+    side.start(0)
+    side.play([one for one in packets if one.arrival_ns < 990 * NS_PER_S])
+
+    side.boot, side.mono_0_ns = "boot-2", 0
+    side.start(1_600 * NS_PER_S)
+    side.play([one for one in packets if one.true_ns > 1_601 * NS_PER_S])
+
+    assert_numbers_are_the_devices(side.blocks())
+    [gap] = side.gaps()
+    assert gap.cause is GapCause.AGENT_DOWN
+    samples = Samples.of_blocks(side.blocks())
+    assert samples.i.size + gap.n_samples == packets[-1].i_last + 1
+    # Nothing but the old grid says when it was, until the host is set; then delays are known anew.
+    assert error_ms(samples, packets, WARM_UP_S, 1_600) < 6.0
+    assert error_ms(samples, packets, 1_600, 2_200) < 50.0
+    assert error_ms(samples, packets, 2_200 + WARM_UP_S) < 6.0
+    assert side.n_events(DeviceEventKind.CLOCK_JUMPED) == 0
+    assert side.n_events(DeviceEventKind.HOST_CLOCK_STEPPED) == 2  # found, and set right
+
+
 @pytest.mark.parametrize("ppm", [80, -80])
 def test_the_samples_of_an_hour_without_a_link_are_counted_to_the_sample(ppm: float) -> None:
     radio = Radio(ppm=constant(ppm), hours=1.7)
