@@ -69,6 +69,9 @@ Part E, 7.8.12). What seems later still comes from a clock that was set back."""
 LATE_NS: Final = 2 * NS_PER_S
 """From here on lateness may be a clock that was set back: the next packets tell."""
 
+HELD_UP_NS_MAX: Final = 300 * NS_PER_S
+"""A stream that goes on without a hole and is seconds late for longer tells that we are wrong."""
+
 EARLY_NS_MAX: Final = NS_PER_S // 4
 """Nothing arrives early: by more than this, the device's clock was set forward."""
 
@@ -144,6 +147,7 @@ class ClockHull:
         self._lateness = Lateness()
         self._learned = False
         self._doubted_ns: int | None = None
+        self._held_up_ns: int | None = None
         self._begin(0, 0)
         if state is not None:
             self._restore(state)
@@ -224,7 +228,9 @@ class ClockHull:
         """Host time when the device's clock shows ``device_ns``."""
         return device_ns + self.offset_ns(device_ns)
 
-    def add(self, device_ns: int, host_ns: int, *, was_set: bool = False) -> Arrival:
+    def add(
+        self, device_ns: int, host_ns: int, *, was_set: bool = False, goes_on: bool = False
+    ) -> Arrival:
         """Take in one packet.
 
         Parameters
@@ -235,6 +241,10 @@ class ClockHull:
             When it arrived, on a host clock that never steps.
         was_set
             Something else shows that the device's clock was set just before.
+        goes_on
+            Something else shows that it was not: the stamp is a payload's length behind the one
+            before. Then what seems late was held up, be it for minutes by a host that stood still,
+            and what seems early shows that all before it were late.
         """
         offset_ns = host_ns - device_ns
         if not self._segments:
@@ -243,9 +253,13 @@ class ClockHull:
         pause_ns = host_ns - self._line.device_ns - self._line.offset_ns
         slack_ns = DRIFT_PPT_MAX * abs(pause_ns) // PPT
         early_ns = EARLY_NS_MAX if self._spread.n_packets >= LIFT_PACKETS_MIN else LATE_NS_MAX
-        if was_set or not -early_ns - slack_ns <= excess_ns <= LATE_NS_MAX + slack_ns:
+        late = excess_ns > LATE_NS + slack_ns
+        if goes_on and self._is_held_up(device_ns, late=late):
+            return Arrival.LATE
+        possible = -early_ns - slack_ns <= excess_ns <= LATE_NS_MAX + slack_ns
+        if was_set or not (possible or (goes_on and not late)):
             return self._begin_segment(device_ns, host_ns, jump_ns=self._line.offset_ns - offset_ns)
-        if excess_ns > LATE_NS + slack_ns:
+        if late:
             if self._lateness.add(offset_ns):
                 return self._begin_segment(
                     device_ns, host_ns, jump_ns=self._line.offset_ns - offset_ns
@@ -254,6 +268,15 @@ class ClockHull:
         self._lateness = Lateness()
         self._take(device_ns, offset_ns, excess_ns)
         return Arrival.USUAL
+
+    def _is_held_up(self, device_ns: int, *, late: bool) -> bool:
+        """Tell whether a packet of a stream that goes on is late, and has not been for too long."""
+        if not late:
+            self._held_up_ns = None
+            return False
+        if self._held_up_ns is None:
+            self._held_up_ns = device_ns
+        return device_ns - self._held_up_ns < HELD_UP_NS_MAX
 
     def _begin_segment(self, device_ns: int, host_ns: int, *, jump_ns: int) -> Arrival:
         first = not self._segments
@@ -267,6 +290,7 @@ class ClockHull:
             )
         )
         self._lateness = Lateness()
+        self._held_up_ns = None
         self._begin(device_ns, offset_ns)
         self._take(device_ns, offset_ns, 0)
         return Arrival.USUAL if first else Arrival.CLOCK_JUMPED

@@ -52,7 +52,9 @@ class DeviceClock:
         """Whether it has heard a stamp, in this run or an earlier one."""
         return self._hull.segment >= 0
 
-    def map(self, device_ns: int, told_ns: int, *, was_set: bool) -> tuple[MappedStamp, int | None]:
+    def map(
+        self, device_ns: int, told_ns: int, *, was_set: bool, goes_on: bool
+    ) -> tuple[MappedStamp, int | None]:
         """Map the stamp of a payload that has just come.
 
         Parameters
@@ -63,6 +65,8 @@ class DeviceClock:
             When it came, as the host's clock has just told.
         was_set
             The stamp is one that the clock cannot show unless it was set.
+        goes_on
+            The stamp is where the stream goes on, so that the clock was not set.
 
         Returns
         -------
@@ -71,7 +75,8 @@ class DeviceClock:
             How far the device's clock was set forward just before, if it was set; negative: back.
         """
         now = self._host.at(told_ns)
-        jumped = self._hull.add(device_ns, now.steady_ns, was_set=was_set) is Arrival.CLOCK_JUMPED
+        arrival = self._hull.add(device_ns, now.steady_ns, was_set=was_set, goes_on=goes_on)
+        jumped = arrival is Arrival.CLOCK_JUMPED
         jump_ns = self._hull.segments[-1].jump_ns if jumped else None
         if jump_ns is not None:
             first = self._newest is None

