@@ -138,14 +138,21 @@ class Adapter:
             del self.registry[self.name]
         device, transport = self._device, self._transport
         self._device = self._transport = None
-        if device is not None:
-            for connection in list(device.connections.values()):
-                await hang_up(device, connection)
-        if transport is not None:
-            await transport.close()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                    await asyncio.shield(transport.source.terminated)
+        await _release(device, transport)
+
+    async def power_cycle(self) -> None:
+        """End all links, release the controller and open it anew; its scanners are forgotten.
+
+        Raises
+        ------
+        BleakBluetoothNotAvailableError
+            It cannot be opened any more.
+        """
+        device, transport = self._device, self._transport
+        self._device = self._transport = None
+        self._scanners.clear()
+        await _release(device, transport)
+        await self.device()
 
     async def connect(self, address: hci.Address) -> Connection:
         """Make a connection; wait without end, the caller has the timeout.
@@ -247,6 +254,17 @@ class Adapter:
     def _on_advertisement(self, advertisement: Advertisement) -> None:
         for scanner in list(self._scanners):
             scanner.on_advertisement(advertisement)
+
+
+async def _release(device: Device | None, transport: Transport | None) -> None:
+    if device is not None:
+        for connection in list(device.connections.values()):
+            await hang_up(device, connection)
+    if transport is not None:
+        await transport.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await asyncio.shield(transport.source.terminated)
 
 
 async def _abandon(device: Device, attempt: "asyncio.Task[Connection]") -> None:

@@ -38,6 +38,7 @@ from edge.virtual.adapter import (
     open_adapter,
 )
 from edge.virtual.advertisement import decode_advertisement, merge_advertisements, uuid_text
+from edge.virtual.recovery import AdapterRecovery
 
 MTU_REQUESTED: Final = 517
 DEVICES_HEARD_MAX: Final = 1024
@@ -50,6 +51,7 @@ class BumbleScanner(BaseBleakScanner):
     """bleak's scanner; made by ``bleak.BleakScanner(backend=...)`` only."""
 
     adapter_name: ClassVar[str] = "hci0"
+    recovery: ClassVar[AdapterRecovery | None] = None
 
     def __init__(
         self,
@@ -358,7 +360,11 @@ async def backend(
     """
     name = next(name for i in itertools.count() if (name := f"hci{i}") not in Adapter.registry)
     adapter = await open_adapter(transport_spec, name, max_connections)
-    scanner_type = type(f"BumbleScanner_{name}", (BumbleScanner,), {"adapter_name": name})
+    scanner_type = type(
+        f"BumbleScanner_{name}",
+        (BumbleScanner,),
+        {"adapter_name": name, "recovery": AdapterRecovery(adapter)},
+    )
     client_type = type(
         f"BumbleClient_{name}",
         (BumbleClient,),

@@ -108,7 +108,11 @@ class CentralController(Controller):
     le_acl_data_packet_length = ACL_PACKET_LENGTH_BYTES
     total_num_le_acl_data_packets = _ACL_PACKETS_IN_FLIGHT
 
-    def __init__(self, name: str, ether: "Ether") -> None:
+    def __init__(self, name: str, ether: "Ether", place: str = "") -> None:
+        self.place = place
+        self.deaf = False
+        """Whether it hears nothing and does not say so, as one that hangs: only a loss of power
+        mends that."""
         self._ether = ether
         self._scans_actively = False
         super().__init__(name, link=ether)
@@ -122,7 +126,7 @@ class CentralController(Controller):
     @property
     def listens(self) -> bool:
         """Whether an advertisement is of any interest."""
-        return self.le_scan_enable or self.pending_le_connection is not None
+        return not self.deaf and (self.le_scan_enable or self.pending_le_connection is not None)
 
     def on_hci_le_set_extended_scan_parameters_command(
         self, command: hci.HCI_LE_Set_Extended_Scan_Parameters_Command
@@ -188,7 +192,7 @@ class CentralController(Controller):
             secondary_phy=0,
             advertising_sid=_Report.NO_ADI_FIELD_PROVIDED,
             tx_power=_Report.TX_POWER_INFORMATION_NOT_AVAILABLE,
-            rssi=self._ether.rssi_dbm(address),
+            rssi=self._ether.rssi_dbm(address, self.place),
             periodic_advertising_interval=0,
             direct_address_type=0,
             direct_address=hci.Address.ANY,
@@ -237,19 +241,19 @@ class Ether(LocalLink):
         super().__init__()  # type: ignore[no-untyped-call]
         self._settings = settings or EtherSettings()
         self._rng = Random(self._settings.seed)  # noqa: S311 - jitter, not a secret
-        self._rssi_dbm: dict[str, int] = {}
+        self._rssi_dbm: dict[tuple[str, str], int] = {}
         self._dark: set[str] = set()
         self._links: dict[tuple[hci.Address, hci.Address], _Link] = {}
 
     # Faults and conditions
 
-    def set_rssi(self, address: str, rssi_dbm: int) -> None:
-        """Set the signal strength at which all centrals hear a peripheral."""
-        self._rssi_dbm[address] = rssi_dbm
+    def set_rssi(self, address: str, rssi_dbm: int, place: str = "") -> None:
+        """Set the signal strength at which the centrals of a place hear a peripheral."""
+        self._rssi_dbm[address, place] = rssi_dbm
 
-    def rssi_dbm(self, address: hci.Address) -> int:
-        """Return the signal strength at which a peripheral is heard."""
-        return self._rssi_dbm.get(_text(address), RSSI_DBM_DEFAULT)
+    def rssi_dbm(self, address: hci.Address, place: str = "") -> int:
+        """Return the signal strength at which a peripheral is heard at a place."""
+        return self._rssi_dbm.get((_text(address), place), RSSI_DBM_DEFAULT)
 
     def silence(self, address: str) -> None:
         """Let a device be heard by nobody and hear nobody, as behind a lead door.

@@ -30,10 +30,13 @@ class VirtualRadio:
         The air that the controllers share.
     port
         TCP port on 127.0.0.1; 0 takes a free one.
+    place
+        Where the adapters are: `Ether.set_rssi` says how well a peripheral is heard there.
     """
 
-    def __init__(self, ether: Ether, port: int = 0) -> None:
+    def __init__(self, ether: Ether, port: int = 0, place: str = "") -> None:
         self._ether = ether
+        self._place = place
         self._port = port
         self._server: asyncio.Server | None = None
         self._sessions: set[_HciSession] = set()
@@ -53,6 +56,11 @@ class VirtualRadio:
         """Connected agents."""
         return len(self._sessions)
 
+    def deafen(self) -> None:
+        """Let the adapters in use hang: they hear nothing any more, until they lose power."""
+        for session in self._sessions:
+            session.deafen()
+
     async def unplug(self) -> None:
         """Pull the adapters out: every agent loses its controller, and finds none."""
         if self._server is not None:
@@ -65,7 +73,7 @@ class VirtualRadio:
     async def plug_in(self) -> None:
         """Put the adapters back, at the same port."""
         self._server = await asyncio.get_running_loop().create_server(
-            lambda: _HciSession(self._ether, self._sessions), "127.0.0.1", self._port
+            lambda: _HciSession(self._ether, self._sessions, self._place), "127.0.0.1", self._port
         )
         self._port = self._server.sockets[0].getsockname()[1]
 
@@ -85,8 +93,9 @@ class VirtualRadio:
 class _HciSession(asyncio.Protocol):
     """One agent's HCI byte stream and its controller."""
 
-    def __init__(self, ether: Ether, sessions: "set[_HciSession]") -> None:
+    def __init__(self, ether: Ether, sessions: "set[_HciSession]", place: str) -> None:
         self._ether = ether
+        self._place = place
         self._sessions = sessions
         self._parser = PacketParser()
         self._controller: CentralController | None = None
@@ -97,7 +106,7 @@ class _HciSession(asyncio.Protocol):
             raise TypeError(f"HCI needs a byte stream, not {type(transport).__name__}")
         self._transport = transport
         transport.set_write_buffer_limits(high=HCI_BACKLOG_BYTES_MAX)
-        self._controller = CentralController("agent", self._ether)
+        self._controller = CentralController("agent", self._ether, self._place)
         self._controller.set_packet_sink(self)
         self._parser.set_packet_sink(self._controller)
         self._sessions.add(self)
@@ -123,6 +132,11 @@ class _HciSession(asyncio.Protocol):
         self._sessions.discard(self)
         if self._controller is not None:
             self._controller.close()
+
+    def deafen(self) -> None:
+        """Let the controller hear nothing any more."""
+        if self._controller is not None:
+            self._controller.deaf = True
 
     def abort(self) -> None:
         """Cut the connection without flushing."""

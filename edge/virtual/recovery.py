@@ -1,0 +1,34 @@
+"""The steps of recovery for an adapter that bumble has opened."""
+
+from bleak.exc import BleakError
+
+from edge.virtual.adapter import Adapter
+
+
+class AdapterRecovery:
+    """What `edge.recovery.Recovery` asks for.
+
+    Parameters
+    ----------
+    adapter
+        Open; when its controller is gone, it is opened again by whoever uses it next.
+    """
+
+    def __init__(self, adapter: Adapter) -> None:
+        self._adapter = adapter
+
+    async def locate(self) -> str | None:
+        """Give its name, which never changes."""
+        return self._adapter.name
+
+    async def power_cycle(self) -> bool:
+        """Release the controller and open it anew."""
+        try:
+            await self._adapter.power_cycle()
+        except (BleakError, OSError):
+            return False
+        return True
+
+    async def forget_services(self, address: str) -> bool:
+        """Do nothing: services are read anew with every link."""
+        return False
