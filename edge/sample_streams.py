@@ -15,6 +15,7 @@ from edge.framer import ChannelFormat, Framer
 from edge.host_clock import HostClock
 from edge.recent_stamps import RecentStamps
 from edge.sample_grid import GridPlacement, GridState, SampleGrid
+from edge.stream_watch import Progress
 from ingest.frame import NS_PER_S, TIME_NS_MAX, DeviceEventKind, Gap, GapCause, SamplePeriod
 
 OnEvent = Callable[[DeviceEventKind, int, str], None]
@@ -31,6 +32,8 @@ class _Stream:
     grid: SampleGrid
     recent: RecentStamps
     gap_cause: GapCause
+    n_payloads: int = 0
+    payload_s: float | None = None
 
 
 class SampleStreams:
@@ -128,6 +131,22 @@ class SampleStreams:
         if clock is not None:
             self._states[self._clock_key] = clock
 
+    @property
+    def progress(self) -> dict[str, Progress]:
+        """How far each stream has come that was begun, by name."""
+        return {
+            name: Progress(
+                characteristic=one.characteristic,
+                n_payloads=one.n_payloads,
+                period_s=one.payload_s,
+            )
+            for name, one in self._streams.items()
+        }
+
+    def withdraw(self, name: str) -> None:
+        """Expect the samples of a stream no longer: the device has refused it."""
+        self._streams.pop(name, None)
+
     def stop(self) -> list[str]:
         """Forget the streams that the agent has stopped; give their names.
 
@@ -201,6 +220,8 @@ class SampleStreams:
             metrics.DUPLICATES.labels(self._device_id).inc()
             return
         stream.recent.add(device_last_ns, n_samples, stamp.segment)
+        stream.n_payloads += 1
+        stream.payload_s = placement.period.offset_ns(n_samples) / NS_PER_S
         for channel, counts in zip(stream.channels, samples.T, strict=True):
             if channel is not None:
                 self._add(stream, channel, counts, factor, placement, received_ns)

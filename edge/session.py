@@ -2,31 +2,46 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from enum import StrEnum
 from typing import Final
 
 import structlog
-from bleak.backends.device import BLEDevice
-from bleak.backends.scanner import AdvertisementData
 
-from devices import uuids
-from devices.catalogue import DeviceModel, find_model
-from edge import metrics
-from edge.errors import DeviceRefusedError, LinkLostError
+from devices.catalogue import DeviceModel, Quirk
+from edge import link_metrics, metrics
+from edge.errors import DeviceRefusedError, LinkLostError, StaleServicesError
 from edge.inbox import Inbox
 from edge.intake import DeviceIntake
 from edge.link import Link
 from edge.protocols.polar import PolarSpeaker
 from edge.protocols.speaker import Speaker
 from edge.protocols.standard import StandardSpeaker
+from edge.stream_watch import Stall, StreamWatch, WatchLimits, WatchStep
+from edge.waiting import wait_any
 from ingest.frame import DeviceEventKind
 
 log = structlog.get_logger()
 
-STOP_S_MAX: Final = 10.0
+STOP_S_MAX: Final = 5.0
+OPEN_GRACE_S: Final = 3.0
+"""An agent that stops lets a device be opened for so long, then closes it: commands that are
+answered are easier to take back."""
+LOOKS_PER_SILENCE: Final = 8
+LEAST_SILENCE_S: Final = 2.0
+"""A link may be dark for a supervision timeout without any stream being at fault."""
+FULL_MTU_BYTES: Final = 232
 
 IntakeOf = Callable[[DeviceModel, str], DeviceIntake]
 """Gives the intake of a device by its model and its serial number or address."""
+
+
+class Ended(StrEnum):
+    """Why a session is over that the agent has ended."""
+
+    STOPPED = "stopped"
+    GAVE_WAY = "gave_way"
 
 
 class Session:
@@ -34,43 +49,20 @@ class Session:
 
     Parameters
     ----------
-    speakers
-        The protocols that its row asks for.
+    link, intake, inbox
+        Its own link; what takes its payloads; where they wait.
+    limits
+        When its streams count as silent.
     """
 
-    def __init__(self, link: Link, intake: DeviceIntake, inbox: Inbox) -> None:
+    def __init__(self, link: Link, intake: DeviceIntake, inbox: Inbox, limits: WatchLimits) -> None:
         self.link = link
         self.intake = intake
         self._inbox = inbox
+        self._limits = limits
+        self._watch = StreamWatch(limits)
         self._speakers = tuple(_speakers(link, intake, inbox))
-
-    async def stay(self, stop: asyncio.Event, silence_s: float) -> None:
-        """Wait until the agent stops.
-
-        Raises
-        ------
-        LinkLostError
-            The link is lost, or a stream has fallen silent.
-        """
-        async with asyncio.TaskGroup() as tasks:
-            attending = [
-                tasks.create_task(self._attend(one), name=type(one).__name__)
-                for one in self._speakers
-            ]
-            try:
-                await self._watch(stop, silence_s)
-            finally:
-                for one in attending:
-                    one.cancel()
-
-    async def close(self) -> None:
-        """Stop the streams in good order."""
-        with contextlib.suppress(LinkLostError, DeviceRefusedError, TimeoutError):
-            async with asyncio.timeout(STOP_S_MAX):
-                for one in self._speakers:
-                    await one.close()
-                self._inbox.decode()
-                self.intake.stop_streams(self._inbox.now_ns())
+        self._silent = asyncio.Event()
 
     async def open(self) -> None:
         """Say what has to be said before the device sends.
@@ -82,12 +74,46 @@ class Session:
         for one in self._speakers:
             await one.open()
 
+    async def stay(self, stop: asyncio.Event, give_way: asyncio.Event) -> Ended:
+        """Stay until the agent stops, or another device needs the link's place.
+
+        Raises
+        ------
+        LinkLostError
+            The link is lost, or a stream has fallen silent and could not be mended.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            jobs = [
+                *(tasks.create_task(self._attend(one)) for one in self._speakers),
+                tasks.create_task(self._watch_streams(), name="streams"),
+                tasks.create_task(self._watch_link(), name="link"),
+            ]
+            await wait_any(None, stop, give_way, self.link.lost, self._silent)
+            for job in jobs:
+                job.cancel()
+        if self.link.lost.is_set():
+            raise LinkLostError("disconnected")
+        if self._silent.is_set():
+            raise LinkLostError("silent")
+        return Ended.STOPPED if stop.is_set() else Ended.GAVE_WAY
+
+    async def close(self) -> None:
+        """Stop the streams in good order, as far as the link still stands."""
+        with contextlib.suppress(LinkLostError, TimeoutError):
+            async with asyncio.timeout(STOP_S_MAX):
+                for one in self._speakers:
+                    with contextlib.suppress(DeviceRefusedError):
+                        await one.close()
+                self._inbox.decode()
+                self.intake.stop_streams(self._inbox.now_ns())
+
     def end(self) -> None:
         """Decode what the link has delivered, then note that it is over."""
         self._inbox.decode()
-        self.intake.end_link(self._inbox.now_ns(), lost=self.link.lost.is_set())
+        lost = self.link.lost.is_set() or self._silent.is_set()
+        self.intake.end_link(self._inbox.now_ns(), lost=lost)
         metrics.CONNECTED.labels(self.intake.device_id).set(0)
-        if self.link.lost.is_set():
+        if lost:
             metrics.LINKS_LOST.labels(self.intake.device_id).inc()
 
     async def _attend(self, speaker: Speaker) -> None:
@@ -98,16 +124,55 @@ class Session:
         except LinkLostError:
             self.link.lost.set()
 
-    async def _watch(self, stop: asyncio.Event, silence_s: float) -> None:
-        n_payloads = -1
-        while not self.link.lost.is_set() and not stop.is_set():
-            # A thermometer may rightly say nothing for hours; a stream may not.
-            streaming = bool(self.intake.model.pmd_streams)
-            if n_payloads == (n_payloads := self.intake.n_payloads) and streaming:
-                raise LinkLostError(f"silent for {silence_s} s")
-            await wait_any(silence_s, stop, self.link.lost)
-        if self.link.lost.is_set():
-            raise LinkLostError("disconnected")
+    # Streams that fall silent
+
+    async def _watch_streams(self) -> None:
+        """Look at every stream, and climb the ladder of each that is silent."""
+        pause_s = min(self._limits.least_s, self._limits.longest_s) / LOOKS_PER_SILENCE
+        while True:
+            for stall in self._watch.look(self.intake.streams.progress, time.monotonic()):
+                try:
+                    await self._mend(stall)
+                except LinkLostError:
+                    self._silent.set()
+            await asyncio.sleep(pause_s)
+
+    async def _mend(self, stall: Stall) -> None:
+        """Do what is due for a silent stream.
+
+        Raises
+        ------
+        LinkLostError
+            It does not answer, either.
+        """
+        device_id, step = self.intake.device_id, stall.step.name.lower()
+        log.warning("stream_stalled", device_id=device_id, stream=stall.name, step=step)
+        link_metrics.STALLS.labels(device_id, step).inc()
+        detail = f"{stall.name}: silent for {stall.silent_s:.1f} s: {step}"
+        self.intake.event(DeviceEventKind.STREAM_STALLED, self._inbox.now_ns(), detail)
+        try:
+            if stall.step is WatchStep.RESUBSCRIBE:
+                await self.link.notify_again(stall.characteristic)
+            elif stall.step is WatchStep.RESTART:
+                for one in self._speakers:
+                    if await one.restart(stall.name):
+                        break
+            else:
+                self._silent.set()
+        except DeviceRefusedError as error:
+            log.error("stream_refused", device_id=device_id, error=str(error))
+            detail = f"{stall.name}: {error}"[:200]
+            self.intake.event(DeviceEventKind.STREAM_REFUSED, self._inbox.now_ns(), detail)
+            self._watch.ignore(stall.name)
+
+    async def _watch_link(self) -> None:
+        """See that something comes at all: readings, too, are streams of a device that streams."""
+        n_payloads = self.intake.n_payloads
+        # A thermometer may rightly say nothing for hours; a stream may not.
+        while self.intake.model.pmd_streams or self.intake.model.gsp_streams:
+            await asyncio.sleep(3 * self._limits.longest_s)
+            if n_payloads == (n_payloads := self.intake.n_payloads):
+                self._silent.set()
 
 
 def _speakers(link: Link, intake: DeviceIntake, inbox: Inbox) -> Iterator[Speaker]:
@@ -118,56 +183,27 @@ def _speakers(link: Link, intake: DeviceIntake, inbox: Inbox) -> Iterator[Speake
 
 @contextlib.asynccontextmanager
 async def open_session(
-    link: Link,
-    heard: tuple[BLEDevice, AdvertisementData],
-    intake_of: IntakeOf,
-    inbox: Inbox,
+    link: Link, intake: DeviceIntake, inbox: Inbox, limits: WatchLimits
 ) -> AsyncIterator[Session]:
-    """Find out what a link leads to, start what it has to send, and end it in good order.
+    """Note that a device is connected, and end its link in good order.
+
+    Whoever leaves by an error has lost the link; whoever does not has called `Session.close`.
 
     Raises
     ------
-    LinkLostError, DeviceRefusedError
+    StaleServicesError
+        The device lacks what its model has.
     """
+    if lacking := intake.model.services - set(link.service_uuids()):
+        raise StaleServicesError(f"{intake.model.name}: no service {', '.join(sorted(lacking))}")
+    session = Session(link, intake, inbox, limits)
     try:
-        intake = await _identify(link, heard, intake_of)
-        session = Session(link, intake, inbox)
-        try:
-            intake.event(DeviceEventKind.CONNECTED, inbox.now_ns(), intake.model.name)
-            metrics.CONNECTIONS.labels(intake.device_id).inc()
-            metrics.CONNECTED.labels(intake.device_id).set(1)
-            log.info("connected", device_id=intake.device_id, model=intake.model.name)
-            await session.open()
-            yield session
-        finally:
-            session.end()
+        intake.event(DeviceEventKind.CONNECTED, inbox.now_ns(), intake.model.name)
+        metrics.CONNECTIONS.labels(intake.device_id).inc()
+        metrics.CONNECTED.labels(intake.device_id).set(1)
+        link_metrics.LINK_MTU.labels(intake.device_id).set(link.mtu_bytes)
+        if Quirk.FULL_MTU_NEEDED in intake.model.quirks and link.mtu_bytes < FULL_MTU_BYTES:
+            log.warning("mtu_too_small", device_id=intake.device_id, mtu_bytes=link.mtu_bytes)
+        yield session
     finally:
-        await link.disconnect()
-
-
-async def _identify(
-    link: Link, heard: tuple[BLEDevice, AdvertisementData], intake_of: IntakeOf
-) -> DeviceIntake:
-    device, advertisement = heard
-    name = advertisement.local_name or device.name
-    identity: Mapping[str, str] = await link.identity()
-    model = find_model(
-        local_name=name,
-        manufacturer=identity.get(uuids.MANUFACTURER_NAME),
-        model_number=identity.get(uuids.MODEL_NUMBER),
-        service_uuids=link.service_uuids(),
-    )
-    if model is None:
-        raise DeviceRefusedError(f"{name} is no model of the catalogue")
-    if model.gsp_streams or model.viatom_question is not None:
-        raise DeviceRefusedError(f"{model.name}: this agent does not speak its protocol yet")
-    return intake_of(model, identity.get(uuids.SERIAL_NUMBER) or device.address)
-
-
-async def wait_any(timeout_s: float, *events: asyncio.Event) -> None:
-    """Wait until one of the events is set, at most ``timeout_s``."""
-    waiters = [asyncio.create_task(event.wait()) for event in events]
-    await asyncio.wait(waiters, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-    for waiter in waiters:
-        waiter.cancel()
-    await asyncio.gather(*waiters, return_exceptions=True)
+        session.end()

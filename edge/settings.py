@@ -15,8 +15,16 @@ class DeviceSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    name: Annotated[str, Field(min_length=1, max_length=64)]
-    """The name that it advertises, whole."""
+    name: Annotated[str, Field(max_length=64)] = ""
+    """The name that it advertises, whole; empty: it is known by its serial number."""
+    serial: Annotated[str, Field(max_length=64)] = ""
+    """The serial number that it states; empty: any. A device that states another is refused."""
+
+    @model_validator(mode="after")
+    def _identified(self) -> "DeviceSettings":
+        if not (self.name or self.serial):
+            raise ValueError("a device needs a name or a serial number")
+        return self
 
 
 class AgentSettings(ProcessSettings):
@@ -38,13 +46,27 @@ class AgentSettings(ProcessSettings):
     reconnect_s_max: Annotated[float, Field(ge=0.1, le=3600)] = 30.0
     """Longest pause between two attempts to connect."""
     stream_silence_s: Annotated[float, Field(ge=2, le=3600)] = 20.0
-    """A link on which nothing has come for so long is taken as lost."""
+    """A stream from which nothing has come for so long counts as silent, whatever its period."""
+    stream_silence_periods: Annotated[float, Field(ge=2, le=1000)] = 8.0
+    """So does one of which so many payloads in a row are missing, but never before 2 s: it is
+    subscribed to anew, then restarted, then the device is reconnected."""
+    breaker_failures: Annotated[int, Field(ge=1, le=1000)] = 6
+    """After so many failures in a row a device is left alone for a while."""
+    breaker_open_s: Annotated[float, Field(ge=1, le=86_400)] = 60.0
+    """For how long the first time; each probe that fails doubles it, up to ten times this."""
+    adapters: tuple[Annotated[str, Field(pattern=r"^hci[0-9]+$")], ...] = ()
+    """The system's Bluetooth adapters to use, such as ``hci0``; none named: all that there are."""
+    adapter_slots: Annotated[int, Field(ge=1, le=64)] | None = None
+    """Links that an adapter can hold; None: learnt from its errors."""
+    scan_silence_s: Annotated[float, Field(ge=1, le=3600)] = 60.0
+    """An adapter that hears nothing for so long, though a device is missing, is restarted."""
     health_port: Annotated[int, Field(ge=0, le=65535)] = 0
     """Port of /healthz, /readyz, /status and /metrics on 127.0.0.1; 0: on the socket only."""
     radio_backend: str | None = None
     """Dotted path of a bleak backend, ``module:function``; unless told the system's Bluetooth."""
     radio_transport: str = ""
-    """What the backend is opened with, such as ``tcp-client:127.0.0.1:9999``."""
+    """What the backend is opened with, such as ``tcp-client:127.0.0.1:9999``; several, with commas
+    between them, are several adapters."""
 
     @property
     def key_path(self) -> Path:
@@ -66,7 +88,7 @@ class EdgeSettings(AgentSettings):
 
     @model_validator(mode="after")
     def _distinct(self) -> "EdgeSettings":
-        names = [device.name for device in self.devices]
+        names = [device.name or device.serial for device in self.devices]
         if not names:
             raise ValueError("no devices: list at least one under [[devices]], with its name")
         if len(set(names)) < len(names):

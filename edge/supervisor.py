@@ -1,112 +1,124 @@
-"""Keeps the subject's devices connected: scan, connect, stay, come back. A shell."""
+"""All devices of the subject, on all adapters: who hears whom, and who is connected next. A shell.
+
+    scanners ──advertisements──► roster ──whose?──► keepers ──turns──► connect queue
+(one per adapter)                                (one per device)
+"""
 
 import asyncio
-import random
-from typing import Final
+import time
+from collections.abc import Callable
 
 import structlog
-from bleak import BleakScanner
 from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData
-from bleak.exc import BleakError
 
-from edge.errors import DeviceRefusedError, LinkLostError
+from edge.connect_plan import ConnectPlan
+from edge.connect_queue import ConnectQueue
 from edge.inbox import Inbox
-from edge.link import connect
-from edge.radio import Radio
-from edge.session import IntakeOf, open_session, wait_any
+from edge.keeper import Keeper
+from edge.radio import Radio, RadioAdapter
+from edge.roster import Roster, Wanted
+from edge.scanner import AdapterScanner
+from edge.session import IntakeOf
 from edge.settings import EdgeSettings
 
 log = structlog.get_logger()
 
-SCAN_RETRY_S: Final = 5.0
-REFUSED_RETRY_S: Final = 300.0
-"""A device that refused is asked again: somebody may have changed its battery or firmware."""
-
 
 class Supervisor:
-    """All links of one agent."""
+    """All links of one agent.
+
+    Parameters
+    ----------
+    settings, radio, inbox, intake_of
+        Of the agent.
+    label_of
+        Gives what logs may call a device of the settings.
+    """
 
     def __init__(
-        self, settings: EdgeSettings, radio: Radio, inbox: Inbox, intake_of: IntakeOf
+        self,
+        settings: EdgeSettings,
+        radio: Radio,
+        inbox: Inbox,
+        intake_of: IntakeOf,
+        label_of: Callable[[str], str],
     ) -> None:
-        self._settings = settings
-        self._radio = radio
-        self._inbox = inbox
-        self._intake_of = intake_of
-        self._heard: dict[str, tuple[BLEDevice, AdvertisementData]] = {}
-        self._news = asyncio.Condition()
+        wanted = [
+            Wanted(label=label_of(one.name or one.serial), name=one.name, serial=one.serial)
+            for one in settings.devices
+        ]
+        self._roster = Roster(wanted)
+        self._plan = ConnectPlan()
+        self._queue = ConnectQueue(self._plan, self._give_way)
+        self._adapters = {one.name: one for one in radio.adapters}
+        self._scanners = {
+            one.name: AdapterScanner(
+                one,
+                silence_s=settings.scan_silence_s,
+                on_advertisement=self._advertised,
+                on_usable=self._set_usable,
+                expected=self._is_missing,
+                n_links=self._plan.n_links,
+            )
+            for one in radio.adapters
+        }
+        for one in radio.adapters:
+            self._plan.add_adapter(one.name, settings.adapter_slots)
+        self._keepers = {
+            one.label: Keeper(
+                one,
+                settings,
+                inbox=inbox,
+                intake_of=intake_of,
+                queue=self._queue,
+                roster=self._roster,
+                adapters=self,
+            )
+            for one in wanted
+        }
 
     async def run(self, stop: asyncio.Event) -> None:
         """Keep every device of the settings connected until ``stop`` is set."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._scan(stop), name="scan")
-            for device in self._settings.devices:
-                tasks.create_task(self._supervise(device.name, stop), name=device.name)
+            for name, scanner in self._scanners.items():
+                tasks.create_task(scanner.run(stop), name=f"scan {name}")
+            for label, keeper in self._keepers.items():
+                tasks.create_task(keeper.run(stop), name=label)
 
-    async def _scan(self, stop: asyncio.Event) -> None:
-        """Listen to advertisements for as long as the agent runs."""
-        kwargs = {} if self._radio.scanner is None else {"backend": self._radio.scanner}
-        while not stop.is_set():
-            try:
-                async with BleakScanner(self._advertised, **kwargs):  # type: ignore[arg-type]
-                    await stop.wait()
-            except (BleakError, OSError, EOFError) as error:
-                log.warning("scan_failed", error=str(error))
-                await wait_any(SCAN_RETRY_S, stop)
+    # For the keepers
 
-    async def _advertised(self, device: BLEDevice, advertisement: AdvertisementData) -> None:
+    def adapter(self, name: str) -> RadioAdapter:
+        """Give an adapter by its name."""
+        return self._adapters[name]
+
+    def doubt(self, name: str) -> None:
+        """Look at an adapter that carries no link any more: it may have been pulled out."""
+        if self._plan.n_links(name) == 0:
+            self._scanners[name].doubt()
+
+    # From the scanners
+
+    def _advertised(
+        self, adapter: str, device: BLEDevice, advertisement: AdvertisementData
+    ) -> None:
         name = advertisement.local_name or device.name
-        if name is not None and name in {wanted.name for wanted in self._settings.devices}:
-            self._heard[name] = (device, advertisement)
-            async with self._news:
-                self._news.notify_all()
+        found = self._roster.candidates(
+            name, device.address, advertisement.service_uuids, time.monotonic()
+        )
+        for wanted in found:
+            self._keepers[wanted.label].heard(adapter, (device, advertisement))
+            self._queue.heard(wanted.label, adapter, advertisement.rssi)
 
-    async def _supervise(self, name: str, stop: asyncio.Event) -> None:
-        """Keep one device connected for as long as the agent runs."""
-        n_failures = 0
-        while not stop.is_set():
-            if not await self._await_advertisement(name, stop):
-                return
-            try:
-                link = await connect(
-                    lambda: self._heard[name][0],
-                    name,
-                    self._radio,
-                    timeout_s=self._settings.connect_timeout_s,
-                )
-                heard = self._heard[name]
-                async with open_session(link, heard, self._intake_of, self._inbox) as session:
-                    n_failures = 0
-                    await session.stay(stop, self._settings.stream_silence_s)
-                    await session.close()
-            except* LinkLostError as group:
-                n_failures += 1
-                log.info("link_failed", device=name, error=str(group.exceptions[0]))
-            except* DeviceRefusedError as group:
-                log.error("device_refused", device=name, error=str(group.exceptions[0]))
-                await wait_any(REFUSED_RETRY_S, stop)
-            # What was heard before the link is no sign that the device is still there.
-            self._heard.pop(name, None)
-            await wait_any(self._pause_s(n_failures), stop)
+    def _set_usable(self, adapter: str, *, usable: bool) -> None:
+        self._queue.set_usable(adapter, usable=usable)
+        if not usable:
+            for keeper in self._keepers.values():
+                keeper.forget(adapter)
 
-    async def _await_advertisement(self, name: str, stop: asyncio.Event) -> bool:
-        async def heard() -> None:
-            async with self._news:
-                await self._news.wait_for(lambda: name in self._heard)
+    def _is_missing(self) -> bool:
+        return any(keeper.missing for keeper in self._keepers.values())
 
-        waiters = [
-            asyncio.create_task(heard(), name=f"heard {name}"),
-            asyncio.create_task(stop.wait(), name="stop"),
-        ]
-        await asyncio.wait(waiters, return_when=asyncio.FIRST_COMPLETED)
-        for waiter in waiters:
-            waiter.cancel()
-        await asyncio.gather(*waiters, return_exceptions=True)
-        return not stop.is_set()
-
-    def _pause_s(self, n_failures: int) -> float:
-        # Jitter keeps agents apart whose links fell together.
-        jitter = random.uniform(0.5, 1.0)  # noqa: S311
-        pause_s = 0.2 * 2.0 ** min(n_failures, 12)
-        return float(min(self._settings.reconnect_s_max, pause_s) * jitter)
+    def _give_way(self, label: str) -> None:
+        log.info("link_gives_way", device=label)
+        self._keepers[label].give_way.set()

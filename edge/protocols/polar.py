@@ -1,6 +1,7 @@
 """Polar's measurement data service: settings asked for, streams started and stopped. A shell."""
 
 import asyncio
+import contextlib
 from typing import Final
 
 import structlog
@@ -46,7 +47,7 @@ class PolarSpeaker:
         self._inbox = inbox
         self._streams = PolarIntake(intake)
         self._responses: asyncio.Queue[bytes] = asyncio.Queue(N_RESPONSES_MAX)
-        self._started: list[int] = []
+        self._started: dict[int, StartRequest] = {}
 
     async def open(self) -> None:
         """Subscribe to the service, its control point first, and start the streams.
@@ -69,6 +70,7 @@ class PolarSpeaker:
                 await self._start(row)
             except DeviceRefusedError as error:
                 log.error("stream_refused", device_id=self._intake.device_id, error=str(error))
+                self._intake.streams.withdraw(row.measurement.name.lower())
                 detail = f"{row.measurement.name}: {error}"
                 self._intake.event(
                     DeviceEventKind.STREAM_REFUSED, self._inbox.now_ns(), detail[:200]
@@ -77,10 +79,26 @@ class PolarSpeaker:
     async def attend(self) -> None:
         """Say nothing more."""
 
+    async def restart(self, name: str) -> bool:
+        """Stop a stream and start it with the settings that it had."""
+        rows = [r for r in self._intake.model.pmd_streams if r.measurement.name.lower() == name]
+        if not rows:
+            return False
+        request = self._started.get(rows[0].measurement)
+        if request is None:
+            raise DeviceRefusedError(f"{name} was never granted")
+        with contextlib.suppress(DeviceRefusedError):  # it may have stopped by itself
+            await self._request(StopRequest(measurement=request.measurement))
+        response = await self._request(request)
+        self._streams.set_factor(rows[0], decode_start_factor(response.parameters))
+        return True
+
     async def close(self) -> None:
         """Stop what was started: a strap left running would empty its battery."""
-        for measurement in reversed(self._started):
-            await self._request(StopRequest(measurement=measurement))
+        for measurement in reversed(list(self._started)):
+            # A start that was never answered may have been refused, and its stop is, too.
+            with contextlib.suppress(DeviceRefusedError):
+                await self._request(StopRequest(measurement=measurement))
         self._started.clear()
 
     async def _start(self, row: PmdStream) -> None:
@@ -99,13 +117,17 @@ class PolarSpeaker:
 
     async def _request_start(self, request: StartRequest) -> PmdResponse:
         """Start a stream; one that runs already is stopped first, so that its settings are ours."""
+        # Noted before the answer: whoever is interrupted in between still has to stop it.
+        self._started[request.measurement] = request
         try:
-            response = await self._request(request)
+            return await self._request(request)
         except DeviceRefusedError:
-            await self._request(StopRequest(measurement=request.measurement))
-            response = await self._request(request)
-        self._started.append(request.measurement)
-        return response
+            try:
+                await self._request(StopRequest(measurement=request.measurement))
+                return await self._request(request)
+            except DeviceRefusedError:
+                del self._started[request.measurement]
+                raise
 
     async def _request(self, request: PmdRequest) -> PmdResponse:
         """Write to the control point and wait for the whole answer.

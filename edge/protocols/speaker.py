@@ -27,8 +27,32 @@ class Speaker(Protocol):
             What cannot be had costs the other protocols nothing.
         """
 
+    async def restart(self, name: str) -> bool:
+        """Stop and start a stream that has fallen silent, in the settings that it has.
+
+        Parameters
+        ----------
+        name
+            As it was given to ``SampleStreams.begin``, which is not called again: the numbering
+            goes on, and what is missing is a gap.
+
+        Returns
+        -------
+        bool
+            Whether the stream is one of this protocol; False, also where a protocol has no
+            streams, leaves it to the others.
+
+        Raises
+        ------
+        DeviceRefusedError
+            The device never granted the stream, or does not grant it any more: it is not watched
+            any longer.
+        LinkLostError
+        """
+        ...
+
     async def close(self) -> None:
-        """Stop what was started, on a link that still stands.
+        """Stop what was started, on a link that still stands; also in the middle of `open`.
 
         Raises
         ------

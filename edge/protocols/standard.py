@@ -33,5 +33,9 @@ class StandardSpeaker:
     async def attend(self) -> None:
         """Say nothing more."""
 
+    async def restart(self, name: str) -> bool:
+        """Leave it to others: it has no streams."""
+        return False
+
     async def close(self) -> None:
         """Leave the subscriptions to the end of the link."""
