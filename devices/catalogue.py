@@ -577,7 +577,7 @@ CATALOGUE: Final = (
         name_prefixes=("Chevet Virtual Cuff",),
         services=frozenset({uuids.BLOOD_PRESSURE_SERVICE}),
         characteristics=_CUFF_CHARACTERISTICS,
-        quirks=frozenset({Quirk.DEMONSTRATION}),
+        quirks=frozenset({Quirk.DEMONSTRATION, Quirk.BONDING_NEEDED}),
     ),
     DeviceModel(
         name="Chevet Virtual Scale",
@@ -614,6 +614,7 @@ CATALOGUE: Final = (
     ),
     DeviceModel(
         name="Blood pressure cuff",
+        quirks=frozenset({Quirk.BONDING_NEEDED}),
         services=frozenset({uuids.BLOOD_PRESSURE_SERVICE}),
         characteristics=_CUFF_CHARACTERISTICS,
     ),
@@ -634,11 +635,13 @@ CATALOGUE: Final = (
     ),
     DeviceModel(
         name="Glucose meter",
+        quirks=frozenset({Quirk.BONDING_NEEDED}),
         services=frozenset({uuids.GLUCOSE_SERVICE}),
         characteristics=_METER_CHARACTERISTICS,
     ),
     DeviceModel(
         name="Continuous glucose monitor",
+        quirks=frozenset({Quirk.BONDING_NEEDED}),
         services=frozenset({uuids.CGM_SERVICE}),
         characteristics=(uuids.CGM_MEASUREMENT, uuids.BATTERY_LEVEL),
     ),

@@ -132,8 +132,12 @@ class ConnectPlan:
             adapter.n_slots_learnt = n_links
             adapter.doubt_at_s = now_s + (RELEARN_S if n_links else RELEARN_EMPTY_S)
 
+    def rank(self, connect: Connect, importance: Importance) -> None:
+        """Note how important a device is: its model is known now."""
+        self._adapters[connect.adapter].links[connect.device].importance = importance
+
     def connected(self, connect: Connect, importance: Importance, now_s: float) -> None:
-        """Note that a connection was made; its model, and so its importance, may be known now."""
+        """Note that a connection was made."""
         adapter = self._adapters[connect.adapter]
         adapter.connecting = None
         adapter.links[connect.device] = _Link(importance, now_s)

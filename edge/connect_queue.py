@@ -70,8 +70,13 @@ class ConnectQueue:
             log.warning("adapter_out_of_slots", adapter=connect.adapter, n_slots=n_slots)
         self.pump()
 
+    def rank(self, connect: Connect, importance: Importance) -> None:
+        """Note how important a connected device is: its model is known now."""
+        self._plan.rank(connect, importance)
+        self.pump()
+
     def connected(self, connect: Connect, importance: Importance) -> None:
-        """Note that a connection was made, or that more is known about its device."""
+        """Note that a connection was made."""
         self._plan.connected(connect, importance, time.monotonic())
         self._measure(connect.adapter)
         self.pump()

@@ -93,20 +93,6 @@ def device_label(name: str, key: bytes) -> str:
     return f"device-{digest[:_ID_HEX_DIGITS]}"
 
 
-def device_label(name: str, key: bytes) -> str:
-    """Name a device whose model is not known yet, for logs and metrics: a keyed hash.
-
-    Parameters
-    ----------
-    name
-        The name or the serial number that the settings give.
-    key
-        Secret of this agent.
-    """
-    digest = hmac.new(key, f"label:{name}".encode(), hashlib.sha256).hexdigest()
-    return f"device-{digest[:_ID_HEX_DIGITS]}"
-
-
 def device_pseudonym(model: str, identity: str, key: bytes) -> str:
     """Name a device: its model for people, and a keyed hash of what identifies it.
 

@@ -177,8 +177,8 @@ class Keeper:
         if link is None:
             self._queue.failed(turn)
             return
-        self._queue.connected(turn, self._importance())
         self.give_way.clear()
+        self._queue.connected(turn, self._importance())
         self.connected = True
         self._since_s = time.monotonic()
         try:
@@ -213,7 +213,7 @@ class Keeper:
         if intake is None:
             return
         self._intake = intake
-        self._queue.connected(turn, importance_of(intake.model))
+        self._queue.rank(turn, importance_of(intake.model))
         self._log.info(
             "connected",
             device_id=intake.device_id,

@@ -54,7 +54,7 @@ def bleak_errors(what: str) -> Iterator[None]:
     except TransportLostError as error:
         raise not_available(f"{what}: {error}") from error
     except core.BaseBumbleError as error:
-        raise BleakError(f"{what}: {error!r}") from error
+        raise BleakError(f"{what}: {type(error).__name__} {error}") from error
 
 
 def not_available(message: str) -> BleakBluetoothNotAvailableError:

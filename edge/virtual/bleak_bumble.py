@@ -160,8 +160,11 @@ class BumbleClient(BaseBleakClient):
             self._on_disconnection(connection)
 
     async def pair(self, *_args: Any, **_kwargs: Any) -> None:  # noqa: ANN401
-        """Pair and bond."""
-        await self._run(self._connected().pair())
+        """Encrypt with the key of an earlier pairing, or pair and bond where there is none."""
+        connection = self._connected()
+        keystore = connection.device.keystore
+        keys = None if keystore is None else await keystore.get(str(connection.peer_address))
+        await self._run(connection.pair() if keys is None else connection.encrypt())
 
     async def unpair(self) -> None:
         """Forget the bond and end the link."""

@@ -5,6 +5,7 @@ import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Coroutine, Iterable
 from dataclasses import dataclass
+from enum import IntEnum
 from functools import partial
 from typing import Any, Final, Self
 
@@ -52,6 +53,14 @@ class Identity:
     def name(self) -> str:
         """The advertised name."""
         return f"{MANUFACTURER} {self.model} {self.serial}"
+
+
+class Mend(IntEnum):
+    """What makes a peripheral speak again that has fallen silent, from the mildest."""
+
+    SUBSCRIPTION = 1
+    START = 2
+    CONNECTION = 3
 
 
 @dataclass(slots=True, kw_only=True)
@@ -129,6 +138,8 @@ class Peripheral(ABC):
         self._n_to_repeat = 0
         self._n_to_swap = 0
         self._held: tuple[Characteristic[bytes], bytes, Counts] | None = None
+        self._bonded = asyncio.Event()
+        self._silent_until: Mend | None = None
         self._battery_percent = BATTERY_PERCENT_DEFAULT
         self._tasks: asyncio.TaskGroup | None = None
         self._controller = PeripheralController(identity.name, ether)
@@ -138,6 +149,7 @@ class Peripheral(ABC):
             host=Host(self._controller, self._controller),
         )
         self._device.on(Device.EVENT_CONNECTION, self._on_connection)
+        self._device.on(Device.EVENT_KEY_STORE_UPDATE, self._bonded.set)
         self._battery = notifying(uuids.BATTERY_LEVEL, self._read_battery)
 
     # What a subclass says
@@ -193,6 +205,29 @@ class Peripheral(ABC):
         """
         self._n_to_swap = n_pairs
 
+    def fall_silent(self, until: Mend) -> None:
+        """Notify nothing any more, on links that stand, as a firmware does that hangs.
+
+        What would have been sent is counted as unsent. It ends with what ``until`` says, or more.
+        """
+        self._silent_until = until
+
+    def mended(self, by: Mend) -> None:
+        """Speak again, if this helps."""
+        if self._silent_until is not None and by >= self._silent_until:
+            self._silent_until = None
+
+    @property
+    def bonded(self) -> asyncio.Event:
+        """Set once it has stored a key, which is a moment after the link is encrypted."""
+        return self._bonded
+
+    async def forget_bonds(self) -> None:
+        """Forget all keys, as after a change of the battery; the links stay as they are."""
+        if self._device.keystore is not None:
+            await self._device.keystore.delete_all()
+        self._bonded.clear()
+
     async def set_battery(self, percent: int) -> None:
         """Change the battery level and notify it."""
         self._battery_percent = percent
@@ -218,7 +253,10 @@ class Peripheral(ABC):
     async def run(self) -> None:
         """Advertise, accept connections and send, until cancelled."""
         try:
-            self._device.add_services([*self._common_services(), *self.services()])
+            services = [*self._common_services(), *self.services()]
+            for characteristic in (one for service in services for one in service.characteristics):
+                characteristic.on(Characteristic.EVENT_SUBSCRIPTION, self._on_subscription)
+            self._device.add_services(services)
             await self._device.power_on()
             await self._advertise()
             async with asyncio.TaskGroup() as tasks:
@@ -257,7 +295,11 @@ class Peripheral(ABC):
         for counters, n_values in counts:
             counters.produced += n_values
         connection = self.connection
-        if connection is None or not self._cccd(characteristic) & _NOTIFY:
+        if (
+            connection is None
+            or not self._cccd(characteristic) & _NOTIFY
+            or self._silent_until is not None
+        ):
             _count(counts, sent=False)
         elif self._n_to_drop > 0:
             self._n_to_drop -= 1
@@ -356,6 +398,11 @@ class Peripheral(ABC):
             # It waited for a second one on a link that is gone.
             _count(self._held[2], sent=False)
             self._held = None
+        self.mended(Mend.CONNECTION)
+
+    def _on_subscription(self, _connection: Connection, notify: bool, _indicate: bool) -> None:  # noqa: FBT001
+        if notify:
+            self.mended(Mend.SUBSCRIPTION)
 
     def _read_battery(self, _connection: Connection) -> bytes:
         return encode_battery_level(self._battery_percent)

@@ -38,6 +38,7 @@ from devices.polar_queries import MeasurementStatus, encode_measurement_status, 
 from edge.virtual.peripheral import (
     ChannelCounters,
     Counters,
+    Mend,
     Peripheral,
     Permissions,
     Properties,
@@ -246,6 +247,7 @@ class PmdService:
             else self._interval_player(offer)
         )
         self._streams[offer.measurement] = _Stream(player, settings, connection)
+        self._peripheral.mended(Mend.START)
         self._peripheral.spawn(player.run())
         return PmdStatus.SUCCESS, parameters
 

