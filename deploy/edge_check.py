@@ -8,7 +8,6 @@ import tempfile
 from dataclasses import dataclass, field
 from typing import Final
 
-from bleak import BleakScanner
 from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData
 from bleak.exc import (
@@ -21,7 +20,7 @@ from deploy.findings import Finding
 from edge.errors import RadioUnavailableError
 from edge.health import ask
 from edge.identity import load_key
-from edge.radio import open_radio
+from edge.radio import listening
 from edge.settings import EdgeSettings
 from edge.status import size_text
 from ingest.errors import BrokerError, BrokerRefusedError
@@ -104,10 +103,8 @@ class _Heard:
 async def _check_radio(settings: EdgeSettings, *, listen_s: float | None) -> list[Finding]:
     heard = _Heard(frozenset(one.name for one in settings.devices))
     try:
-        async with open_radio(settings) as radio:
-            kwargs = {} if radio.scanner is None else {"backend": radio.scanner}
-            async with BleakScanner(heard.take, **kwargs):  # type: ignore[arg-type]
-                await asyncio.sleep(listen_s or LOOK_S)
+        async with listening(settings, heard.take) as adapters:
+            await asyncio.sleep(listen_s or LOOK_S)
     except RadioUnavailableError as error:
         return [
             Finding(name="Bluetooth", ok=False, detail=str(error), remedy="mend radio_transport")
@@ -118,7 +115,10 @@ async def _check_radio(settings: EdgeSettings, *, listen_s: float | None) -> lis
     except (BleakError, OSError, EOFError) as error:
         remedy = "is BlueZ running, and may this user talk to it? systemctl status bluetooth"
         return [Finding(name="Bluetooth", ok=False, detail=repr(error), remedy=remedy)]
-    detail = f"scans; {len(heard.addresses)} devices heard in {listen_s or LOOK_S:g} s"
+    detail = (
+        f"{', '.join(adapters)} scans; {len(heard.addresses)} devices heard in "
+        f"{listen_s or LOOK_S:g} s"
+    )
     found = [Finding(name="Bluetooth", ok=True, detail=detail)]
     return [*found, *_devices(settings, heard)] if listen_s else found
 

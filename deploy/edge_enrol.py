@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import tomlkit
-from bleak import BleakScanner
 from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData
 from bleak.exc import BleakError
@@ -22,7 +21,7 @@ from tomlkit.items import AoT
 
 from devices.catalogue import find_model
 from edge.errors import RadioUnavailableError
-from edge.radio import open_radio
+from edge.radio import listening
 from edge.settings import AgentSettings, DeviceSettings
 
 
@@ -78,10 +77,8 @@ async def find_candidates(settings: AgentSettings, listen_s: float) -> list[Cand
             found[name] = Candidate(name=name, model=model.name, rssi_dbm=rssi_dbm)
 
     try:
-        async with open_radio(settings) as radio:
-            kwargs = {} if radio.scanner is None else {"backend": radio.scanner}
-            async with BleakScanner(take, **kwargs):  # type: ignore[arg-type]
-                await asyncio.sleep(listen_s)
+        async with listening(settings, take):
+            await asyncio.sleep(listen_s)
     except (RadioUnavailableError, BleakError, OSError, EOFError) as error:
         raise EnrolError(f"no scan: {error}; chevet edge check says what to do") from error
     return sorted(found.values(), key=lambda one: (-one.rssi_dbm, one.name))

@@ -8,8 +8,9 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from bleak import BleakScanner
 from bleak.backends.client import BaseBleakClient
-from bleak.backends.scanner import BaseBleakScanner
+from bleak.backends.scanner import AdvertisementDataCallback, BaseBleakScanner
 from bleak.exc import BleakError
 
 from edge.errors import RadioUnavailableError
@@ -133,3 +134,20 @@ async def _open_adapter(
     name = f"radio{number}"
     recovery: Recovery = getattr(scanner, "recovery", None) or NoRecovery(name)
     return RadioAdapter(name=name, recovery=recovery, scanner=scanner, client=client)
+
+
+@contextlib.asynccontextmanager
+async def listening(
+    settings: AgentSettings, take: AdvertisementDataCallback
+) -> AsyncIterator[tuple[str, ...]]:
+    """Hear advertisements on all adapters of the settings while the block lasts; give their names.
+
+    Raises
+    ------
+    RadioUnavailableError, BleakError, OSError, EOFError
+    """
+    async with open_radio(settings) as radio, AsyncExitStack() as scanners:
+        for adapter in radio.adapters:
+            scanner = BleakScanner(take, **await adapter.scanner_arguments())
+            await scanners.enter_async_context(scanner)
+        yield tuple(adapter.name for adapter in radio.adapters)
