@@ -28,6 +28,8 @@ from ingest.errors import (
     UnknownSchemaError,
 )
 from ingest.frame import (
+    ChannelLedger,
+    ChannelLoss,
     ClockRelation,
     DeviceEvent,
     DeviceEventKind,
@@ -76,7 +78,7 @@ def _schema(name: str) -> tuple[Any, bytes]:
 @functools.cache
 def _reader(schema_name: str) -> Callable[[io.BytesIO], Any]:
     """Give what reads a record: of a Frame, array by array, so that none is too long."""
-    if schema_name == "frame.1":
+    if schema_name.startswith("frame."):
         return BoundedReader(_document(schema_name), FRAME_LIMITS).read
     schema = _schema(schema_name)[0]
     return lambda buffer: fastavro.schemaless_reader(buffer, schema, None)
@@ -218,6 +220,12 @@ def _build_frame(fields: _Json) -> Frame:
             DeviceEvent(**{**event, "kind": DeviceEventKind(event["kind"])})
             for event in fields["events"]
         ),
+        # Not before version 2.
+        ledger=tuple(ChannelLedger(**totals) for totals in fields.get("ledger", ())),
+        losses=tuple(
+            ChannelLoss(**{**loss, "cause": GapCause(loss["cause"])})
+            for loss in fields.get("losses", ())
+        ),
     )
 
 
@@ -237,7 +245,7 @@ def encode_frame(frame: Frame) -> bytes:
     OversizedRecordError
     """
     return _encode(
-        "frame.1",
+        "frame.2",
         {
             "subject_id": frame.subject_id,
             "agent_id": frame.agent_id,
@@ -247,6 +255,8 @@ def encode_frame(frame: Frame) -> bytes:
             "clocks": [_fields(clock) for clock in frame.clocks],
             "gaps": [_fields(gap) for gap in frame.gaps],
             "events": [_fields(event) for event in frame.events],
+            "ledger": [_fields(totals) for totals in frame.ledger],
+            "losses": [_fields(loss) for loss in frame.losses],
         },
     )
 
@@ -259,7 +269,7 @@ def decode_frame(payload: bytes) -> Frame:
     RecordError
         The bytes are no Frame; the message says why.
     """
-    return _decode(payload, (("frame.1", _build_frame),))
+    return _decode(payload, (("frame.2", _build_frame), ("frame.1", _build_frame)))
 
 
 def encode_observation(observation: Observation) -> bytes:

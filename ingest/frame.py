@@ -18,6 +18,8 @@ from ingest.frame_limits import (
     N_CLOCKS_MAX,
     N_EVENTS_MAX,
     N_GAPS_MAX,
+    N_LEDGER_MAX,
+    N_LOSSES_MAX,
     N_READINGS_MAX,
     N_SAMPLES_MAX,
     check_number,
@@ -27,6 +29,9 @@ PERIOD_TERM_MAX: Final = 10**12
 """Bound of a sample period's terms: products with ``N_SAMPLES_MAX`` stay within 64 bits."""
 
 INDEX_MAX: Final = 2**53
+TOTAL_MAX: Final = 2**62
+"""Most samples that a ledger counts: several numberings of a channel, one after the other."""
+
 TIME_NS_MAX: Final = 2**62
 
 NAME_CHARS_MAX: Final = 1_024
@@ -95,6 +100,10 @@ class GapCause(StrEnum):
     """A bounded queue was full."""
     SPOOL_FULL = "spool_full"
     """The spool was full and the oldest frames were dropped."""
+    SPOOL_AGE = "spool_age"
+    """The spool had kept the frames for as long as it may."""
+    SPOOL_DAMAGED = "spool_damaged"
+    """The spool's file was damaged and the frames could not be read again."""
 
 
 class DeviceEventKind(StrEnum):
@@ -327,6 +336,55 @@ class DeviceEvent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelLedger:
+    """Totals of one channel since the agent's spool was made, as of a Frame.
+
+    ``on_air`` comes from the numbering of the samples, the others from counting them. What is lost
+    stands beside it, by cause: ``ChannelLoss``.
+    """
+
+    device_id: str
+    channel: str
+    on_air: int
+    """Samples that the device took for the agent, lost ones included, as the agent knows it."""
+    decoded: int
+    framed: int
+    spooled: int
+    """Written to disk; some of them may have given way since."""
+    acknowledged: int
+    """Stored by the broker."""
+
+    def __post_init__(self) -> None:
+        check_names(device_id=self.device_id, channel=self.channel)
+        totals = (self.on_air, self.decoded, self.framed, self.spooled, self.acknowledged)
+        _check_totals(self.channel, *totals)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelLoss:
+    """Samples of one channel that will never come, for one cause, as of a Frame."""
+
+    device_id: str
+    channel: str
+    cause: GapCause
+    n_dropped: int
+    """Decoded, and given up by the agent."""
+    n_in_gaps: int
+    """Never decoded."""
+
+    def __post_init__(self) -> None:
+        check_names(device_id=self.device_id, channel=self.channel)
+        _check_totals(self.channel, self.n_dropped, self.n_in_gaps)
+
+
+def _check_totals(channel: str, *totals: int) -> None:
+    if not all(0 <= total <= TOTAL_MAX for total in totals):
+        raise MalformedRecordError(
+            f"ledger of {channel}: {totals}; 0 to {TOTAL_MAX} samples are allowed"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
     """One subject, one agent, one flush interval, all channels."""
 
@@ -340,6 +398,9 @@ class Frame:
     clocks: tuple[ClockRelation, ...] = ()
     gaps: tuple[Gap, ...] = ()
     events: tuple[DeviceEvent, ...] = field(default=())
+    ledger: tuple[ChannelLedger, ...] = ()
+    """Totals of every channel, about once a minute."""
+    losses: tuple[ChannelLoss, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.subject_id or not self.agent_id:
@@ -352,6 +413,8 @@ class Frame:
         check_number("clocks", len(self.clocks), N_CLOCKS_MAX)
         check_number("gaps", len(self.gaps), N_GAPS_MAX)
         check_number("events", len(self.events), N_EVENTS_MAX)
+        check_number("ledger", len(self.ledger), N_LEDGER_MAX)
+        check_number("losses", len(self.losses), N_LOSSES_MAX)
         check_number("samples", self.n_samples, N_SAMPLES_MAX)
 
     @property

@@ -30,6 +30,12 @@ N_CLOCKS_MAX: Final = 1_024
 N_EVENTS_MAX: Final = 4_096
 """Device events: sixteen devices with four a second over the longest flush interval."""
 
+N_LEDGER_MAX: Final = 4_096
+"""Channels of which one Frame states the totals: as many as may have a block in it."""
+
+N_LOSSES_MAX: Final = 2 * N_LEDGER_MAX
+"""Causes in those totals. A channel that has lost samples for more is stated in several Frames."""
+
 FRAME_LIMITS: Final[Mapping[str, int]] = MappingProxyType(
     {
         "waveforms": N_BLOCKS_MAX,
@@ -37,6 +43,8 @@ FRAME_LIMITS: Final[Mapping[str, int]] = MappingProxyType(
         "clocks": N_CLOCKS_MAX,
         "gaps": N_GAPS_MAX,
         "events": N_EVENTS_MAX,
+        "ledger": N_LEDGER_MAX,
+        "losses": N_LOSSES_MAX,
     }
 )
 """By the field's name. A decoder refuses more before it makes room for them."""

@@ -62,6 +62,7 @@ def test_the_wheel_has_the_five_packages_with_their_files(wheel: Path) -> None:
     assert packages == {"devices", "ingest", "edge", "processors", "deploy"}
     for needed in (
         "ingest/schemas/frame.1.avsc",
+        "ingest/schemas/frame.2.avsc",
         "processors/sinks/live/static/index.html",
         "deploy/grafana/dashboards/bedside.json",
         "deploy/local/kafka-pom.xml",

@@ -12,6 +12,9 @@ from ingest.frame import (
     INDEX_MAX,
     PERIOD_TERM_MAX,
     TIME_NS_MAX,
+    TOTAL_MAX,
+    ChannelLedger,
+    ChannelLoss,
     ClockRelation,
     DeviceEvent,
     DeviceEventKind,
@@ -93,6 +96,32 @@ def clock(**changes: object) -> ClockRelation:
     return ClockRelation(**fields)
 
 
+def totals(**changes: object) -> ChannelLedger:
+    fields: dict[str, Any] = {
+        "device_id": "strap-1",
+        "channel": "ecg/MLII",
+        "on_air": 1_000,
+        "decoded": 900,
+        "framed": 880,
+        "spooled": 860,
+        "acknowledged": 700,
+        **changes,
+    }
+    return ChannelLedger(**fields)
+
+
+def loss(**changes: object) -> ChannelLoss:
+    fields: dict[str, Any] = {
+        "device_id": "strap-1",
+        "channel": "ecg/MLII",
+        "cause": GapCause.RADIO_LOSS,
+        "n_dropped": 0,
+        "n_in_gaps": 100,
+        **changes,
+    }
+    return ChannelLoss(**fields)
+
+
 def frame(*waveforms: WaveformBlock, **changes: object) -> Frame:
     fields: dict[str, Any] = {"subject_id": "p-1", "agent_id": "agent-1", "sequence": 0, **changes}
     return Frame(waveforms=waveforms, **fields)
@@ -161,6 +190,8 @@ FULL_FRAME: Final = frame(
     clocks=(clock(),),
     gaps=tuple(gap(cause=cause) for cause in GapCause),
     events=tuple(event(kind=kind, detail="ø 心") for kind in DeviceEventKind),
+    ledger=(totals(), totals(device_id="møbel-2", channel="acc/x", on_air=2**40)),
+    losses=(loss(), loss(cause=GapCause.SPOOL_AGE, n_dropped=17, n_in_gaps=0)),
 )
 """Every kind of content."""
 
@@ -224,6 +255,25 @@ gaps = st.builds(
 events = st.builds(
     DeviceEvent, device_id=names, kind=st.sampled_from(DeviceEventKind), t_ns=times, detail=texts
 )
+_totals = st.integers(0, TOTAL_MAX)
+ledgers = st.builds(
+    ChannelLedger,
+    device_id=names,
+    channel=names,
+    on_air=_totals,
+    decoded=_totals,
+    framed=_totals,
+    spooled=_totals,
+    acknowledged=_totals,
+)
+losses = st.builds(
+    ChannelLoss,
+    device_id=names,
+    channel=names,
+    cause=st.sampled_from(GapCause),
+    n_dropped=_totals,
+    n_in_gaps=_totals,
+)
 _identifiers = st.text(min_size=1, max_size=20)
 frames = st.builds(
     Frame,
@@ -235,6 +285,8 @@ frames = st.builds(
     clocks=st.lists(clocks, max_size=2).map(tuple),
     gaps=st.lists(gaps, max_size=2).map(tuple),
     events=st.lists(events, max_size=2).map(tuple),
+    ledger=st.lists(ledgers, max_size=2).map(tuple),
+    losses=st.lists(losses, max_size=2).map(tuple),
 )
 observations = st.builds(
     lambda result, **fields: Observation(**result, **fields),

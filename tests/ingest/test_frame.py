@@ -12,6 +12,7 @@ from ingest.frame import (
     INDEX_MAX,
     PERIOD_TERM_MAX,
     TIME_NS_MAX,
+    TOTAL_MAX,
     SamplePeriod,
     WaveformBlock,
 )
@@ -21,6 +22,8 @@ from ingest.frame_limits import (
     N_CLOCKS_MAX,
     N_EVENTS_MAX,
     N_GAPS_MAX,
+    N_LEDGER_MAX,
+    N_LOSSES_MAX,
     N_READINGS_MAX,
     N_SAMPLES_MAX,
 )
@@ -182,6 +185,19 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     "a frame of too many events": (
         lambda: records.frame(events=(records.event(),) * (N_EVENTS_MAX + 1)),
         "4097 events in one frame; at most 4096",
+    ),
+    "a frame of too many totals": (
+        lambda: records.frame(ledger=(records.totals(),) * (N_LEDGER_MAX + 1)),
+        "4097 ledger in one frame; at most 4096",
+    ),
+    "a frame of too many losses": (
+        lambda: records.frame(losses=(records.loss(),) * (N_LOSSES_MAX + 1)),
+        "8193 losses in one frame; at most 8192",
+    ),
+    "a negative total": (lambda: records.totals(spooled=-1), "ledger of ecg/MLII"),
+    "a loss beyond all numbers": (
+        lambda: records.loss(n_dropped=TOTAL_MAX + 1),
+        "ledger of ecg/MLII",
     ),
     "an observation with both": (lambda: records.observation(reason="why"), "exactly one"),
     "an observation with neither": (lambda: records.observation(value=None), "exactly one"),

@@ -28,6 +28,8 @@ const CAUSES = {
   undecodable: "unreadable data",
   overflow: "overflow",
   spool_full: "spool full",
+  spool_age: "kept too long",
+  spool_damaged: "spool damaged",
   not_received: "not received",
 };
 const UNITS = {
