@@ -2,12 +2,19 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from typing import TypeAlias, TypeVar
 
 import numpy as np
 
-from ingest.frame import Frame, Gap, GapCause, WaveformBlock
-from ingest.frame_limits import N_BLOCKS_MAX, N_GAPS_MAX, N_SAMPLES_MAX
+from ingest.frame import ChannelLedger, ChannelLoss, Frame, Gap, GapCause, WaveformBlock
+from ingest.frame_limits import (
+    N_BLOCKS_MAX,
+    N_GAPS_MAX,
+    N_LEDGER_MAX,
+    N_LOSSES_MAX,
+    N_SAMPLES_MAX,
+)
 
 _Item = TypeVar("_Item")
 _GapKey: TypeAlias = tuple[str, str, GapCause | None]
@@ -71,6 +78,26 @@ def with_gaps(frames: Sequence[Frame], gaps: Sequence[Gap]) -> list[Frame]:
         for i, part in enumerate(parts[1:], start=1)
     ]
     return [*before, replace(last, gaps=parts[0]), *behind]
+
+
+def with_ledger(
+    frames: Sequence[Frame], ledger: Sequence[ChannelLedger], losses: Sequence[ChannelLoss]
+) -> list[Frame]:
+    """Add the ledger to the last of some Frames; what does not fit becomes Frames behind it."""
+    *before, last = frames
+    parts = zip_longest(batches(ledger, N_LEDGER_MAX), batches(losses, N_LOSSES_MAX), fillvalue=())
+    (first, *rest) = list(parts) or [((), ())]
+    behind = [
+        Frame(
+            subject_id=last.subject_id,
+            agent_id=last.agent_id,
+            sequence=last.sequence + i,
+            ledger=totals,
+            losses=causes,
+        )
+        for i, (totals, causes) in enumerate(rest, start=1)
+    ]
+    return [*before, replace(last, ledger=first[0], losses=first[1]), *behind]
 
 
 # Joining

@@ -1,6 +1,6 @@
 """Collect what the links deliver and cut it into Frames: pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, zip_longest
 
@@ -14,7 +14,9 @@ from edge.frame_room import (
     gap_of,
     joined_blocks,
     split_block,
+    with_ledger,
 )
+from edge.ledger import Channel, Stored, Taken, as_records, totals_of
 from ingest.frame import (
     ClockRelation,
     DeviceEvent,
@@ -61,11 +63,20 @@ class _OpenBlock:
 
 
 class Framer:
-    """Blocks, readings, gaps and events since the last cut."""
+    """Blocks, readings, gaps and events since the last cut; and the ledger of what has come in.
 
-    def __init__(self, subject_id: str, agent_id: str) -> None:
+    Parameters
+    ----------
+    taken
+        The ledger as the spool has kept it: counting goes on from there.
+    """
+
+    def __init__(
+        self, subject_id: str, agent_id: str, taken: Mapping[Channel, Taken] | None = None
+    ) -> None:
         self._subject_id = subject_id
         self._agent_id = agent_id
+        self._taken = {channel: one.copy() for channel, one in (taken or {}).items()}
         # One of a channel: what does not go on where it ends, in its format, closes it.
         self._open: dict[tuple[str, str], _OpenBlock] = {}
         self._closed: list[WaveformBlock] = []
@@ -99,18 +110,34 @@ class Framer:
             self._open[place] = block
         block.parts.append(counts)
         block.n_samples += int(counts.size)
+        taken = self._taken_of(channel.device_id, channel.channel)
+        taken.add_samples(i_first, int(counts.size))
+        taken.epoch_ns = t0_ns - channel.period.offset_ns(i_first)
+        taken.period = channel.period
 
     def add_reading(self, reading: Reading) -> None:
         """Add one reading."""
         self._readings.append(reading)
 
     def add_gap(self, gap: Gap) -> None:
-        """Add one gap."""
+        """Add one gap, before the samples that follow it."""
         self._gaps.append(gap)
+        taken = self._taken_of(gap.device_id, gap.channel)
+        taken.add_gap(gap.i_first, gap.n_samples, gap.cause)
 
     def add_event(self, event: DeviceEvent) -> None:
         """Add one device event."""
         self._events.append(event)
+
+    def taken(self) -> dict[Channel, Taken]:
+        """Give this side of the ledger as it stands: right after a cut, as of that cut."""
+        return {channel: one.copy() for channel, one in self._taken.items()}
+
+    def _taken_of(self, device_id: str, channel: str) -> Taken:
+        taken = self._taken.get((device_id, channel))
+        if taken is None:
+            taken = self._taken[device_id, channel] = Taken()
+        return taken
 
     def set_clock(self, clock: ClockRelation) -> None:
         """Note a device's clock relation; the newest of each device goes with the next Frame."""
@@ -122,6 +149,8 @@ class Framer:
         No more is kept of readings and events than a Frame may have of them, the newest: give how
         many were lost. Samples are kept all, until ``give_up`` is called.
         """
+        for block in chain.from_iterable(one.waveforms for one in frames):
+            self._taken_of(block.device_id, block.channel).framed -= block.n_samples
         self._closed = [*chain.from_iterable(one.waveforms for one in frames), *self._closed]
         self._readings = [*chain.from_iterable(one.readings for one in frames), *self._readings]
         self._gaps = [*chain.from_iterable(one.gaps for one in frames), *self._gaps]
@@ -148,15 +177,19 @@ class Framer:
             if n_excess <= 0:
                 kept.append(block)
             elif block.n_samples <= n_excess:
-                self._gaps.append(gap_of(block, cause))
+                self._give_up(block, cause)
             else:
                 given_up, rest = split_block(block, n_excess)
-                self._gaps.append(gap_of(given_up, cause))
+                self._give_up(given_up, cause)
                 kept.append(rest)
             n_excess -= block.n_samples
         self._closed = kept
 
-    def cut(self, sequence: int) -> list[Frame]:
+    def _give_up(self, block: WaveformBlock, cause: GapCause) -> None:
+        self._gaps.append(gap_of(block, cause))
+        self._taken_of(block.device_id, block.channel).given_up[cause] += block.n_samples
+
+    def cut(self, sequence: int, *, stored: Mapping[Channel, Stored] | None = None) -> list[Frame]:
         """Close everything and give it as Frames; the framer is empty afterwards.
 
         One, unless more was collected than a Frame may hold; none where there is nothing.
@@ -165,6 +198,8 @@ class Framer:
         ----------
         sequence
             Of the first Frame; the others count on.
+        stored
+            The spool's side of the ledger, where the last Frame shall carry the totals.
         """
         closed = [*self._closed, *chain.from_iterable(_close(one) for one in self._open.values())]
         parts = zip_longest(
@@ -191,7 +226,12 @@ class Framer:
         self._open = {}
         self._closed, self._readings, self._gaps, self._events = [], [], [], []
         self._clocks = {}
-        return frames
+        for taken in self._taken.values():
+            # There is nothing decoded that has not been cut, now.
+            taken.framed = taken.decoded - taken.given_up.total()
+        if stored is None or not frames:
+            return frames
+        return with_ledger(frames, *as_records(totals_of(self._taken, stored)))
 
 
 def _follows(block: _OpenBlock, channel: ChannelFormat, i_first: int, t0_ns: int) -> bool:
