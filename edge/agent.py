@@ -45,7 +45,7 @@ class Agent:
         self._settings = settings
         self._spool = spool
         self._key = key
-        self._framer = Framer(settings.subject_id, settings.agent_id)
+        self._framer = Framer(settings.subject_id, settings.agent_id, spool.taken())
         self._sender = Sender(settings.kafka, spool, settings.subject_id)
         self._states = spool.streams()
         self._host = _host_clock(self._states)
@@ -115,7 +115,9 @@ class Agent:
             intake.streams.note_states()
         self._states[_HOST_CLOCK] = host_text(self._host.state)
         try:
-            await asyncio.to_thread(self._spool.append, frames, dict(self._states))
+            await asyncio.to_thread(
+                self._spool.append, frames, dict(self._states), self._framer.taken()
+            )
         except SpoolError as error:
             log.error("frame_not_spooled", error=str(error))
             metrics.SPOOL_FAILURES.inc()

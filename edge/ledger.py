@@ -61,7 +61,10 @@ class Taken:
 
     def _number(self, i_first: int, n_samples: int) -> None:
         """Follow the numbering; it begins anew at 0 where the agent stopped the stream."""
-        if i_first == 0 and self.i_end > 0:
+        if not self.on_air:
+            # The ledger begins where it first hears of the channel.
+            self.i_end = i_first
+        elif i_first == 0 and self.i_end > 0:
             self.run += 1
             self.i_end = 0
         i_behind = i_first + n_samples

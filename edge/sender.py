@@ -1,23 +1,32 @@
-"""From the spool to Kafka: oldest first, forgotten when acknowledged."""
+"""From the spool to Kafka: oldest first, forgotten when acknowledged. A shell.
+
+All Frames of a subject go to one partition, and in order: what is live waits behind what is older.
+So a backlog has to leave as fast as the broker takes it. Batches are cut by bytes, the next one is
+read and decrypted while one is on its way, and storing new Frames waits for neither.
+"""
 
 import asyncio
 import random
+from typing import Final
 
 import structlog
 
 from edge import metrics
-from edge.spool import Spool
-from ingest.errors import BrokerError, IngestError, RecordError
+from edge.back_off import BackOff
+from edge.spool import Spool, SpooledFrame, SpoolError
+from ingest.errors import BrokerError, RecordError
 from ingest.kafka import Producer
 from ingest.settings import KafkaSettings
 from ingest.topics import FRAMES
 
 log = structlog.get_logger()
 
-N_FRAMES_MAX = 64
-"""Frames in one delivery: sixteen seconds at the default flush interval, drained in one go."""
+BATCH_BYTES: Final = 1_000_000
+"""Of one delivery. Two such batches are held in memory at most, each at least one Frame."""
 
-BACK_OFF_S_MAX = 15.0
+BATCH_FRAMES_MAX: Final = 4_096
+
+PAUSES: Final = BackOff(first_s=0.25, max_s=15.0)
 
 
 class Sender:
@@ -59,30 +68,66 @@ class Sender:
 
     async def _deliver_until(self, stop: asyncio.Event) -> None:
         """Deliver for ever, or once ``stop`` is set until the spool is empty."""
-        while await self._deliver() or not stop.is_set():
-            if self._spool.size().n_frames == 0:
+        batch: list[SpooledFrame] = []
+        while True:
+            if not batch:
+                self._more.clear()
+                batch = await self._read(after=-1)
+            if batch:
+                batch = await self._deliver(batch)
+            elif self._spool.size().n_frames == 0:
+                if stop.is_set():
+                    return
                 await self._wait(stop)
 
-    async def _deliver(self) -> bool:
-        """Send the oldest Frames; False where there is nothing to send."""
-        self._more.clear()
-        frames = await asyncio.to_thread(self._spool.oldest, N_FRAMES_MAX)
-        if not frames:
-            return False
+    async def _deliver(self, batch: list[SpooledFrame]) -> list[SpooledFrame]:
+        """Send a batch, however long it takes; give the next one."""
+        reading = asyncio.create_task(self._read_behind(batch), name="read")
         try:
-            producer = await self._connected()
-            await producer.send(FRAMES, [(self._subject_id, frame.payload) for frame in frames])
-        except (BrokerError, RecordError) as error:
-            # A broker that takes shorter records than we write must not cost the Frames either.
-            await self._back_off(error)
-            return True
+            await self._send(batch)
+            await asyncio.to_thread(self._spool.acknowledge_to, batch[-1].sequence)
+        finally:
+            # Whoever ends this must not leave a thread in the spool.
+            await asyncio.wait([reading])
+        metrics.FRAMES_ACKNOWLEDGED.inc(len(batch))
+        self._gauge()
+        return reading.result()
+
+    async def _read_behind(self, batch: list[SpooledFrame]) -> list[SpooledFrame]:
+        if self._spool.size().n_frames <= len(batch):
+            return []
+        return await self._read(after=batch[-1].sequence)
+
+    async def _read(self, *, after: int) -> list[SpooledFrame]:
+        """Read the next batch; a spool that cannot be read now may be later."""
+        try:
+            return await asyncio.to_thread(
+                self._spool.oldest, BATCH_FRAMES_MAX, n_bytes_max=BATCH_BYTES, after=after
+            )
+        except SpoolError as error:
+            log.error("spool_not_read", error=str(error))
+            metrics.SPOOL_FAILURES.inc()
+            await self._pause(1)
+            return []
+
+    async def _send(self, batch: list[SpooledFrame]) -> None:
+        """Send until the broker has all of it: what it may have had twice, harms nobody."""
+        while True:
+            try:
+                producer = await self._connected()
+                await producer.send(FRAMES, [(self._subject_id, one.payload) for one in batch])
+            except (BrokerError, RecordError) as error:
+                # A broker that takes shorter records than we write must not cost the Frames either.
+                self._n_failures += 1
+                metrics.BROKER_FAILURES.inc()
+                if self._n_failures == 1:
+                    log.warning("broker_away", error=str(error))
+                await self._pause(self._n_failures)
+            else:
+                break
         if self._n_failures:
             log.info("broker_back", n_failures=self._n_failures)
             self._n_failures = 0
-        await asyncio.to_thread(self._spool.remove_to, frames[-1].sequence)
-        metrics.FRAMES_ACKNOWLEDGED.inc(len(frames))
-        self._gauge()
-        return True
 
     async def _connected(self) -> Producer:
         if self._producer is None:
@@ -91,23 +136,20 @@ class Sender:
             self._producer = producer
         return self._producer
 
-    async def _back_off(self, error: IngestError) -> None:
-        self._n_failures += 1
-        metrics.BROKER_FAILURES.inc()
-        if self._n_failures == 1:
-            log.warning("broker_away", error=str(error))
-        # Jitter keeps agents apart that lost the same broker.
-        jitter = random.uniform(0.5, 1.0)  # noqa: S311
-        await asyncio.sleep(min(BACK_OFF_S_MAX, 0.25 * 2.0 ** min(self._n_failures, 10)) * jitter)
+    async def _pause(self, n_failures: int) -> None:
+        pause_s = PAUSES.pause_s(n_failures, random.random())  # noqa: S311
+        await asyncio.sleep(pause_s)
 
     async def _wait(self, stop: asyncio.Event) -> None:
         waiters = [
             asyncio.create_task(self._more.wait(), name="more"),
             asyncio.create_task(stop.wait(), name="stop"),
         ]
-        await asyncio.wait(waiters, return_when=asyncio.FIRST_COMPLETED)
-        for waiter in waiters:
-            waiter.cancel()
+        try:
+            await asyncio.wait(waiters, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for waiter in waiters:
+                waiter.cancel()
 
     def _gauge(self) -> None:
         size = self._spool.size()

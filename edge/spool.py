@@ -1,39 +1,78 @@
-"""The spool: Frames wait on disk until the broker has acknowledged them.
+"""The spool: Frames wait on disk until the broker has acknowledged them. A shell.
 
-SQLite in WAL mode: a commit is atomic under SIGKILL and, with ``synchronous=FULL``, under loss of
-power. The numbering of the streams is stored in the same transaction as the Frame that it belongs
-to, so a restarted agent goes on exactly behind the last Frame that survived.
+A Frame counts as stored, and is sent, when it is committed to disk; not before. To send it first
+and store it only if no answer comes would spare an SD card most of its writes, but an agent that is
+killed in between would begin again with the numbers of Frames that the broker has, and would name
+samples as missing that were delivered. So a commit is made per flush interval, and that setting is
+the one to raise where a card must last longer. How a commit is kept small: ``edge/spool_file.py``.
 
-Calls block for a disk write, so the agent makes them from threads; a lock keeps them apart.
+What is bounded, and what happens then:
+
+- Bytes: the oldest Frames give way (``spool_full``).
+- Age, counted in time that an agent has run since the Frame was stored (``spool_age``). The host's
+  clock is not asked: one that leaps to 2038 must not delete a week of recordings, and while the
+  agent was off nobody knows how long that was.
+- The oldest few Frames, those that may be on their way to the broker, never give way: they could be
+  stored there, and named as missing too.
+
+Each sample that goes is named in a gap of the next Frame and in the ledger; readings and events
+that go with it are counted.
+
+Calls block for a disk, so the agent makes them from threads; a lock keeps them apart, and is not
+held while a payload is decrypted or sent.
 """
 
-import contextlib
-import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from edge.clock_state import ClockStateError, grid_text_of_format_1
-from edge.frame_room import fewer_gaps, gap_of, with_gaps
-from ingest.codec import decode_frame, encode_frame
-from ingest.frame import Frame, Gap, GapCause
+import structlog
 
-FORMAT: Final = 2
-"""Version of the file. One of version 1 is taken over, numberings in another text; any other is
-refused, not guessed at."""
+from edge.frame_room import fewer_gaps, with_gaps
+from edge.ledger import Channel, Stored, Taken
+from edge.spool_books import Books, BooksError, SpoolSize, books_of
+from edge.spool_file import (
+    Change,
+    OldSpoolError,
+    SpoolDamagedError,
+    SpoolError,
+    SpoolFile,
+    is_spool,
+)
+from edge.spool_old import take_over
+from edge.spool_rows import Row, RowDamagedError, Span, row_of
+from edge.spool_salvage import Salvage, finish_salvage, salvage
+from edge.spool_seal import Seals
+from ingest.codec import RECORD_BYTES_MAX, encode_frame
+from ingest.frame import NS_PER_S, Frame, GapCause
 
-_TABLES: Final = """
-CREATE TABLE IF NOT EXISTS frames (
-    sequence INTEGER PRIMARY KEY, n_samples INTEGER NOT NULL, payload BLOB NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS streams (key TEXT PRIMARY KEY, state TEXT NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
-"""
+__all__ = ["Spool", "SpoolDamagedError", "SpoolError", "SpoolSize", "SpooledFrame"]
 
+log = structlog.get_logger()
 
-class SpoolError(Exception):
-    """The spool cannot be used: full disk, broken file, another agent's lock."""
+FRAMES_GIVE_WAY_MAX: Final = 1_024
+"""Frames that give way in one commit. A bound that was lowered is reached in several."""
+
+AGE_EVERY_NS: Final = 60 * NS_PER_S
+"""How often the oldest Frame is asked for its age."""
+
+READ_BYTES: Final = 256_000
+"""Read from disk in one go, about: the lock is held for so long."""
+
+ROWS_READ_MAX: Final = 256
+
+FORGET_BYTES: Final = 1_000_000
+"""Acknowledged Frames are deleted in the commit that stores the next ones; if they are more than
+this, at once."""
+
+ON_THE_WAY_SHARE: Final = 4
+"""At the start, up to a quarter of the spool …"""
+
+ON_THE_WAY_BYTES_MAX: Final = 4_000_000
+"""… and no more than this may have been on its way to the broker when the last agent ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,185 +83,373 @@ class SpooledFrame:
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpoolSize:
-    """What waits in the spool."""
+@dataclass(slots=True)
+class _Given:
+    """A Frame that was given out, and may be on its way to the broker."""
 
-    n_frames: int
-    n_samples: int
-    n_bytes: int
-
-    def __add__(self, other: "SpoolSize") -> "SpoolSize":
-        return SpoolSize(
-            n_frames=self.n_frames + other.n_frames,
-            n_samples=self.n_samples + other.n_samples,
-            n_bytes=self.n_bytes + other.n_bytes,
-        )
-
-    def __sub__(self, other: "SpoolSize") -> "SpoolSize":
-        return SpoolSize(
-            n_frames=self.n_frames - other.n_frames,
-            n_samples=self.n_samples - other.n_samples,
-            n_bytes=self.n_bytes - other.n_bytes,
-        )
+    row: Row
+    spans: list[Span]
 
 
 class Spool:
     """Frames of one agent and subject, oldest first.
 
-    When ``n_bytes_max`` is reached the oldest Frames give way. Each sample that goes with them is
-    named in a gap with cause ``spool_full`` in the next Frame.
+    Parameters
+    ----------
+    n_bytes_max
+        Above this the oldest Frames give way.
+    age_s_max
+        So do Frames that an agent has kept for longer; None: none is too old.
+    keys
+        What Frames are encrypted with, see ``edge/spool_seal.py``, the newest first; none: they are
+        not.
+    owner
+        Agent and subject. A spool of somebody else is refused.
+    monotonic_ns
+        A clock that never leaps.
+
+    Raises
+    ------
+    SpoolError
+        It cannot be used; what waits in it is still there.
     """
 
-    def __init__(self, path: Path, *, n_bytes_max: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        n_bytes_max: int,
+        age_s_max: float | None = None,
+        keys: Sequence[bytes] = (),
+        owner: str = "",
+        monotonic_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self._path = path
         self._n_bytes_max = n_bytes_max
+        self._age_ns_max = None if age_s_max is None else int(age_s_max * NS_PER_S)
+        self._seals = Seals(keys, owner=owner)
+        self._owner = owner
+        self._monotonic_ns = monotonic_ns
         self._lock = threading.Lock()
+        self.salvaged: Salvage | None = None
+        """What became of a damaged file, the last time that there was one."""
+        self._file, self._books = self._open()
+        self._begin()
+
+    # Opening
+
+    def _open(self) -> tuple[SpoolFile, Books]:
+        finish_salvage(self._path)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            # isolation_level None: transactions are written where they are meant.
-            self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            path.chmod(0o600)
-            self._database.execute("PRAGMA locking_mode=EXCLUSIVE")
-            self._database.execute("PRAGMA journal_mode=WAL")
-            self._database.execute("PRAGMA synchronous=FULL")
-            self._database.executescript(_TABLES)
-            self._check_format(path)
-            self._size = self._measure("SELECT {} FROM frames")
-            self._next_sequence = self._fact("next_sequence")
-        except (OSError, sqlite3.Error) as error:
+            return self._open_file()
+        except OldSpoolError:
+            take_over(self._path, self._seals, self._owner)
+            return self._open_file()
+        except (SpoolDamagedError, BooksError) as error:
+            if not is_spool(self._path):
+                raise SpoolError(f"{self._path} is no spool, and is left as it is") from error
+            self._salvage(str(error))
+            return self._open_file()
+
+    def _open_file(self) -> tuple[SpoolFile, Books]:
+        file = SpoolFile(self._path)
+        try:
+            state = file.state()
+            books = books_of(state) if state else Books(owner=self._owner)
+            self._check(books)
+            if not books.size.n_frames:
+                file.shrink()
+        except (SpoolError, BooksError):
+            file.close()
+            raise
+        self._written = state
+        return file, books
+
+    def _check(self, books: Books) -> None:
+        if books.owner != self._owner:
             raise SpoolError(
-                f"spool {path}: {error}; is another agent using it, or the disk full?"
-            ) from error
+                f"spool {self._path} is that of {books.owner}, not of {self._owner}: give this one "
+                f"another spool_path ({books.size.n_frames} Frames wait in it)"
+            )
+        for key in self._seals.without_key(books.sizes):
+            raise SpoolError(
+                f"spool {self._path}: {books.sizes[key].n_frames} Frames are sealed with the key "
+                f"{key}, which is not there; name it behind the newest until they are delivered"
+            )
+
+    def _begin(self) -> None:
+        self._opened_ns = self._monotonic_ns() - self._books.clock_ns
+        self._age_asked_ns = -AGE_EVERY_NS
+        self._given: dict[int, _Given] = {}
+        self._acknowledged: dict[int, int] = {}
+        self._last_acknowledged = -1
+        self._on_the_way = -1
+        n_bytes_left = min(self._n_bytes_max // ON_THE_WAY_SHARE, ON_THE_WAY_BYTES_MAX)
+        for row in self._file.rows(after=-1, n_rows_max=self._n_rows(n_bytes_left)):
+            n_bytes_left -= row.n_bytes
+            if n_bytes_left < 0:
+                break
+            self._on_the_way = row.sequence
+
+    def _salvage(self, why: str) -> None:
+        log.error("spool_damaged", error=why)
+        self.salvaged = done = salvage(self._path, self._seals, self._owner)
+        log.error(
+            "spool_salvaged",
+            n_frames=done.n_frames,
+            n_frames_lost=done.n_frames_lost,
+            n_samples_lost=done.n_samples_lost,
+            has_books=done.has_books,
+        )
+
+    def _recover(self, error: SpoolDamagedError | RowDamagedError) -> SpoolDamagedError:
+        """Go on with what can be read of a file that was found damaged in use."""
+        self._file.close()
+        self._salvage(str(error))
+        self._file, self._books = self._open_file()
+        self._begin()
+        return SpoolDamagedError(f"{error}; what could be read of it was saved")
 
     def close(self) -> None:
         """Close the file; nothing is lost."""
-        self._database.close()
+        with self._lock:
+            if self._acknowledged:
+                self._forget()
+            if not self._books.size.n_frames:
+                self._file.shrink()
+            self._file.close()
+
+    # What there is
 
     @property
     def next_sequence(self) -> int:
         """The sequence that the next Frame must carry."""
-        return self._next_sequence
+        return self._books.next_sequence
 
-    def append(self, frames: Sequence[Frame], streams: Mapping[str, str]) -> None:
-        """Store one or several Frames with the numbering of their streams, in one commit.
+    def streams(self) -> dict[str, str]:
+        """Give the state of every stream as of the last stored Frame, as it was stored."""
+        return dict(self._books.streams)
+
+    def taken(self) -> dict[Channel, Taken]:
+        """Give the framer's side of the ledger as of the last stored Frame."""
+        return {channel: one.copy() for channel, one in self._books.taken.items()}
+
+    def stored(self) -> dict[Channel, Stored]:
+        """Give the spool's side of the ledger."""
+        with self._lock:
+            return {channel: one.copy() for channel, one in self._books.stored.items()}
+
+    def size(self) -> SpoolSize:
+        """Count what waits; kept up to date, so it costs nothing."""
+        return self._books.size
+
+    @property
+    def n_frames_dropped(self) -> int:
+        """Frames that gave way, since the spool was made."""
+        return self._books.n_frames_dropped
+
+    @property
+    def n_readings_dropped(self) -> int:
+        """Readings and device events in those Frames."""
+        return self._books.n_readings_dropped
+
+    # In
+
+    def append(
+        self,
+        frames: Sequence[Frame],
+        streams: Mapping[str, str],
+        taken: Mapping[Channel, Taken] | None = None,
+    ) -> None:
+        """Store one or several Frames with all that must go on from them, in one commit.
 
         Parameters
         ----------
         frames
             At least one, with ``next_sequence`` and what follows it as sequences.
         streams
-            What is known of clocks and streams, as text by key, with the Frames' samples. It
-            replaces what was stored: what is not named is forgotten.
+            The state of all streams by stream key, with the Frames' samples. It replaces what
+            was stored: a stream that is not named is forgotten.
+        taken
+            The framer's side of the ledger, as of these Frames.
 
         Raises
         ------
         SpoolError
-            No Frame was stored, and ``next_sequence`` is the same as before.
+            No Frame was stored. ``next_sequence`` is the same as before, unless the file was found
+            damaged (SpoolDamagedError): then it is that of the new one.
         """
         with self._lock:
-            size_before = self._size
             try:
-                self._database.execute("BEGIN IMMEDIATE")
-                stored = with_gaps(frames, self._make_room())
-                for frame in stored:
-                    self._insert(frame)
-                self._set_streams(streams)
-                self._set_fact("next_sequence", stored[-1].sequence + 1)
-                self._database.execute("COMMIT")
-            except sqlite3.Error as error:
-                if self._database.in_transaction:
-                    self._database.execute("ROLLBACK")
-                self._size = size_before
-                raise SpoolError(f"a frame was not stored: {error}") from error
-            self._next_sequence = stored[-1].sequence + 1
+                self._append(frames, streams, taken or {})
+            except (SpoolDamagedError, RowDamagedError) as error:
+                raise self._recover(error) from error
+            except BooksError as error:
+                raise SpoolError(str(error)) from error
 
-    def _insert(self, frame: Frame) -> None:
-        payload = encode_frame(frame)
-        self._database.execute(
-            "INSERT INTO frames VALUES (?, ?, ?)", (frame.sequence, frame.n_samples, payload)
+    def _append(
+        self, frames: Sequence[Frame], streams: Mapping[str, str], taken: Mapping[Channel, Taken]
+    ) -> None:
+        books = self._books.copy()
+        given_way = self._give_way(books)
+        stored = with_gaps(frames, fewer_gaps(books.gaps))
+        books.gaps = []
+        books.begin(stored, streams, taken)
+        rows = [self._row(frame, books) for frame in stored]
+        books.next_sequence = stored[-1].sequence + 1
+        self._commit(books, delete=given_way, insert=rows)
+
+    def _row(self, frame: Frame, books: Books) -> Row:
+        row = row_of(
+            frame,
+            spooled_ns=self._now_ns(),
+            key_id=self._seals.newest,
+            numbers=books.numbers,
+            taken=books.taken,
         )
-        self._size += SpoolSize(n_frames=1, n_samples=frame.n_samples, n_bytes=len(payload))
+        row = replace(row, payload=self._seals.seal(encode_frame(frame), row.about()))
+        books.enter(row, row.checked_spans())
+        return row
 
-    def _set_streams(self, streams: Mapping[str, str]) -> None:
-        self._database.execute("DELETE FROM streams")
-        self._database.executemany(
-            "INSERT OR REPLACE INTO streams VALUES (?, ?)",
-            list(streams.items()),
+    def _commit(
+        self, books: Books, *, delete: Sequence[int] = (), insert: Sequence[Row] = ()
+    ) -> None:
+        """Write a change and everything that was acknowledged; then the books are the new ones."""
+        books.clock_ns = self._now_ns()
+        state = books.to_state()
+        changed: dict[str, str | None] = {
+            name: text for name, text in state.items() if self._written.get(name) != text
+        }
+        changed |= dict.fromkeys(self._written.keys() - state.keys())
+        self._file.commit(
+            Change(delete=[*self._acknowledged, *delete], insert=insert, state=changed)
         )
+        self._books, self._written = books, state
+        self._acknowledged.clear()
 
-    def oldest(self, n_frames_max: int) -> list[SpooledFrame]:
-        """Give the oldest waiting Frames, oldest first; they stay in the spool."""
+    def _now_ns(self) -> int:
+        return self._monotonic_ns() - self._opened_ns
+
+    def _give_way(self, books: Books) -> list[int]:
+        """Drop the oldest Frames that are too many or too old; give their sequences."""
+        now_ns = self._now_ns()
+        asks_age = self._age_ns_max is not None and now_ns - self._age_asked_ns >= AGE_EVERY_NS
+        after = max(self._on_the_way, self._last_acknowledged, *self._given, -1)
+        given_way: list[int] = []
+        while asks_age or books.size.n_bytes > self._n_bytes_max:
+            rows = self._file.rows(after=after, n_rows_max=16)
+            for row in rows:
+                cause = self._cause_to_drop(row, books, now_ns)
+                if cause is None or len(given_way) == FRAMES_GIVE_WAY_MAX:
+                    self._age_asked_ns = now_ns if cause is None else self._age_asked_ns
+                    return given_way
+                books.drop(row, row.checked_spans(), cause)
+                given_way.append(row.sequence)
+                after = row.sequence
+            if not rows:
+                self._age_asked_ns = now_ns
+                break
+        return given_way
+
+    def _cause_to_drop(self, row: Row, books: Books, now_ns: int) -> GapCause | None:
+        if self._age_ns_max is not None and now_ns - row.spooled_ns > self._age_ns_max:
+            return GapCause.SPOOL_AGE
+        return GapCause.SPOOL_FULL if books.size.n_bytes > self._n_bytes_max else None
+
+    # Out
+
+    def oldest(
+        self, n_frames_max: int, *, n_bytes_max: int | None = None, after: int = -1
+    ) -> list[SpooledFrame]:
+        """Give the oldest waiting Frames, oldest first; they stay in the spool.
+
+        They are taken to be on their way to the broker: none of them gives way any more.
+
+        Parameters
+        ----------
+        n_bytes_max
+            Stop before the Frames are more than this; one is always given.
+        after
+            Begin behind this sequence.
+
+        Raises
+        ------
+        SpoolError
+        """
+        found: list[SpooledFrame] = []
+        n_bytes_left = RECORD_BYTES_MAX * n_frames_max if n_bytes_max is None else n_bytes_max
+        while len(found) < n_frames_max:
+            rows = self._give(after, min(n_frames_max - len(found), self._n_rows(READ_BYTES)))
+            if not rows:
+                break
+            for row in rows:
+                after = row.sequence
+                n_bytes_left -= row.n_bytes
+                if found and n_bytes_left < 0:
+                    self._take_back(after)
+                    return found
+                found += self._opened(row)
+        return found
+
+    def _give(self, after: int, n_rows_max: int) -> list[Row]:
         with self._lock:
-            rows = self._database.execute(
-                "SELECT sequence, payload FROM frames ORDER BY sequence LIMIT ?", (n_frames_max,)
-            ).fetchall()
-        return [SpooledFrame(sequence=sequence, payload=payload) for sequence, payload in rows]
+            try:
+                after = max(after, self._last_acknowledged)
+                rows = self._file.rows(after=after, n_rows_max=n_rows_max)
+                self._given |= {row.sequence: _Given(row, row.checked_spans()) for row in rows}
+            except (SpoolDamagedError, RowDamagedError) as error:
+                raise self._recover(error) from error
+        return rows
 
-    def remove_to(self, sequence: int) -> None:
-        """Forget the Frames up to and with ``sequence``: the broker has them."""
+    def _take_back(self, sequence: int) -> None:
         with self._lock:
-            removed = self._measure("SELECT {} FROM frames WHERE sequence <= ?", sequence)
-            self._database.execute("DELETE FROM frames WHERE sequence <= ?", (sequence,))
-            self._size -= removed
+            self._given = {one: given for one, given in self._given.items() if one < sequence}
 
-    def streams(self) -> dict[str, str]:
-        """Give what was known of clocks and streams as of the last stored Frame."""
+    def _n_rows(self, n_bytes: int) -> int:
+        """Estimate how many rows are so many bytes."""
+        size = self._books.size
+        n_bytes_each = size.n_bytes // max(1, size.n_frames) + 1
+        return max(1, min(ROWS_READ_MAX, n_bytes // n_bytes_each))
+
+    def _opened(self, row: Row) -> list[SpooledFrame]:
+        """Open one payload; one that is damaged is dropped, and each of its samples named."""
+        try:
+            payload = self._seals.open(row.key_id, row.payload, row.about())
+        except RowDamagedError as error:
+            log.error("spooled_frame_damaged", sequence=row.sequence, error=str(error))
+            self._drop(row.sequence)
+            return []
+        return [SpooledFrame(sequence=row.sequence, payload=payload)]
+
+    def _drop(self, sequence: int) -> None:
         with self._lock:
-            rows = self._database.execute("SELECT key, state FROM streams").fetchall()
-        return {str(key): str(text) for key, text in rows}
+            given = self._given.pop(sequence, None)
+            if given is None:
+                return
+            books = self._books.copy()
+            books.drop(given.row, given.spans, GapCause.SPOOL_DAMAGED)
+            self._commit(books, delete=[sequence])
 
-    def size(self) -> SpoolSize:
-        """Count what waits; kept up to date, so it costs nothing."""
-        return self._size
+    def acknowledge_to(self, sequence: int) -> None:
+        """Forget the Frames up to and with ``sequence`` that were given: the broker has them.
 
-    def _measure(self, query: str, *arguments: int) -> SpoolSize:
-        columns = "count(*), coalesce(sum(n_samples), 0), coalesce(sum(length(payload)), 0)"
-        n_frames, n_samples, n_bytes = self._database.execute(
-            query.format(columns), arguments
-        ).fetchone()
-        return SpoolSize(n_frames=n_frames, n_samples=n_samples, n_bytes=n_bytes)
+        They are deleted from disk with the next commit. An agent that is killed before sends them
+        once more, which harms nobody.
+        """
+        with self._lock:
+            for one in [given for given in self._given if given <= sequence]:
+                given = self._given.pop(one)
+                self._books.acknowledge(given.row, given.spans)
+                self._acknowledged[one] = given.row.n_bytes
+                self._last_acknowledged = max(self._last_acknowledged, one)
+            if sum(self._acknowledged.values()) > FORGET_BYTES:
+                self._forget()
 
-    def _make_room(self) -> list[Gap]:
-        """Drop the oldest Frames while the spool is too large; name what went with them."""
-        gaps: list[Gap] = []
-        while self._size.n_bytes > self._n_bytes_max:
-            sequence, n_samples, payload = self._database.execute(
-                "SELECT sequence, n_samples, payload FROM frames ORDER BY sequence LIMIT 1"
-            ).fetchone()
-            self._database.execute("DELETE FROM frames WHERE sequence = ?", (sequence,))
-            self._size -= SpoolSize(n_frames=1, n_samples=n_samples, n_bytes=len(payload))
-            gaps += _gaps_of(decode_frame(payload))
-        return fewer_gaps(gaps)
-
-    def _check_format(self, path: Path) -> None:
-        found = self._fact("format", default=FORMAT)
-        if found not in {1, FORMAT}:
-            raise SpoolError(
-                f"spool {path} has format {found}, this program writes {FORMAT}: let the program "
-                "that wrote it deliver what is in it, then remove the file"
-            )
-        self._database.execute("BEGIN IMMEDIATE")
-        if found == 1:
-            rows = self._database.execute("SELECT key, state FROM streams").fetchall()
-            self._set_streams(dict(_of_format_1(rows)))
-        self._set_fact("format", FORMAT)
-        self._database.execute("COMMIT")
-
-    def _fact(self, name: str, *, default: int = 0) -> int:
-        row = self._database.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
-        return default if row is None else int(row[0])
-
-    def _set_fact(self, name: str, value: int) -> None:
-        self._database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
-
-
-def _gaps_of(frame: Frame) -> list[Gap]:
-    """Turn a dropped Frame's samples into gaps; the gaps that it carried itself live on."""
-    dropped = [gap_of(block, GapCause.SPOOL_FULL) for block in frame.waveforms]
-    return [*frame.gaps, *dropped]
-
-
-def _of_format_1(rows: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    for key, text in rows:
-        with contextlib.suppress(ClockStateError):  # such a stream begins anew
-            yield key, grid_text_of_format_1(text)
+    def _forget(self) -> None:
+        try:
+            self._commit(self._books.copy())
+        except SpoolDamagedError as error:
+            self._recover(error)
+        except SpoolError as error:
+            # They stay acknowledged, and go with a later commit.
+            log.warning("acknowledged_not_deleted", error=str(error))

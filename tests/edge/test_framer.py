@@ -318,7 +318,7 @@ def test_a_full_spool_leaves_no_more_gaps_in_a_frame_than_it_may_have(
 
 def test_frames_of_one_cut_are_stored_all_or_none(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "spool.sqlite", n_bytes_max=1 << 40)
-    spool._database.execute("PRAGMA max_page_count = 400")
+    spool._file._database.execute("PRAGMA max_page_count = 400")
     framer = Framer("p-1", "a-1")
     add(framer, 0, 2_500_000)
     frames = framer.cut(spool.next_sequence)
@@ -328,7 +328,7 @@ def test_frames_of_one_cut_are_stored_all_or_none(tmp_path: Path) -> None:
 
     assert len(frames) == 3
     assert (spool.next_sequence, spool.size().n_frames, spool.oldest(9)) == (0, 0, [])
-    spool._database.execute("PRAGMA max_page_count = 1000000")
+    spool._file._database.execute("PRAGMA max_page_count = 1000000")
     spool.append(frames, {})
     assert [one.sequence for one in spool.oldest(9)] == [0, 1, 2]
     assert spool.next_sequence == 3

@@ -1,7 +1,9 @@
 """The spool: nothing that it has taken is lost, whatever happens to the process."""
 
+import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,9 +14,10 @@ import pytest
 
 from edge.clock_state import grid_state
 from edge.framer import ChannelFormat, Framer
+from edge.ledger import totals_of
 from edge.sample_grid import MappedStamp, SampleGrid
 from edge.spool import Spool, SpoolError
-from ingest.codec import decode_frame
+from ingest.codec import decode_frame, encode_frame
 from ingest.frame import Frame, Gap, GapCause, Reading, SamplePeriod
 
 PERIOD = SamplePeriod(ns_numerator=1_000_000_000, ns_denominator=130)
@@ -53,7 +56,7 @@ def test_frames_come_back_in_order_and_go_when_acknowledged(tmp_path: Path) -> N
         spool.append([frame(spool.next_sequence)], state((n + 1) * 32))
 
     assert [one.sequence for one in spool.oldest(3)] == [0, 1, 2]
-    spool.remove_to(2)
+    spool.acknowledge_to(2)
 
     assert [one.sequence for one in spool.oldest(10)] == [3, 4]
     assert spool.size().n_samples == 64
@@ -64,7 +67,8 @@ def test_a_new_process_goes_on_where_the_old_one_stood(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "spool.sqlite", n_bytes_max=LARGE)
     spool.append([frame(0)], state(32))
     spool.append([frame(1)], state(64))
-    spool.remove_to(0)
+    spool.oldest(1)
+    spool.acknowledge_to(0)
     size = spool.size()
     spool.close()
 
@@ -116,12 +120,24 @@ def test_a_second_agent_on_the_same_spool_is_refused(tmp_path: Path) -> None:
         Spool(tmp_path / "spool.sqlite", n_bytes_max=LARGE)
 
 
-def of_format_1(path: Path) -> None:
-    """Make a spool as the first format had it, with a Frame that waits."""
-    spool = Spool(path, n_bytes_max=LARGE)
-    spool.append([frame(0)], {"strap-1/ecg": STATE_OF_FORMAT_1, "strap-1/acc": "not a state"})
-    spool._set_fact("format", 1)
-    spool.close()
+OLD_TABLES = """
+CREATE TABLE frames (
+    sequence INTEGER PRIMARY KEY, n_samples INTEGER NOT NULL, payload BLOB NOT NULL) STRICT;
+CREATE TABLE streams (key TEXT PRIMARY KEY, state TEXT NOT NULL) STRICT;
+CREATE TABLE facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
+"""
+
+
+def of_format(path: Path, number: int) -> None:
+    """Make a spool as the earlier formats had it, with a Frame that waits."""
+    states = {"strap-1/ecg": STATE_OF_FORMAT_1, "strap-1/acc": "not a state"}
+    facts = {"format": number, "next_sequence": 7}
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("PRAGMA journal_mode=WAL")
+        database.executescript(OLD_TABLES)
+        database.execute("INSERT INTO frames VALUES (6, 32, ?)", (encode_frame(frame(6)),))
+        database.executemany("INSERT INTO streams VALUES (?, ?)", states.items())
+        database.executemany("INSERT INTO facts VALUES (?, ?)", facts.items())
 
 
 STATE_OF_FORMAT_1 = (
@@ -132,11 +148,15 @@ STATE_OF_FORMAT_1 = (
 
 def test_a_spool_of_the_first_format_is_taken_over(tmp_path: Path) -> None:
     path = tmp_path / "spool.sqlite"
-    of_format_1(path)
+    of_format(path, 1)
 
     spool = Spool(path, n_bytes_max=LARGE)
 
-    assert [one.sequence for one in spool.oldest(9)] == [0]
+    [waiting] = spool.oldest(9)
+    assert decode_frame(waiting.payload) == frame(6)
+    assert spool.next_sequence == 7
+    [totals] = totals_of(spool.taken(), spool.stored())
+    assert (totals.on_air, totals.waiting, totals.unaccounted) == (32, 32, 0)
     assert list(spool.streams()) == ["strap-1/ecg"]
     grid = SampleGrid(PERIOD, grid_state(spool.streams()["strap-1/ecg"]))
     # Ten seconds later by the host's clock; what the device's shows is not believed.
@@ -147,12 +167,19 @@ def test_a_spool_of_the_first_format_is_taken_over(tmp_path: Path) -> None:
     assert placement.gap_t0_ns == 10**18 + PERIOD.offset_ns(32)
 
 
+def test_a_spool_of_the_second_format_keeps_its_states_as_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "spool.sqlite"
+    of_format(path, 2)
+
+    for _ in range(2):
+        with contextlib.closing(Spool(path, n_bytes_max=LARGE)) as spool:
+            assert [one.sequence for one in spool.oldest(9)] == [6]
+            assert spool.streams()["strap-1/acc"] == "not a state"
+
+
 def test_a_spool_of_a_later_format_is_refused_with_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "spool.sqlite"
-    of_format_1(path)
-    spool = Spool(path, n_bytes_max=LARGE)
-    spool._set_fact("format", 99)
-    spool.close()
+    of_format(path, 99)
 
     with pytest.raises(SpoolError, match=r"format 99.*deliver what is in it"):
         Spool(path, n_bytes_max=LARGE)
@@ -198,14 +225,14 @@ def test_a_frame_that_could_not_be_stored_is_not_counted_as_stored(tmp_path: Pat
     spool.append([frame(0)], {})
     size = spool.size()
     # max_page_count is SQLite's own way of saying that the disk is full.
-    spool._database.execute("PRAGMA max_page_count = 1")
+    spool._file._database.execute("PRAGMA max_page_count = 1")
 
     with pytest.raises(SpoolError, match="full"):
         spool.append([frame(1, n_samples=100_000)], {})
 
     assert spool.size() == size
     assert spool.next_sequence == 1
-    spool._database.execute("PRAGMA max_page_count = 1000000")
+    spool._file._database.execute("PRAGMA max_page_count = 1000000")
     spool.append([frame(1)], {})
     assert [one.sequence for one in spool.oldest(5)] == [0, 1]
 
