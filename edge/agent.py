@@ -24,6 +24,7 @@ from edge.radio import Radio, open_radio
 from edge.sender import Sender
 from edge.settings import EdgeSettings
 from edge.spool import Spool, SpoolError
+from edge.spool_settings import open_spool
 from edge.supervisor import Supervisor
 from edge.waiting import wait_any
 from ingest.frame import DeviceEventKind, GapCause
@@ -146,7 +147,7 @@ async def run_agent(settings: EdgeSettings, stop: asyncio.Event) -> None:
     ------
     SpoolError, RadioUnavailableError, BrokerRefusedError
     """
-    spool = Spool(settings.spool_path, n_bytes_max=settings.spool_bytes_max)
+    spool = open_spool(settings)
     try:
         key = load_key(settings.spool_path.with_name("agent.key"))
         async with open_radio(settings) as radio:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ByteSize, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, SecretStr, model_validator
 
 from ingest.settings import ProcessSettings
 
@@ -37,8 +37,18 @@ class AgentSettings(ProcessSettings):
     spool_bytes_max: Annotated[ByteSize, Field(ge=100_000)] = ByteSize(2_000_000_000)
     """When the spool holds more, the oldest Frames give way and are accounted for. A number of
     bytes, or one with a unit: ``"2 GB"``, ``"500 MiB"``."""
+    spool_age_s_max: Annotated[float, Field(ge=60)] = 7 * 86_400.0
+    """A Frame that an agent has kept for longer gives way and is accounted for. Counted is the time
+    that the agent has run: the host's clock may leap."""
+    spool_key: SecretStr | None = None
+    """What waiting Frames are encrypted with: 64 hexadecimal digits; from the environment, never
+    from the TOML file. To change it, give the new one and behind it, after a space, the old one,
+    for as long as Frames of the old one wait."""
+    spool_key_file: Path | None = None
+    """The same from a file, one key a line, the newest first."""
     flush_interval_s: Annotated[float, Field(ge=0.05, le=60)] = 0.25
-    """How often a Frame is cut. Each costs a write to the disk and a message."""
+    """One Frame, and one commit to disk, in so long. Shorter is nearer to live; longer writes less,
+    and risks more with a loss of power."""
     drain_s: Annotated[float, Field(ge=0, le=600)] = 5.0
     """How long a stopping agent goes on delivering; what is left stays in the spool."""
     connect_timeout_s: Annotated[float, Field(ge=1, le=120)] = 20.0
@@ -93,4 +103,6 @@ class EdgeSettings(AgentSettings):
             raise ValueError("no devices: list at least one under [[devices]], with its name")
         if len(set(names)) < len(names):
             raise ValueError(f"a device is listed twice: {', '.join(sorted(names))}")
+        if self.spool_key is not None and self.spool_key_file is not None:
+            raise ValueError("spool_key and spool_key_file: one of them, not both")
         return self

@@ -104,7 +104,7 @@ class Spool:
         What Frames are encrypted with, see ``edge/spool_seal.py``, the newest first; none: they are
         not.
     owner
-        Agent and subject. A spool of somebody else is refused.
+        Agent and subject. A spool of somebody else is refused. None: whoever's it is.
     monotonic_ns
         A clock that never leaps.
 
@@ -121,13 +121,13 @@ class Spool:
         n_bytes_max: int,
         age_s_max: float | None = None,
         keys: Sequence[bytes] = (),
-        owner: str = "",
+        owner: str | None = None,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._path = path
         self._n_bytes_max = n_bytes_max
         self._age_ns_max = None if age_s_max is None else int(age_s_max * NS_PER_S)
-        self._seals = Seals(keys, owner=owner)
+        self._keys = tuple(keys)
         self._owner = owner
         self._monotonic_ns = monotonic_ns
         self._lock = threading.Lock()
@@ -143,7 +143,8 @@ class Spool:
         try:
             return self._open_file()
         except OldSpoolError:
-            take_over(self._path, self._seals, self._owner)
+            owner = self._owner or ""
+            take_over(self._path, Seals(self._keys, owner=owner), owner)
             return self._open_file()
         except (SpoolDamagedError, BooksError) as error:
             if not is_spool(self._path):
@@ -155,7 +156,8 @@ class Spool:
         file = SpoolFile(self._path)
         try:
             state = file.state()
-            books = books_of(state) if state else Books(owner=self._owner)
+            books = books_of(state) if state else Books(owner=self._owner or "")
+            self._seals = Seals(self._keys, owner=books.owner)
             self._check(books)
             if not books.size.n_frames:
                 file.shrink()
@@ -166,7 +168,7 @@ class Spool:
         return file, books
 
     def _check(self, books: Books) -> None:
-        if books.owner != self._owner:
+        if self._owner not in (None, books.owner):
             raise SpoolError(
                 f"spool {self._path} is that of {books.owner}, not of {self._owner}: give this one "
                 f"another spool_path ({books.size.n_frames} Frames wait in it)"
@@ -193,7 +195,8 @@ class Spool:
 
     def _salvage(self, why: str) -> None:
         log.error("spool_damaged", error=why)
-        self.salvaged = done = salvage(self._path, self._seals, self._owner)
+        owner = self._owner or ""
+        self.salvaged = done = salvage(self._path, Seals(self._keys, owner=owner), owner)
         log.error(
             "spool_salvaged",
             n_frames=done.n_frames,
