@@ -24,7 +24,7 @@ held while a payload is decrypted or sent.
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -33,21 +33,14 @@ import structlog
 
 from edge.frame_room import fewer_gaps, with_gaps
 from edge.ledger import Channel, Stored, Taken
-from edge.spool_books import Books, BooksError, SpoolSize, books_of
-from edge.spool_file import (
-    Change,
-    OldSpoolError,
-    SpoolDamagedError,
-    SpoolError,
-    SpoolFile,
-    is_spool,
-)
-from edge.spool_old import take_over
-from edge.spool_rows import Row, RowDamagedError, Span, row_of
-from edge.spool_salvage import Salvage, finish_salvage, salvage
-from edge.spool_seal import Seals
+from edge.spool_books import Books, BooksError, SpoolSize
+from edge.spool_file import Change, SpoolDamagedError, SpoolError
+from edge.spool_on_the_way import OnTheWay
+from edge.spool_open import OpenSpool, SpoolPlace
+from edge.spool_rows import Row, RowDamagedError, row_of
+from edge.spool_salvage import Salvage
 from ingest.codec import RECORD_BYTES_MAX, encode_frame
-from ingest.frame import NS_PER_S, Frame, GapCause
+from ingest.frame import NS_PER_S, Frame, Gap, GapCause
 
 __all__ = ["Spool", "SpoolDamagedError", "SpoolError", "SpoolSize", "SpooledFrame"]
 
@@ -75,20 +68,21 @@ ON_THE_WAY_BYTES_MAX: Final = 4_000_000
 """… and no more than this may have been on its way to the broker when the last agent ended."""
 
 
+TELL_EVERY_NS: Final = 60 * NS_PER_S
+"""While Frames give way, the gaps that they leave are told as often: told in every Frame they would
+give way with it, again and again, and take the place of what is measured."""
+
+GAPS_HELD_MAX: Final = 256
+"""Gaps that wait to be told. More are joined whatever their cause; the ledger tells the causes
+apart all the same."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpooledFrame:
     """A Frame that waits."""
 
     sequence: int
     payload: bytes
-
-
-@dataclass(slots=True)
-class _Given:
-    """A Frame that was given out, and may be on its way to the broker."""
-
-    row: Row
-    spans: list[Span]
 
 
 class Spool:
@@ -124,99 +118,48 @@ class Spool:
         owner: str | None = None,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        self._path = path
         self._n_bytes_max = n_bytes_max
         self._age_ns_max = None if age_s_max is None else int(age_s_max * NS_PER_S)
-        self._keys = tuple(keys)
-        self._owner = owner
         self._monotonic_ns = monotonic_ns
         self._lock = threading.Lock()
-        self.salvaged: Salvage | None = None
-        """What became of a damaged file, the last time that there was one."""
-        self._file, self._books = self._open()
-        self._begin()
+        self._place = SpoolPlace(path, keys, owner)
+        self._is_open = True
+        self._begin(self._place.open())
 
-    # Opening
-
-    def _open(self) -> tuple[SpoolFile, Books]:
-        finish_salvage(self._path)
-        try:
-            return self._open_file()
-        except OldSpoolError:
-            owner = self._owner or ""
-            take_over(self._path, Seals(self._keys, owner=owner), owner)
-            return self._open_file()
-        except (SpoolDamagedError, BooksError) as error:
-            if not is_spool(self._path):
-                raise SpoolError(f"{self._path} is no spool, and is left as it is") from error
-            self._salvage(str(error))
-            return self._open_file()
-
-    def _open_file(self) -> tuple[SpoolFile, Books]:
-        file = SpoolFile(self._path)
-        try:
-            state = file.state()
-            books = books_of(state) if state else Books(owner=self._owner or "")
-            self._seals = Seals(self._keys, owner=books.owner)
-            self._check(books)
-            if not books.size.n_frames:
-                file.shrink()
-        except (SpoolError, BooksError):
-            file.close()
-            raise
-        self._written = state
-        return file, books
-
-    def _check(self, books: Books) -> None:
-        if self._owner not in (None, books.owner):
-            raise SpoolError(
-                f"spool {self._path} is that of {books.owner}, not of {self._owner}: give this one "
-                f"another spool_path ({books.size.n_frames} Frames wait in it)"
-            )
-        for key in self._seals.without_key(books.sizes):
-            raise SpoolError(
-                f"spool {self._path}: {books.sizes[key].n_frames} Frames are sealed with the key "
-                f"{key}, which is not there; name it behind the newest until they are delivered"
-            )
-
-    def _begin(self) -> None:
+    def _begin(self, opened: OpenSpool) -> None:
+        self._file, self._books = opened.file, opened.books
+        self._written, self._seals = opened.written, opened.seals
         self._opened_ns = self._monotonic_ns() - self._books.clock_ns
         self._age_asked_ns = -AGE_EVERY_NS
-        self._given: dict[int, _Given] = {}
-        self._acknowledged: dict[int, int] = {}
-        self._last_acknowledged = -1
-        self._on_the_way = -1
+        self._told_ns = -TELL_EVERY_NS
+        self._way = OnTheWay()
         n_bytes_left = min(self._n_bytes_max // ON_THE_WAY_SHARE, ON_THE_WAY_BYTES_MAX)
         for row in self._file.rows(after=-1, n_rows_max=self._n_rows(n_bytes_left)):
             n_bytes_left -= row.n_bytes
             if n_bytes_left < 0:
                 break
-            self._on_the_way = row.sequence
+            self._way.from_before = row.sequence
 
-    def _salvage(self, why: str) -> None:
-        log.error("spool_damaged", error=why)
-        owner = self._owner or ""
-        self.salvaged = done = salvage(self._path, Seals(self._keys, owner=owner), owner)
-        log.error(
-            "spool_salvaged",
-            n_frames=done.n_frames,
-            n_frames_lost=done.n_frames_lost,
-            n_samples_lost=done.n_samples_lost,
-            has_books=done.has_books,
-        )
-
-    def _recover(self, error: SpoolDamagedError | RowDamagedError) -> SpoolDamagedError:
+    def _recover(self, error: Exception) -> SpoolDamagedError:
         """Go on with what can be read of a file that was found damaged in use."""
         self._file.close()
-        self._salvage(str(error))
-        self._file, self._books = self._open_file()
-        self._begin()
+        self._is_open = False
+        self._begin(self._place.reopen(str(error)))
+        self._is_open = True
         return SpoolDamagedError(f"{error}; what could be read of it was saved")
+
+    def _open_again(self) -> None:
+        """Try once more where the file could not be opened again after it was found damaged."""
+        if not self._is_open:
+            self._begin(self._place.open())
+            self._is_open = True
 
     def close(self) -> None:
         """Close the file; nothing is lost."""
         with self._lock:
-            if self._acknowledged:
+            if not self._is_open:
+                return
+            if self._way.acknowledged:
                 self._forget()
             if not self._books.size.n_frames:
                 self._file.shrink()
@@ -256,6 +199,16 @@ class Spool:
         """Readings and device events in those Frames."""
         return self._books.n_readings_dropped
 
+    @property
+    def salvaged(self) -> Salvage | None:
+        """What became of a damaged file, the last time that there was one."""
+        return self._place.salvaged
+
+    @property
+    def encrypted(self) -> bool:
+        """True where new Frames are encrypted."""
+        return bool(self._seals.newest)
+
     # In
 
     def append(
@@ -283,6 +236,7 @@ class Spool:
             damaged (SpoolDamagedError): then it is that of the new one.
         """
         with self._lock:
+            self._open_again()
             try:
                 self._append(frames, streams, taken or {})
             except (SpoolDamagedError, RowDamagedError) as error:
@@ -295,12 +249,16 @@ class Spool:
     ) -> None:
         books = self._books.copy()
         given_way = self._give_way(books)
-        stored = with_gaps(frames, fewer_gaps(books.gaps))
-        books.gaps = []
+        told: Sequence[Gap] = ()
+        if not given_way or self._now_ns() - self._told_ns >= TELL_EVERY_NS:
+            told, books.gaps = fewer_gaps(books.gaps), []
+        stored = with_gaps(frames, told)
         books.begin(stored, streams, taken)
         rows = [self._row(frame, books) for frame in stored]
         books.next_sequence = stored[-1].sequence + 1
         self._commit(books, delete=given_way, insert=rows)
+        if told:
+            self._told_ns = self._now_ns()
 
     def _row(self, frame: Frame, books: Books) -> Row:
         row = row_of(
@@ -325,10 +283,10 @@ class Spool:
         }
         changed |= dict.fromkeys(self._written.keys() - state.keys())
         self._file.commit(
-            Change(delete=[*self._acknowledged, *delete], insert=insert, state=changed)
+            Change(delete=[*self._way.acknowledged, *delete], insert=insert, state=changed)
         )
         self._books, self._written = books, state
-        self._acknowledged.clear()
+        self._way.acknowledged.clear()
 
     def _now_ns(self) -> int:
         return self._monotonic_ns() - self._opened_ns
@@ -337,22 +295,27 @@ class Spool:
         """Drop the oldest Frames that are too many or too old; give their sequences."""
         now_ns = self._now_ns()
         asks_age = self._age_ns_max is not None and now_ns - self._age_asked_ns >= AGE_EVERY_NS
-        after = max(self._on_the_way, self._last_acknowledged, *self._given, -1)
         given_way: list[int] = []
-        while asks_age or books.size.n_bytes > self._n_bytes_max:
-            rows = self._file.rows(after=after, n_rows_max=16)
-            for row in rows:
-                cause = self._cause_to_drop(row, books, now_ns)
-                if cause is None or len(given_way) == FRAMES_GIVE_WAY_MAX:
-                    self._age_asked_ns = now_ns if cause is None else self._age_asked_ns
-                    return given_way
-                books.drop(row, row.checked_spans(), cause)
-                given_way.append(row.sequence)
-                after = row.sequence
-            if not rows:
+        if not asks_age and books.size.n_bytes <= self._n_bytes_max:
+            return given_way
+        for row in self._rows_behind(self._way.last):
+            cause = self._cause_to_drop(row, books, now_ns)
+            if cause is None:
                 self._age_asked_ns = now_ns
                 break
+            books.drop(row, row.checked_spans(), cause)
+            given_way.append(row.sequence)
+            if len(given_way) == FRAMES_GIVE_WAY_MAX:
+                break
+        else:
+            self._age_asked_ns = now_ns
+        books.join_gaps(GAPS_HELD_MAX)
         return given_way
+
+    def _rows_behind(self, sequence: int) -> Iterator[Row]:
+        while rows := self._file.rows(after=sequence, n_rows_max=16):
+            yield from rows
+            sequence = rows[-1].sequence
 
     def _cause_to_drop(self, row: Row, books: Books, now_ns: int) -> GapCause | None:
         if self._age_ns_max is not None and now_ns - row.spooled_ns > self._age_ns_max:
@@ -396,17 +359,19 @@ class Spool:
 
     def _give(self, after: int, n_rows_max: int) -> list[Row]:
         with self._lock:
+            self._open_again()
             try:
-                after = max(after, self._last_acknowledged)
+                after = max(after, self._way.last_acknowledged)
                 rows = self._file.rows(after=after, n_rows_max=n_rows_max)
-                self._given |= {row.sequence: _Given(row, row.checked_spans()) for row in rows}
+                for row in rows:
+                    self._way.give(row, row.checked_spans())
             except (SpoolDamagedError, RowDamagedError) as error:
                 raise self._recover(error) from error
         return rows
 
     def _take_back(self, sequence: int) -> None:
         with self._lock:
-            self._given = {one: given for one, given in self._given.items() if one < sequence}
+            self._way.take_back(sequence)
 
     def _n_rows(self, n_bytes: int) -> int:
         """Estimate how many rows are so many bytes."""
@@ -426,12 +391,11 @@ class Spool:
 
     def _drop(self, sequence: int) -> None:
         with self._lock:
-            given = self._given.pop(sequence, None)
-            if given is None:
-                return
-            books = self._books.copy()
-            books.drop(given.row, given.spans, GapCause.SPOOL_DAMAGED)
-            self._commit(books, delete=[sequence])
+            given = self._way.given.pop(sequence, None)
+            if given is not None:
+                books = self._books.copy()
+                books.drop(given.row, given.spans, GapCause.SPOOL_DAMAGED)
+                self._commit(books, delete=[sequence])
 
     def acknowledge_to(self, sequence: int) -> None:
         """Forget the Frames up to and with ``sequence`` that were given: the broker has them.
@@ -440,12 +404,9 @@ class Spool:
         once more, which harms nobody.
         """
         with self._lock:
-            for one in [given for given in self._given if given <= sequence]:
-                given = self._given.pop(one)
+            for given in self._way.acknowledge(sequence):
                 self._books.acknowledge(given.row, given.spans)
-                self._acknowledged[one] = given.row.n_bytes
-                self._last_acknowledged = max(self._last_acknowledged, one)
-            if sum(self._acknowledged.values()) > FORGET_BYTES:
+            if self._way.n_bytes_acknowledged > FORGET_BYTES:
                 self._forget()
 
     def _forget(self) -> None:

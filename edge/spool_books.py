@@ -8,12 +8,18 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from edge.frame_room import joined_gaps, joined_over_causes
 from edge.ledger import Channel, Stored, Taken, account_of, account_text
 from edge.spool_rows import N_CHANNELS_MAX, Row, Span
 from ingest.frame import Frame, Gap, GapCause
 
 _STREAM = "stream/"
 _ACCOUNT = "account/"
+
+
+def owner_of(agent_id: str, subject_id: str) -> str:
+    """Say whose spool it is."""
+    return f"{agent_id}/{subject_id}"
 
 
 class BooksError(ValueError):
@@ -139,6 +145,12 @@ class Books:
         self.n_frames_dropped += 1
         self.n_readings_dropped += row.n_readings
 
+    def join_gaps(self, n_max: int) -> None:
+        """Keep the gaps that wait to be told few."""
+        self.gaps = joined_gaps(self.gaps)
+        if len(self.gaps) > n_max:
+            self.gaps = joined_over_causes(self.gaps)
+
     def _resize(self, row: Row, spans: Iterable[Span], sign: int) -> None:
         n_samples = sum(span.n_samples for span in spans if span.cause is None)
         one = SpoolSize(n_frames=sign, n_samples=sign * n_samples, n_bytes=sign * row.n_bytes)
@@ -163,19 +175,15 @@ class Books:
                 key: [one.n_frames, one.n_samples, one.n_bytes] for key, one in self.sizes.items()
             },
             "dropped": [self.n_frames_dropped, self.n_readings_dropped],
-            "gaps": [
-                [
-                    gap.device_id,
-                    gap.channel,
-                    str(gap.cause),
-                    gap.i_first,
-                    gap.n_samples,
-                    gap.t0_ns,
-                ]
-                for gap in self.gaps
-            ],
         }
-        state = {"facts": json.dumps(facts, separators=(",", ":"))}
+        gaps = [
+            [gap.device_id, gap.channel, str(gap.cause), gap.i_first, gap.n_samples, gap.t0_ns]
+            for gap in self.gaps
+        ]
+        state = {
+            "facts": json.dumps(facts, separators=(",", ":")),
+            "gaps": json.dumps(gaps, separators=(",", ":")),
+        }
         state |= {_STREAM + key: text for key, text in self.streams.items()}
         for channel, number in self.numbers.items():
             taken = self.taken.get(channel, Taken())
@@ -203,7 +211,7 @@ def _books_of(state: Mapping[str, str]) -> Books:
         next_sequence=facts["next_sequence"],
         clock_ns=facts["clock_ns"],
         sizes={key: _size(*numbers) for key, numbers in facts["sizes"].items()},
-        gaps=[_gap(*fields) for fields in facts["gaps"]],
+        gaps=[_gap(*fields) for fields in json.loads(state["gaps"])],
         n_frames_dropped=facts["dropped"][0],
         n_readings_dropped=facts["dropped"][1],
     )

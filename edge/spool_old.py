@@ -5,11 +5,11 @@ It had no ledger: that begins with the Frames that wait.
 
 import contextlib
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from edge.clock_state import ClockStateError, grid_text_of_format_1
-from edge.spool_books import Books
+from edge.spool_books import Books, owner_of
 from edge.spool_file import Change, SpoolError, SpoolFile, beside
 from edge.spool_rows import Row
 from edge.spool_salvage import NEW, enter_anew
@@ -20,8 +20,13 @@ from ingest.errors import RecordError
 _ROWS_PER_COMMIT = 256
 
 
-def take_over(path: Path, seals: Seals, owner: str) -> None:
+def take_over(path: Path, keys: Sequence[bytes], owner: str) -> None:
     """Replace a spool of format 1 or 2 by one of the present format.
+
+    Parameters
+    ----------
+    owner
+        Of an empty one; else the Frames that wait say whose they are.
 
     Raises
     ------
@@ -33,7 +38,8 @@ def take_over(path: Path, seals: Seals, owner: str) -> None:
         beside(new, end).unlink(missing_ok=True)
     try:
         with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as old:
-            _copy(old, new, seals, owner)
+            owner = _owner_of(old) or owner
+            _copy(old, new, Seals(keys, owner=owner), owner)
     except sqlite3.Error as error:
         raise SpoolError(f"spool {path} of an earlier format cannot be read: {error}") from error
     for end in ("-wal", "-shm", ""):
@@ -58,6 +64,14 @@ def _copy(old: sqlite3.Connection, new: Path, seals: Seals, owner: str) -> None:
         file.commit(Change(insert=batch, state=dict(books.to_state())))
     finally:
         file.close()
+
+
+def _owner_of(old: sqlite3.Connection) -> str | None:
+    for payload in _payloads(old):
+        with contextlib.suppress(RecordError):
+            frame = decode_frame(payload)
+            return owner_of(frame.agent_id, frame.subject_id)
+    return None
 
 
 def _payloads(old: sqlite3.Connection) -> Iterator[bytes]:

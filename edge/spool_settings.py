@@ -5,6 +5,7 @@ from typing import Final
 
 from edge.settings import AgentSettings, EdgeSettings
 from edge.spool import Spool, SpoolError
+from edge.spool_books import owner_of
 from edge.spool_seal import SpoolKeyError, parse_keys
 
 _FOR_OTHERS: Final = 0o077
@@ -22,7 +23,7 @@ def open_spool(settings: EdgeSettings) -> Spool:
         n_bytes_max=settings.spool_bytes_max,
         age_s_max=settings.spool_age_s_max,
         keys=load_keys(settings),
-        owner=f"{settings.agent_id}/{settings.subject_id}",
+        owner=owner_of(settings.agent_id, settings.subject_id),
     )
 
 

@@ -308,10 +308,14 @@ def test_a_full_spool_leaves_no_more_gaps_in_a_frame_than_it_may_have(
         spool.append(framer.cut(spool.next_sequence), {})
 
     kept = [decode_frame(one.payload) for one in spool.oldest(200)]
+    assert len(kept) < 50
+    spool.acknowledge_to(kept[-1].sequence)
+    framer.add_event(event(0))
+    spool.append(framer.cut(spool.next_sequence), {})
+    kept += [decode_frame(one.payload) for one in spool.oldest(200)]
     spool.close()
 
-    assert len(kept) < 50
-    assert max(len(frame.gaps) for frame in kept) == 3
+    assert max(len(frame.gaps) for frame in kept) <= 3
     blocks, gaps = all_of(kept)
     assert indices([*blocks, *gaps]) == list(range(4_000))
 
