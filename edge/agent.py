@@ -20,6 +20,7 @@ from edge.host_clock import HostClock, HostState, HostTime
 from edge.identity import device_label, device_pseudonym, load_key
 from edge.inbox import Inbox
 from edge.intake import DeviceIntake
+from edge.ledger import ChannelTotals, totals_of
 from edge.radio import Radio, open_radio
 from edge.sender import Sender
 from edge.settings import EdgeSettings
@@ -30,6 +31,11 @@ from edge.waiting import wait_any
 from ingest.frame import DeviceEventKind, GapCause
 
 log = structlog.get_logger()
+
+LEDGER_TOLD_S: Final = 60.0
+"""How often a Frame carries the ledger; the last one before a stop does, too."""
+
+LEDGER_SHOWN_S: Final = 5.0
 
 FRAMER_SAMPLES_MAX: Final = 500_000
 """Samples kept in memory while the disk is full; then the oldest become a gap."""
@@ -50,6 +56,7 @@ class Agent:
         self._sender = Sender(settings.kafka, spool, settings.subject_id)
         self._states = spool.streams()
         self._host = _host_clock(self._states)
+        self._ledger_told_s = self._ledger_shown_s = -LEDGER_TOLD_S
         self._inbox = Inbox(self._host, self._host_stepped)
         self._intakes: dict[str, DeviceIntake] = {}
         self._supervisor = Supervisor(
@@ -100,18 +107,37 @@ class Agent:
         try:
             while not over.is_set():
                 await wait_any(self._settings.flush_interval_s, over)
-                await self._spool_frame()
-            await self._spool_frame()
+                if not over.is_set():
+                    await self._spool_frame()
+            await self._spool_frame(last=True)
         finally:
             spooled.set()
             self._sender.wake()
 
-    async def _spool_frame(self) -> None:
+    def ledger(self) -> list[ChannelTotals]:
+        """Give what became of every sample; to be called in the agent's event loop."""
+        return totals_of(self._framer.taken(), self._spool.stored())
+
+    def _tells_ledger(self, *, last: bool) -> bool:
+        """Tell whether the next Frame is to carry the ledger; show it to Prometheus as well."""
+        now_s = asyncio.get_running_loop().time()
+        if now_s - self._ledger_shown_s >= LEDGER_SHOWN_S:
+            self._ledger_shown_s = now_s
+            metrics.tell_ledger(self.ledger())
+        if not last and now_s - self._ledger_told_s < LEDGER_TOLD_S:
+            return False
+        self._ledger_told_s = now_s
+        return True
+
+    async def _spool_frame(self, *, last: bool = False) -> None:
         self._inbox.decode()
         self._inbox.now_ns()  # a host that is set is noticed though nothing comes
-        if self._framer.empty:
+        if self._framer.empty and not last:
             return
-        frames = self._framer.cut(self._spool.next_sequence)
+        stored = (
+            await asyncio.to_thread(self._spool.stored) if self._tells_ledger(last=last) else None
+        )
+        frames = self._framer.cut(self._spool.next_sequence, stored=stored)
         for intake in self._intakes.values():
             intake.streams.note_states()
         self._states[_HOST_CLOCK] = host_text(self._host.state)
@@ -124,6 +150,7 @@ class Agent:
             metrics.SPOOL_FAILURES.inc()
             metrics.READINGS_LOST.inc(self._framer.restore(frames))
             self._framer.give_up(FRAMER_SAMPLES_MAX, GapCause.SPOOL_FULL)
+            self._ledger_told_s = -LEDGER_TOLD_S
             return
         metrics.FRAMES_SPOOLED.inc(len(frames))
         self._sender.wake()

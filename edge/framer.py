@@ -131,7 +131,7 @@ class Framer:
 
     def taken(self) -> dict[Channel, Taken]:
         """Give this side of the ledger as it stands: right after a cut, as of that cut."""
-        return {channel: one.copy() for channel, one in self._taken.items()}
+        return {channel: one.copy() for channel, one in list(self._taken.items())}
 
     def _taken_of(self, device_id: str, channel: str) -> Taken:
         taken = self._taken.get((device_id, channel))
@@ -199,7 +199,8 @@ class Framer:
         sequence
             Of the first Frame; the others count on.
         stored
-            The spool's side of the ledger, where the last Frame shall carry the totals.
+            The spool's side of the ledger, where the last Frame shall carry the totals; there is
+            one, then.
         """
         closed = [*self._closed, *chain.from_iterable(_close(one) for one in self._open.values())]
         parts = zip_longest(
@@ -229,8 +230,12 @@ class Framer:
         for taken in self._taken.values():
             # There is nothing decoded that has not been cut, now.
             taken.framed = taken.decoded - taken.given_up.total()
-        if stored is None or not frames:
+        if stored is None:
             return frames
+        if not frames:
+            frames = [
+                Frame(subject_id=self._subject_id, agent_id=self._agent_id, sequence=sequence)
+            ]
         return with_ledger(frames, *as_records(totals_of(self._taken, stored)))
 
 

@@ -1,8 +1,11 @@
 """Prometheus metrics of the agent, and what it means when they move."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from prometheus_client import Counter, Gauge
+
+from edge.ledger import ChannelTotals
 
 PAYLOADS: Final = Counter(
     "chevet_edge_payloads_total",
@@ -62,6 +65,31 @@ SPOOL_BYTES: Final = Gauge("chevet_edge_spool_bytes", "Bytes of those Frames.")
 SPOOL_FAILURES: Final = Counter(
     "chevet_edge_spool_failures_total", "Frames not stored at once. Is the disk full?"
 )
+SPOOL_FRAMES_DROPPED: Final = Gauge(
+    "chevet_edge_spool_frames_dropped",
+    "Frames that gave way since the spool was made. Growth: spool_bytes_max is too small for the "
+    "outage, or Frames are older than spool_age_s_max. Their samples are in gaps.",
+)
+SPOOL_READINGS_DROPPED: Final = Gauge(
+    "chevet_edge_spool_readings_dropped", "Readings and device events in those Frames."
+)
+LEDGER: Final = Gauge(
+    "chevet_edge_ledger_samples",
+    "Totals since the spool was made. on_air flat: the device sends nothing. waiting grows: the "
+    "broker is away or too slow. held grows: the disk is full.",
+    ["device", "channel", "account"],
+)
+LEDGER_LOST: Final = Gauge(
+    "chevet_edge_ledger_lost_samples",
+    "Samples that will never come, since the spool was made: kind is dropped (decoded and given "
+    "up) or in_gaps (never decoded).",
+    ["device", "channel", "kind", "cause"],
+)
+UNACCOUNTED: Final = Gauge(
+    "chevet_edge_ledger_unaccounted_samples",
+    "Samples that were on the air and are nowhere. 0: anything else is a bug, to be reported.",
+    ["device", "channel"],
+)
 READINGS_LOST: Final = Counter(
     "chevet_edge_readings_lost_total",
     "Readings and events that gave way to newer ones while no Frame could be stored.",
@@ -69,3 +97,15 @@ READINGS_LOST: Final = Counter(
 BROKER_FAILURES: Final = Counter(
     "chevet_edge_broker_failures_total", "Deliveries that the broker did not take."
 )
+
+
+def tell_ledger(totals: Iterable[ChannelTotals]) -> None:
+    """Show the ledger."""
+    for one in totals:
+        place = (one.device_id, one.channel)
+        for account in ("on_air", "spooled", "acknowledged", "waiting", "held"):
+            LEDGER.labels(*place, account).set(getattr(one, account))
+        for kind, by_cause in (("dropped", one.dropped), ("in_gaps", one.in_gaps)):
+            for cause, n_samples in by_cause.items():
+                LEDGER_LOST.labels(*place, kind, cause).set(n_samples)
+        UNACCOUNTED.labels(*place).set(one.unaccounted)

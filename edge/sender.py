@@ -156,3 +156,5 @@ class Sender:
         metrics.SPOOL_FRAMES.set(size.n_frames)
         metrics.SPOOL_SAMPLES.set(size.n_samples)
         metrics.SPOOL_BYTES.set(size.n_bytes)
+        metrics.SPOOL_FRAMES_DROPPED.set(self._spool.n_frames_dropped)
+        metrics.SPOOL_READINGS_DROPPED.set(self._spool.n_readings_dropped)

@@ -38,7 +38,7 @@ from edge.spool_file import Change, SpoolDamagedError, SpoolError
 from edge.spool_on_the_way import OnTheWay
 from edge.spool_open import OpenSpool, SpoolPlace
 from edge.spool_rows import Row, RowDamagedError, row_of
-from edge.spool_salvage import Salvage
+from edge.spool_salvage import Known, Salvage
 from ingest.codec import RECORD_BYTES_MAX, encode_frame
 from ingest.frame import NS_PER_S, Frame, Gap, GapCause
 
@@ -122,7 +122,8 @@ class Spool:
         self._age_ns_max = None if age_s_max is None else int(age_s_max * NS_PER_S)
         self._monotonic_ns = monotonic_ns
         self._lock = threading.Lock()
-        self._place = SpoolPlace(path, keys, owner)
+        on_the_way_bytes = min(n_bytes_max // ON_THE_WAY_SHARE, ON_THE_WAY_BYTES_MAX)
+        self._place = SpoolPlace(path, keys, owner, on_the_way_bytes=on_the_way_bytes)
         self._is_open = True
         self._begin(self._place.open())
 
@@ -132,19 +133,14 @@ class Spool:
         self._opened_ns = self._monotonic_ns() - self._books.clock_ns
         self._age_asked_ns = -AGE_EVERY_NS
         self._told_ns = -TELL_EVERY_NS
-        self._way = OnTheWay()
-        n_bytes_left = min(self._n_bytes_max // ON_THE_WAY_SHARE, ON_THE_WAY_BYTES_MAX)
-        for row in self._file.rows(after=-1, n_rows_max=self._n_rows(n_bytes_left)):
-            n_bytes_left -= row.n_bytes
-            if n_bytes_left < 0:
-                break
-            self._way.from_before = row.sequence
+        self._way = OnTheWay(from_before=opened.last_on_the_way)
 
     def _recover(self, error: Exception) -> SpoolDamagedError:
         """Go on with what can be read of a file that was found damaged in use."""
         self._file.close()
         self._is_open = False
-        self._begin(self._place.reopen(str(error)))
+        known = Known(books=self._books, was_delivered=self._way.was_delivered)
+        self._begin(self._place.reopen(str(error), known))
         self._is_open = True
         return SpoolDamagedError(f"{error}; what could be read of it was saved")
 
@@ -362,11 +358,17 @@ class Spool:
             self._open_again()
             try:
                 after = max(after, self._way.last_acknowledged)
-                rows = self._file.rows(after=after, n_rows_max=n_rows_max)
+                rows = self._rows(after, n_rows_max)
                 for row in rows:
                     self._way.give(row, row.checked_spans())
             except (SpoolDamagedError, RowDamagedError) as error:
                 raise self._recover(error) from error
+        return rows
+
+    def _rows(self, after: int, n_rows_max: int) -> list[Row]:
+        rows = self._file.rows(after=after, n_rows_max=n_rows_max)
+        if not (rows or self._way.given) and (n_waiting := self.size().n_frames):
+            raise SpoolDamagedError(f"{n_waiting} Frames are not where they were")
         return rows
 
     def _take_back(self, sequence: int) -> None:

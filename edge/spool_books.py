@@ -5,6 +5,7 @@ them. They hold names, numbers and times only; that is why they are not encrypte
 """
 
 import json
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +16,7 @@ from ingest.frame import Frame, Gap, GapCause
 
 _STREAM = "stream/"
 _ACCOUNT = "account/"
+_CHECK = "check"
 
 
 def owner_of(agent_id: str, subject_id: str) -> str:
@@ -180,15 +182,13 @@ class Books:
             [gap.device_id, gap.channel, str(gap.cause), gap.i_first, gap.n_samples, gap.t0_ns]
             for gap in self.gaps
         ]
-        state = {
-            "facts": json.dumps(facts, separators=(",", ":")),
-            "gaps": json.dumps(gaps, separators=(",", ":")),
-        }
+        state = {"gaps": json.dumps(gaps, separators=(",", ":"))}
         state |= {_STREAM + key: text for key, text in self.streams.items()}
         for channel, number in self.numbers.items():
             taken = self.taken.get(channel, Taken())
             state[f"{_ACCOUNT}{number}"] = account_text(channel, taken, self.stored[channel])
-        return state
+        state["facts"] = json.dumps(facts, separators=(",", ":"))
+        return {**state, _CHECK: _check_of(state)}
 
 
 def books_of(state: Mapping[str, str]) -> Books:
@@ -199,9 +199,17 @@ def books_of(state: Mapping[str, str]) -> Books:
     BooksError
     """
     try:
+        if _check_of(state) != state[_CHECK]:
+            raise BooksError("the spool's books are not what was written")
         return _books_of(state)
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise BooksError(f"the spool's books cannot be read: {error!r}") from error
+
+
+def _check_of(state: Mapping[str, str]) -> str:
+    """Give a checksum of all texts, whatever their order."""
+    texts = sorted(f"{name}\0{text}\0" for name, text in state.items() if name != _CHECK)
+    return f"{zlib.crc32(''.join(texts).encode(errors='replace')):08x}"
 
 
 def _books_of(state: Mapping[str, str]) -> Books:

@@ -41,6 +41,9 @@ BUSY_S_MAX: Final = 1.0
 _WAL_BYTES_MAX: Final = 8_000_000
 """A log that one large commit has made longer is cut to this when it is written back."""
 
+FAILURES_MAX: Final = 20_000
+"""Sequences that are asked for in a row behind an unreadable page, before the rest is given up."""
+
 _FREE_BYTES_MAX: Final = 16_000_000
 """An empty spool with more free pages than this is made small again."""
 
@@ -52,7 +55,13 @@ CREATE TABLE IF NOT EXISTS frames (
 CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, text TEXT NOT NULL) STRICT, WITHOUT ROWID;
 """
 _COLUMNS: Final = "sequence, spooled_ns, n_readings, spans, key_id, checked, payload"
-_DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_DAMAGED: Final = (
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+    # The statements are right: it is the tables that are not what they were.
+    sqlite3.SQLITE_ERROR,
+    sqlite3.SQLITE_MISMATCH,
+)
 _PRIMARY_CODE: Final = 0xFF
 """SQLite's extended error codes have the kind of the error in the lowest byte."""
 
@@ -229,19 +238,20 @@ class SpoolFile:
         """
         sequence = -1
         n_failures = 0
-        while sequence < n_sequences:
-            try:
+        while sequence < n_sequences and n_failures < FAILURES_MAX:
+            rows: list[Row] = []
+            is_at_end = False
+            with contextlib.suppress(SpoolDamagedError):
+                # A batch may have failed on its last row: ask for one at a time, then.
                 rows = self.rows(after=sequence, n_rows_max=1 if n_failures else 64)
-            except SpoolDamagedError:
-                # A batch may have failed on its last row: ask for one at a time from here.
-                sequence += n_failures > 0
-                n_failures += 1
-                continue
-            if not rows:
+                is_at_end = not rows
+            if is_at_end:
                 return
-            n_failures = 0
+            # In a damaged tree the next row may be one before.
+            rows = [row for row in rows if row.sequence > sequence]
             yield from rows
-            sequence = rows[-1].sequence
+            sequence = max([sequence + (n_failures > 0), *(row.sequence for row in rows)])
+            n_failures = 0 if rows else n_failures + 1
 
 
 def is_spool(path: Path) -> bool:
@@ -273,14 +283,14 @@ def beside(path: Path, end: str) -> Path:
 
 def _row(fields: tuple[int, int, int, bytes, str, int, bytes]) -> Row:
     sequence, spooled_ns, n_readings, spans, key_id, check, payload = fields
+    # Damage may have made something else of a column; the checksum is wrong then, too.
     return Row(
         sequence=sequence,
         spooled_ns=spooled_ns,
         n_readings=n_readings,
-        spans=spans,
-        key_id=key_id,
+        spans=spans if isinstance(spans, bytes) else b"",
+        key_id=key_id if isinstance(key_id, str) else "",
         check=check,
-        # Damage may have made something else of it.
         payload=payload if isinstance(payload, bytes) else b"",
     )
 

@@ -24,6 +24,8 @@ class OnTheWay:
     acknowledged: dict[int, int] = field(default_factory=dict)
     """Bytes, by sequence."""
     last_acknowledged: int = -1
+    delivered: list[range] = field(default_factory=list)
+    """Sequences that the broker has, since the spool was opened; rising."""
 
     @property
     def last(self) -> int:
@@ -51,4 +53,14 @@ class OnTheWay:
         frames = [self.given.pop(one) for one in done]
         self.acknowledged |= {frame.row.sequence: frame.row.n_bytes for frame in frames}
         self.last_acknowledged = max([self.last_acknowledged, *done])
+        for one in done:
+            last = self.delivered[-1] if self.delivered else range(one, one)
+            if last.stop == one:
+                self.delivered[-1:] = [range(last.start, one + 1)]
+            else:
+                self.delivered.append(range(one, one + 1))
         return frames
+
+    def was_delivered(self, sequence: int) -> bool:
+        """Tell whether the broker is known to have a Frame that a damaged file still shows."""
+        return any(sequence in one for one in reversed(self.delivered))

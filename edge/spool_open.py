@@ -1,5 +1,6 @@
-"""Opening a spool: whose it is, whether its keys are there, and what to do if it is damaged."""
+"""Opening a spool: whose it is, whether its keys are there, what if it is damaged. A shell."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from edge.spool_file import (
     is_spool,
 )
 from edge.spool_old import take_over
-from edge.spool_salvage import Salvage, finish_salvage, salvage
+from edge.spool_salvage import Known, Salvage, finish_salvage, salvage
 from edge.spool_seal import Seals
 
 log = structlog.get_logger()
@@ -30,6 +31,8 @@ class OpenSpool:
     written: dict[str, str]
     """The books' text as the file has it."""
     seals: Seals
+    last_on_the_way: int
+    """Up to this sequence, the agent before may have sent Frames without hearing of it."""
 
 
 class SpoolPlace:
@@ -39,9 +42,14 @@ class SpoolPlace:
     ----------
     owner
         None: whoever's it is.
+    on_the_way_bytes
+        How much may have been on its way to the broker when the last agent ended.
     """
 
-    def __init__(self, path: Path, keys: Sequence[bytes], owner: str | None) -> None:
+    def __init__(
+        self, path: Path, keys: Sequence[bytes], owner: str | None, *, on_the_way_bytes: int
+    ) -> None:
+        self._on_the_way_bytes = on_the_way_bytes
         self._path = path
         self._keys = tuple(keys)
         self._owner = owner
@@ -67,16 +75,26 @@ class SpoolPlace:
                 raise SpoolError(f"{self._path} is no spool, and is left as it is") from error
             return self.reopen(str(error))
 
-    def reopen(self, why: str) -> OpenSpool:
+    def reopen(self, why: str, known: Known | None = None) -> OpenSpool:
         """Set a damaged file aside, and open a new one with what could be read of it.
+
+        Parameters
+        ----------
+        known
+            What need not be read from it.
 
         Raises
         ------
         SpoolError
         """
         log.error("spool_damaged", error=why)
-        owner = self._owner or ""
-        self.salvaged = done = salvage(self._path, Seals(self._keys, owner=owner), owner)
+        owner = known.books.owner if known is not None else self._owner or ""
+        seals = Seals(self._keys, owner=owner)
+        # Milliseconds since 1970: no agent makes so many Frames.
+        new_sequence = time.time_ns() // 1_000_000
+        self.salvaged = done = salvage(
+            self._path, seals, owner, new_sequence=new_sequence, known=known
+        )
         log.error(
             "spool_salvaged",
             n_frames=done.n_frames,
@@ -96,10 +114,11 @@ class SpoolPlace:
             self._check_keys(books, seals)
             if not books.size.n_frames:
                 file.shrink()
+            last = _last_within(file, self._on_the_way_bytes)
         except (SpoolError, BooksError):
             file.close()
             raise
-        return OpenSpool(file=file, books=books, written=state, seals=seals)
+        return OpenSpool(file=file, books=books, written=state, seals=seals, last_on_the_way=last)
 
     def _checked(self, books: Books) -> Books:
         """Give books that are ours: a spool of somebody else in which nothing waits begins anew."""
@@ -118,3 +137,15 @@ class SpoolPlace:
                 f"spool {self._path}: {books.sizes[key].n_frames} Frames are sealed with the key "
                 f"{key}, which is not there; name it behind the newest until they are delivered"
             )
+
+
+def _last_within(file: SpoolFile, n_bytes: int) -> int:
+    """Give the sequence of the last of the oldest Frames that are together so many bytes."""
+    last = -1
+    while rows := file.rows(after=last, n_rows_max=64):
+        for row in rows:
+            n_bytes -= row.n_bytes
+            if n_bytes < 0:
+                return last
+            last = row.sequence
+    return last

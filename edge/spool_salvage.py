@@ -7,7 +7,7 @@ is then known to nobody, and the streams begin anew.
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -47,10 +47,28 @@ def finish_salvage(path: Path) -> None:
         beside(path, NEW).rename(path)
 
 
-def salvage(path: Path, seals: Seals, owner: str) -> Salvage:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What an agent that finds the damage in use still knows of its spool."""
+
+    books: Books
+    was_delivered: Callable[[int], bool] = lambda _: False
+    """Tells by their sequence which Frames need not be saved."""
+
+
+def salvage(
+    path: Path, seals: Seals, owner: str, *, new_sequence: int, known: Known | None = None
+) -> Salvage:
     """Set a damaged spool aside and make a new one of what is found in it.
 
     Until the new one is whole the old one keeps its name: this can be interrupted at any time.
+
+    Parameters
+    ----------
+    new_sequence
+        What the next Frame carries where the books are gone: a number that none can have had.
+    known
+        None: the books are looked for in the file.
 
     Raises
     ------
@@ -64,11 +82,16 @@ def salvage(path: Path, seals: Seals, owner: str) -> Salvage:
     with contextlib.suppress(SpoolError):
         old = SpoolFile(path)
     try:
-        done = _rebuild(old, new, seals, owner)
-    except SpoolError:
-        # No room for two: what waited stays in the file that is set aside.
-        new.unlink(missing_ok=True)
-        done = _rebuild(old, new, seals, owner, with_rows=False)
+        has_books = True
+        if known is None:
+            books, has_books = _readable_books(old, owner, new_sequence)
+            known = Known(books=books)
+        try:
+            done = _rebuild(old, new, seals, known, has_books=has_books)
+        except SpoolError:
+            # No room for two: what waited stays in the file that is set aside.
+            new.unlink(missing_ok=True)
+            done = _rebuild(None, new, seals, known, has_books=has_books)
     finally:
         if old is not None:
             old.close()
@@ -78,18 +101,19 @@ def salvage(path: Path, seals: Seals, owner: str) -> Salvage:
 
 
 def _rebuild(
-    old: SpoolFile | None, new: Path, seals: Seals, owner: str, *, with_rows: bool = True
+    old: SpoolFile | None, new: Path, seals: Seals, known: Known, *, has_books: bool
 ) -> Salvage:
-    books, has_books = _readable_books(old, owner)
+    books = known.books.copy()
     n_waiting = books.size.n_frames
     books.sizes.clear()
     n_sequences = books.next_sequence if has_books else _SEQUENCES_MAX
-    rows = old.readable_rows(n_sequences) if old is not None and with_rows else iter(())
+    rows = old.readable_rows(n_sequences) if old is not None else iter(())
     found = _Found()
     file = SpoolFile(new)
     try:
         batch: list[Row] = []
-        for row in _whole_rows(rows, books, seals, has_books=has_books):
+        wanted = (row for row in rows if not known.was_delivered(row.sequence))
+        for row in _whole_rows(wanted, books, seals, has_books=has_books):
             batch.append(row)
             found.add(row)
             if len(batch) == _ROWS_PER_COMMIT:
@@ -112,11 +136,11 @@ _SEQUENCES_MAX: Final = 100_000
 """How far behind an unreadable page Frames are looked for, where the books do not say."""
 
 
-def _readable_books(old: SpoolFile | None, owner: str) -> tuple[Books, bool]:
+def _readable_books(old: SpoolFile | None, owner: str, new_sequence: int) -> tuple[Books, bool]:
     if old is not None:
         with contextlib.suppress(BooksError):
             return books_of(old.readable_state()), True
-    return Books(owner=owner), False
+    return Books(owner=owner, next_sequence=new_sequence), False
 
 
 def _whole_rows(
@@ -158,7 +182,7 @@ def enter_anew(frame: Frame, payload: bytes, books: Books, seals: Seals) -> Row:
     )
     new = replace(new, payload=seals.seal(payload, new.about()))
     books.enter(new, new.checked_spans())
-    books.next_sequence = frame.sequence + 1
+    books.next_sequence = max(books.next_sequence, frame.sequence + 1)
     return new
 
 

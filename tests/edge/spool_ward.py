@@ -2,7 +2,9 @@
 
 import shutil
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -22,9 +24,9 @@ CAUSES = [GapCause.RADIO_LOSS, GapCause.LINK_LOST, GapCause.UNDECODABLE, GapCaus
 class Sensor:
     """A channel that counts its samples; each sample's value is its number."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, n_taken: int = 0) -> None:
         self.name = name
-        self.n_taken = 0
+        self.n_taken = n_taken
         self.n_unknown = 0
         """Taken, and the agent that knew of it was killed before it could store anything of it."""
         self.n_before_run = 0
@@ -76,10 +78,15 @@ class Sensor:
 class Ward:
     """One agent after the other on one spool; what it sends and what it loses is counted."""
 
-    def __init__(self, path: Path, names: str = "ab", **settings: Any) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        path: Path,
+        n_taken: Mapping[str, int] = MappingProxyType({"a": 0, "b": 0}),
+        **settings: Any,  # noqa: ANN401
+    ) -> None:
         self.path = path
         self.settings = {"n_bytes_max": 1 << 40, "owner": "a-1/p-1", **settings}
-        self.sensors = {name: Sensor(name) for name in names}
+        self.sensors = {name: Sensor(name, n) for name, n in n_taken.items()}
         self.streaming: set[str] = set()
         self.broker: dict[int, bytes] = {}
         self.start()

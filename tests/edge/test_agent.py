@@ -143,6 +143,10 @@ def assert_accounted_for(ward: Ward, frames: list[Frame]) -> Counter[str]:
             if gap.channel == "ecg":
                 causes[gap.cause] += gap.n_samples
     assert {name: stored[name] + missing[name] for name in stored} == ward.produced()
+    # The ledger in the last Frame says the same.
+    told = {one.channel: one for frame in frames for one in frame.ledger}
+    assert {name: one.on_air for name, one in told.items()} == ward.produced()
+    assert {name: one.framed for name, one in told.items()} == dict(stored)
     assert [frame.sequence for frame in frames] == list(range(len(frames)))
     return causes
 
