@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.back_off import back_off_s
 from edge.settings import EdgeSettings
 from edge.spool import AGE_EVERY_NS, FORGET_BYTES, Spool, SpoolError
 from edge.spool_rows import RowDamagedError
@@ -424,16 +423,3 @@ def test_a_commit_writes_two_pages_where_the_broker_answers(tmp_path: Path) -> N
     assert log.stat().st_size < 5_000_000
     assert ward.path.stat().st_size < 200_000
     ward.spool.close()
-
-
-# Back-off
-
-
-@given(n=st.integers(0, 10**6), jitter=st.floats(0, 1))
-def test_a_pause_doubles_up_to_the_longest_and_is_never_less_than_half(
-    n: int, jitter: float
-) -> None:
-    pause_s = back_off_s(n, first_s=0.25, longest_s=15.0, jitter=jitter)
-
-    nominal_s = min(15.0, 0.25 * 2 ** min(n, 10))
-    assert nominal_s / 2 <= pause_s <= nominal_s
