@@ -12,6 +12,7 @@ from devices.catalogue import DeviceModel, find_model
 from devices.heart_rate import HeartRateMeasurement, encode_heart_rate
 from devices.polar_frames import PMD_EPOCH_UNIX_NS, encode_frame
 from devices.polar_pmd import PmdMeasurement
+from edge import metrics
 from edge.framer import Framer
 from edge.intake import DeviceIntake
 from edge.polar_intake import PolarIntake
@@ -203,6 +204,31 @@ def test_a_stream_that_is_started_again_on_the_same_link_goes_on() -> None:
     [gap] = frame.gaps
     assert (gap.cause, gap.i_first, gap.n_samples) == (GapCause.RADIO_LOSS, 52, 52)
     assert [(block.i_first, block.i_end) for block in frame.waveforms] == [(26, 52), (104, 130)]
+
+
+@pytest.mark.parametrize("text", ["nonsense", "[]", "{}", '{"segments": 3}', "null"])
+def test_states_that_are_none_begin_anew_and_are_counted(text: str) -> None:
+    before = metrics.STATES_UNREADABLE._value.get()
+
+    bench = Bench({"strap-1/ecg": text, "strap-1/clock": text}).start()
+    bench.take(26)
+    frame = bench.cut()
+
+    assert metrics.STATES_UNREADABLE._value.get() == before + 2
+    assert (frame.waveforms[0].i_first, frame.gaps) == (0, ())
+
+
+def test_a_numbering_whose_clock_is_lost_is_counted_on_with_ours() -> None:
+    before = Bench().start()
+    before.take(0)
+    before.cut()
+    del before.states["strap-1/clock"]
+
+    after = Bench(before.states).start()
+    after.take(26 * 10)
+    [gap] = after.cut().gaps
+
+    assert (gap.cause, gap.n_samples) == (GapCause.AGENT_DOWN, 26 * 9)
 
 
 def test_a_payload_that_comes_twice_is_stored_once() -> None:

@@ -383,6 +383,91 @@ def test_another_rate_is_another_numbering() -> None:
     assert other.state is None
 
 
+SECOND: Final = SamplePeriod(ns_numerator=10**7, ns_denominator=1)  # 100 Hz
+
+
+def begun() -> SampleGrid:
+    """Give a grid with a hundred samples, a second of them."""
+    grid = SampleGrid(SECOND)
+    grid.place(stamped(10 * NS_PER_S, UTC_0_NS), 100)
+    return grid
+
+
+def ended(grid: SampleGrid) -> GridState:
+    assert grid.state is not None
+    return replace(grid.state, ended=True)
+
+
+@pytest.mark.parametrize(
+    ("behind_ns", "lead_ns"),
+    [(-HOUR_NS, 0), (HOUR_NS, HOUR_NS), (25 * HOUR_NS, 0)],
+    ids=["later", "an hour too early", "a day too early"],
+)
+def test_a_stream_begun_anew_is_numbered_anew_behind_the_last_one(
+    behind_ns: int, lead_ns: int
+) -> None:
+    last = ended(begun())
+    t_ns = last.time_ns(last.i_next) - behind_ns
+
+    placement = SampleGrid(SECOND, last).place(stamped(0, t_ns + SECOND.offset_ns(99)), 100)
+
+    assert (placement.i_first, placement.n_missing) == (0, 0)
+    assert placement.t0_ns == t_ns + lead_ns
+
+
+def test_another_rate_begins_behind_the_last_one_too() -> None:
+    state = begun().state
+    assert state is not None
+
+    placement = SampleGrid(NOMINAL, state).place(stamped(0, UTC_0_NS), 130)
+
+    assert (placement.i_first, placement.t0_ns) == (0, state.time_ns(100))
+
+
+@pytest.mark.parametrize(
+    ("late_ms", "n_missing"), [(0, 0), (450, 0), (550, 55), (1_000, 100), (3_600_000, 360_000)]
+)
+def test_samples_lost_while_a_clock_was_set_are_counted_on_ours(
+    late_ms: int, n_missing: int
+) -> None:
+    stamp = stamped(0, UTC_0_NS + NS_PER_S + late_ms * MS, segment=1)
+
+    placement = begun().place(stamp, 100)
+
+    assert placement.clock_jumped
+    assert placement.n_missing == n_missing
+
+
+def test_a_host_that_is_set_while_a_clock_is_set_changes_no_count() -> None:
+    stamp = replace(stamped(0, UTC_0_NS + NS_PER_S, segment=1), t_ns=UTC_0_NS + HOUR_NS)
+
+    assert begun().place(stamp, 100).n_missing == 0
+
+
+def test_a_host_that_slipped_is_not_asked_for_the_count() -> None:
+    # 20 s by the device, one by the host.
+    stamp = stamped(30 * NS_PER_S, UTC_0_NS + NS_PER_S, segment=1)
+
+    placement = begun().place(stamp, 100, host_slipped=True)
+
+    assert placement.n_missing == 1_900
+    assert placement.t0_ns == UTC_0_NS + SECOND.offset_ns(1_901)
+
+
+@pytest.mark.parametrize("device_ns", [9 * NS_PER_S, 10 * NS_PER_S + 31 * 24 * HOUR_NS])
+def test_a_device_that_was_set_while_the_host_slipped_is_not_asked_either(device_ns: int) -> None:
+    stamp = stamped(device_ns, UTC_0_NS + NS_PER_S, segment=1)
+
+    assert begun().place(stamp, 100, host_slipped=True).n_missing == 0
+
+
+def test_a_stamp_that_no_link_holds_up_for_so_long_is_of_another_clock() -> None:
+    placement = begun().place(stamped(-60 * NS_PER_S, UTC_0_NS + NS_PER_S), 100)
+
+    assert not placement.duplicate
+    assert placement.clock_jumped
+
+
 def test_a_known_drift_is_in_the_first_period_already() -> None:
     grid = SampleGrid(NOMINAL)
     drift_ppt = -80 * 10**6
