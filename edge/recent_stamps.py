@@ -37,10 +37,14 @@ class RecentStamps:
 
         Within a segment each is newer than the one before.
         """
+        length_ns = self._period.offset_ns(n_samples)
+        begin_ns = device_ns - length_ns
         if segment != self._segment:
             self._segment = segment
-            self._spans.clear()
-        begin_ns = device_ns - self._period.offset_ns(n_samples)
+            # Another stream may have shown that the clock was set before this one's last payload
+            # from the time before that has come.
+            if not (self._spans and abs(begin_ns - self._spans[-1][1]) < length_ns // 4):
+                self._spans.clear()
         if self._spans:
             begin_ns = max(begin_ns, self._spans[-1][1])
         self._spans.append((begin_ns, device_ns))

@@ -225,36 +225,80 @@ def test_a_pause_between_two_arrivals_is_no_longer_for_a_host_that_is_set() -> N
 # What a device sends beside its electrocardiogram
 
 
-def test_streams_of_one_clock_are_timed_by_it_whatever_the_delay_of_each() -> None:
-    ecg = list(Radio(ppm=constant(80), hours=0.5, seed=4).packets())
-    # 50 Hz, 36 samples a payload, stamped by the same clock, and always 40 ms later on the air.
-    acc_true_ns = [n * 720 * MS for n in range(1, 2_000)]
-    # The clock showed DEVICE_0_NS at the first ECG sample, one period after the start.
+ACC_TRUE_NS: Final = [n * 720 * MS for n in range(1, 2_000)]
+"""When the last sample of each payload of acceleration was taken: 50 Hz, 36 samples."""
+
+
+def acc_arrivals_ns() -> list[int]:
+    """Give when payloads of acceleration come: always 40 ms later than the ECG's at best."""
+    rng = np.random.default_rng(4)
+    return [true_ns + 44 * MS + int(rng.integers(45 * MS)) for true_ns in ACC_TRUE_NS]
+
+
+def played_together(ecg: list[Packet], *, set_back_ns: int = 0, at_ns: int = 0) -> Bedside:
+    """Take both streams of one clock, which is set back at a time."""
+    # It showed DEVICE_0_NS at the first ECG sample, one period after the start.
     begun_ns = DEVICE_0_NS - NS_PER_S // RATE_HZ
-    acc_device_ns = [begun_ns + t_ns + t_ns * 80 // 1_000_000 for t_ns in acc_true_ns]
-    acc_rng = np.random.default_rng(4)
-    acc = [
-        (true_ns + 44 * MS + int(acc_rng.integers(45 * MS)), acc_payload(device_ns, 36), true_ns)
-        for true_ns, device_ns in zip(acc_true_ns, acc_device_ns, strict=True)
+    arrivals = [
+        (
+            one.arrival_ns,
+            ecg_payload(
+                replace(one, device_ns=one.device_ns - set_back_ns * (one.true_ns > at_ns))
+            ),
+        )
+        for one in ecg
     ]
+    for true_ns, arrival_ns in zip(ACC_TRUE_NS, acc_arrivals_ns(), strict=True):
+        device_ns = begun_ns + true_ns + true_ns * 80 // 1_000_000 - set_back_ns * (true_ns > at_ns)
+        arrivals.append((arrival_ns, acc_payload(device_ns, 36)))
     side = Bedside()
     side.start(0)
     side.link(0, PmdMeasurement.ECG, PmdMeasurement.ACC)
-    arrivals = [(one.arrival_ns, ecg_payload(one)) for one in ecg]
-    for n, (at_ns, payload) in enumerate(sorted(arrivals + [one[:2] for one in acc])):
-        side.take(payload, at_ns)
+    for n, (arrival_ns, payload) in enumerate(sorted(arrivals)):
+        side.take(payload, arrival_ns)
         if n % 5 == 0:
             side.cut()
     side.cut()
+    return side
+
+
+def acc_error_ms(side: Bedside, from_s: float, to_s: float = 1e9) -> float:
+    motion = Samples.of_blocks(side.blocks("acc/x"))
+    assert motion.i.size == 36 * len(ACC_TRUE_NS)
+    t_s = np.array(ACC_TRUE_NS) / NS_PER_S
+    off_ns = np.abs(motion.t_ns[35::36] - UTC_0_NS - 4 * MS - np.array(ACC_TRUE_NS))
+    return float(off_ns[(from_s < t_s) & (t_s < to_s)].max()) / MS
+
+
+def test_streams_of_one_clock_are_timed_by_it_whatever_the_delay_of_each() -> None:
+    ecg = delivered_in_order(Radio(ppm=constant(80), hours=0.5, seed=4).packets())
+
+    side = played_together(ecg)
 
     assert side.n_events(DeviceEventKind.CLOCK_JUMPED) == 0
+    assert error_ms(Samples.of_blocks(side.blocks()), ecg, WARM_UP_S) < 6.0
+    assert acc_error_ms(side, WARM_UP_S) < 6.0
+
+
+def test_a_payload_from_before_a_clock_was_set_back_that_comes_behind_spoils_no_time() -> None:
+    ecg = delivered_in_order(Radio(ppm=constant(80), hours=0.5, seed=4).packets())
+    # The acceleration was taken before the clock was set, the ECG behind it, and came first.
+    at_ns = next(
+        (one.true_ns + true_ns) // 2
+        for true_ns, arrival_ns in zip(ACC_TRUE_NS, acc_arrivals_ns(), strict=True)
+        for one in ecg
+        if true_ns > 700 * NS_PER_S and true_ns < one.true_ns and one.arrival_ns < arrival_ns
+    )
+
+    side = played_together(ecg, set_back_ns=NS_PER_S, at_ns=at_ns)
+
+    at_s = at_ns / NS_PER_S
+    assert side.gaps() == side.gaps("acc/x") == []
     samples = Samples.of_blocks(side.blocks())
-    assert error_ms(samples, ecg, WARM_UP_S) < 6.0
-    motion = Samples.of_blocks(side.blocks("acc/x"))
-    last_ns = motion.t_ns[35::36] - UTC_0_NS - 4 * MS
-    assert motion.i.size == 36 * len(acc)
-    off_ns = np.abs(last_ns - np.array(acc_true_ns))
-    assert off_ns[np.array(acc_true_ns) > WARM_UP_S * NS_PER_S].max() < 6 * MS
+    assert error_ms(samples, ecg, WARM_UP_S, at_s) < 6.0
+    assert error_ms(samples, ecg, at_s + WARM_UP_S) < 6.0
+    assert acc_error_ms(side, WARM_UP_S, at_s) < 6.0
+    assert acc_error_ms(side, at_s + WARM_UP_S) < 6.0
 
 
 def test_pulse_intervals_whose_frames_have_no_time_leave_the_clock_alone() -> None:
