@@ -257,7 +257,7 @@ class Spool:
             self._told_ns = self._now_ns()
 
     def _row(self, frame: Frame, books: Books) -> Row:
-        row = row_of(
+        row, spans = row_of(
             frame,
             spooled_ns=self._now_ns(),
             key_id=self._seals.newest,
@@ -265,7 +265,7 @@ class Spool:
             taken=books.taken,
         )
         row = replace(row, payload=self._seals.seal(encode_frame(frame), row.about()))
-        books.enter(row, row.checked_spans())
+        books.enter(row, spans)
         return row
 
     def _commit(

@@ -104,12 +104,13 @@ def row_of(
     key_id: str,
     numbers: Mapping[Channel, int],
     taken: Mapping[Channel, Taken],
-) -> Row:
-    """Make a row of a Frame; the payload is still missing."""
-    spans = _pack(_spans_of(frame, numbers, taken))
+) -> tuple[Row, list[Span]]:
+    """Make a row of a Frame, the payload still missing; give it with its spans."""
+    named = list(_spans_of(frame, numbers, taken))
+    spans = _pack(named)
     n_readings = len(frame.readings) + len(frame.events)
     about = _about(frame.sequence, spooled_ns, n_readings, key_id, spans)
-    return Row(
+    row = Row(
         sequence=frame.sequence,
         spooled_ns=spooled_ns,
         n_readings=n_readings,
@@ -118,6 +119,7 @@ def row_of(
         check=zlib.crc32(about),
         payload=b"",
     )
+    return row, named
 
 
 def _spans_of(

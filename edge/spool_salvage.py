@@ -173,7 +173,7 @@ def enter_anew(frame: Frame, payload: bytes, books: Books, seals: Seals) -> Row:
         one.framed += block.n_samples
         one.i_end = block.i_end
     books.begin([frame], {}, taken)
-    new = row_of(
+    new, spans = row_of(
         frame,
         spooled_ns=0,
         key_id=seals.newest,
@@ -181,7 +181,7 @@ def enter_anew(frame: Frame, payload: bytes, books: Books, seals: Seals) -> Row:
         taken=books.taken,
     )
     new = replace(new, payload=seals.seal(payload, new.about()))
-    books.enter(new, new.checked_spans())
+    books.enter(new, spans)
     books.next_sequence = max(books.next_sequence, frame.sequence + 1)
     return new
 
