@@ -52,29 +52,37 @@ MICROVOLTS: Final[Mapping[str, float]] = MappingProxyType({"uV": 1.0, "mV": 1e3,
 _G: Final[Mapping[str, float]] = MappingProxyType({"[g]": 1.0, "m/s2": 1 / 9.80665})
 
 
-def _ecg(clock: SampleClock, mdc_codes: tuple[int, ...], _: str | None) -> ecg.EcgChain:
-    return ecg.EcgChain(clock.fs_hz, clock, n_leads=len(mdc_codes))
+def _ecg(
+    fs_hz: float, clock: SampleClock, mdc_codes: tuple[int, ...], _: str | None
+) -> ecg.EcgChain:
+    return ecg.EcgChain(fs_hz, clock, n_leads=len(mdc_codes))
 
 
-def _ppg(clock: SampleClock, mdc_codes: tuple[int, ...], _: str | None) -> ppg.PpgChain:
+def _ppg(
+    fs_hz: float, clock: SampleClock, mdc_codes: tuple[int, ...], _: str | None
+) -> ppg.PpgChain:
     # Raw light falls with each pulse, and its constant part is light; a pleth says neither.
-    return ppg.PpgChain(clock.fs_hz, clock, has_dc=mdc_codes[0] in RAW_LIGHT)
+    return ppg.PpgChain(fs_hz, clock, has_dc=mdc_codes[0] in RAW_LIGHT)
 
 
-def _oximetry(clock: SampleClock, _: tuple[int, ...], model: str | None) -> spo2.Spo2Chain:
-    return spo2.Spo2Chain(clock.fs_hz, clock, CURVES.get(model or ""))
+def _oximetry(
+    fs_hz: float, clock: SampleClock, _: tuple[int, ...], model: str | None
+) -> spo2.Spo2Chain:
+    return spo2.Spo2Chain(fs_hz, clock, CURVES.get(model or ""))
 
 
 def _respiration(
-    clock: SampleClock, _codes: tuple[int, ...], _model: str | None
+    fs_hz: float, clock: SampleClock, _codes: tuple[int, ...], _model: str | None
 ) -> respiration.RespirationChain:
-    return respiration.RespirationChain(clock.fs_hz, clock)
+    return respiration.RespirationChain(fs_hz, clock)
 
 
-def _motion(clock: SampleClock, _: tuple[int, ...], model: str | None) -> motion.MotionChain:
+def _motion(
+    fs_hz: float, clock: SampleClock, _: tuple[int, ...], model: str | None
+) -> motion.MotionChain:
     mount = MOUNTS.get(model or "")
     # Whose mounting on the chest is known is worn there; others are worn anywhere.
-    return motion.MotionChain(clock.fs_hz, clock, "unknown" if mount is None else "chest", mount)
+    return motion.MotionChain(fs_hz, clock, "unknown" if mount is None else "chest", mount)
 
 
 RAW_LIGHT: Final = frozenset({codes.PPG.mdc, codes.PPG_INFRARED.mdc, codes.PPG_RED.mdc})

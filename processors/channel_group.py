@@ -80,6 +80,11 @@ class ChannelGroup:
         return len(self._i_ends)
 
     @property
+    def fs_hz(self) -> float:
+        """Sampling rate that was told."""
+        return self._fs_hz
+
+    @property
     def i_newest(self) -> int:
         """One past the newest sample of any channel."""
         return max(self._i_ends)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -22,10 +22,13 @@ from processors.dsp.state import State, translated_errors
 from processors.items import Item
 
 _KIND = "stream"
-_VERSION = 2
+_VERSION = 3
 
 SILENCE_NS: Final = 10 * NS_PER_S
 """Another device takes over when the present one has been silent for this long."""
+
+RATE_SHARE_MAX: Final = 0.02
+"""A measured rate that differs by more from the one that a chain was made for needs another."""
 
 STEP_MIN: Final = 1e-30
 """Less between two counts is no signal in any unit, and its squares might be zero."""
@@ -37,6 +40,13 @@ class Chain(Protocol):
     @property
     def watermark_ns(self) -> int:
         """Everything before this time has been given."""
+        ...
+
+    def go_on(self, clock: SampleClock) -> None:
+        """Take the next samples by a clock that has bent with the first of them.
+
+        What follows from the samples before must have been said by the clock as it was.
+        """
         ...
 
     def process(self, chunk: NDArray[np.float64], i_first: int, /) -> Sequence[Item]:
@@ -55,8 +65,8 @@ class Modality:
     name: str
     ranks: Mapping[int, int]
     """The quantities by MDC code; lower ranks are chosen first, and handed over first."""
-    build: Callable[[SampleClock, tuple[int, ...], str | None], Chain]
-    """Make the chain for a time grid, the MDC codes of the channels, and the device's model."""
+    build: Callable[[float, SampleClock, tuple[int, ...], str | None], Chain]
+    """Make the chain for a rate, a time grid, the channels' MDC codes, and the device's model."""
     restore: Callable[[bytes], Chain]
     by_model: bool = False
     """The chain depends on the model of the device: it begins anew when that is learnt."""
@@ -77,9 +87,21 @@ class Modality:
             and (self.units is None or block.unit in self.units)
             # What follows from a later one would be at a time that no Observation can have.
             and block.time_ns(block.i_end) <= TIME_NS_MAX
-            and self.rate_hz_min <= block.period.rate_hz <= self.rate_hz_max
+            and self._is_of_rate(block.period.rate_hz)
             and self._is_of_size(block.scale, block.offset, self.factor(block))
         )
+
+    def _is_of_rate(self, rate_hz: float) -> bool:
+        least_hz = self.rate_hz_min * (1.0 - RATE_SHARE_MAX)
+        return least_hz <= rate_hz <= self.rate_hz_max * (1.0 + RATE_SHARE_MAX)
+
+    def design_hz(self, clock: SampleClock) -> float:
+        """Give the rate that a chain is made for.
+
+        A device that is said to give 100 samples a second gives 99.99: what was measured is
+        accepted a little beyond the limits, and the filters are those of the limit.
+        """
+        return min(max(clock.fs_hz, self.rate_hz_min), self.rate_hz_max)
 
     def _is_of_size(self, scale: float, offset: float, factor: float) -> bool:
         full_scale = (abs(scale) * 2**31 + abs(offset)) * factor
@@ -170,9 +192,11 @@ class Stream:
 
     def _begin(self, clock: SampleClock, i_first: int) -> None:
         """Begin on a time grid; nothing of an earlier one is carried over."""
-        self._clock = clock
-        self._group = ChannelGroup(len(self.channels), clock.fs_hz, i_first)
-        self._chain = self.modality.build(clock, self.mdc_codes, self._model)
+        self._told: SampleClock | None = clock
+        self._clock = clock  # of all that has come; the chain's has not bent before its samples do
+        fs_hz = self.modality.design_hz(clock)
+        self._group = ChannelGroup(len(self.channels), fs_hz, i_first)
+        self._chain = self.modality.build(fs_hz, clock, self.mdc_codes, self._model)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -205,7 +229,7 @@ class Stream:
         """
         items: list[Item] = []
         for block in blocks:
-            if not _is_on(block, self._clock):
+            if not self._goes_on_with(block):
                 clock = _clock(block)
                 i_fresh = clock.index_at_or_after(self.newest_ns)
                 if block.i_end <= i_fresh:
@@ -218,6 +242,27 @@ class Stream:
             self._group.add(n_channel, block.i_first, self.modality.samples(block))
         return items + self._run(self._group.take(), hear)
 
+    def _goes_on_with(self, block: WaveformBlock) -> bool:
+        """Take the time grid of a block, if it is the present one or goes on where that ends.
+
+        Its samples are then what they would have been; only their times were measured anew. A
+        chain keeps its filters, which are for the rate that it began with: within 2 % of it, no
+        corner of theirs is off by more than that.
+        """
+        if _is_on(block, self._clock.at(block.i_first)):
+            return block.i_first >= self._clock.i_from or _is_on(
+                block, self._clock.at(block.i_end - 1)
+            )
+        clock = self._clock.bent(_clock(block), block.i_first)
+        if (
+            clock is None
+            or block.i_first < self._group.i_newest
+            or abs(clock.fs_hz - self._group.fs_hz) > RATE_SHARE_MAX * self._group.fs_hz
+        ):
+            return False
+        self._clock = clock
+        return True
+
     def learn_model(self, model: str, hear: Hearer = unheard) -> list[Item]:
         """Learn what the device is; a chain that depends on it begins anew, if it is news."""
         if not self.modality.by_model or model == self._model:
@@ -225,7 +270,7 @@ class Stream:
         i_next = self._group.i_newest
         items = self._end(hear)
         self._model = model
-        self._begin(self._clock, i_next)
+        self._begin(self._clock.line, i_next)
         return items
 
     def _end(self, hear: Hearer) -> list[Item]:
@@ -237,9 +282,13 @@ class Stream:
     def _run(self, chunks: Iterable[Chunk], hear: Hearer) -> list[Item]:
         items: list[Item] = []
         for chunk in chunks:
-            hear(self._clock, chunk.samples, chunk.i_first)
-            samples = chunk.samples if len(self.channels) > 1 else chunk.samples[0]
-            items += self._chain.process(samples, chunk.i_first)
+            for clock, piece in _pieces(self._clock, chunk):
+                if clock is not self._told:
+                    self._chain.go_on(clock)
+                    self._told = clock
+                hear(clock, piece.samples, piece.i_first)
+                samples = piece.samples if len(self.channels) > 1 else piece.samples[0]
+                items += self._chain.process(samples, piece.i_first)
         return items
 
     def to_bytes(self) -> bytes:
@@ -270,6 +319,7 @@ class Stream:
             restored = cls(modality, kept.text("device_id"), channels, clock, 0)
         restored._n_repeated = kept.integer("n_repeated")
         restored._model = kept.optional_text("model")
+        restored._told = None
         restored._group = ChannelGroup.from_bytes(kept.child("group"))
         restored._chain = modality.restore(kept.child("chain"))
         return restored
@@ -286,6 +336,19 @@ def _clock(block: WaveformBlock) -> SampleClock:
         period_num_ns=block.period.ns_numerator,
         period_den=block.period.ns_denominator,
     )
+
+
+def _pieces(clock: SampleClock, chunk: Chunk) -> Iterator[tuple[SampleClock, Chunk]]:
+    """Cut a chunk where the clock bends; each piece with the clock as it was by then."""
+    if clock.before is None or chunk.i_first >= clock.i_from:
+        yield clock, chunk
+        return
+    n_before = clock.i_from - chunk.i_first
+    if chunk.i_end <= clock.i_from:
+        yield from _pieces(clock.before, chunk)
+        return
+    yield from _pieces(clock.before, Chunk(chunk.i_first, chunk.samples[:, :n_before]))
+    yield clock, Chunk(clock.i_from, chunk.samples[:, n_before:])
 
 
 def _is_on(block: WaveformBlock, clock: SampleClock) -> bool:

@@ -31,7 +31,7 @@ from processors.vitals.rate import AVERAGING, BeatRate
 from processors.vitals.reasons import NoValueReason
 
 _KIND = "ecg_chain"
-_VERSION = 4
+_VERSION = 5
 
 Floats = NDArray[np.float64]
 BeatInHand = tuple[float, float, float, float, int]
@@ -123,6 +123,10 @@ class EcgChain:
     def watermark_ns(self) -> int:
         """Every output before this time has been given."""
         return self._clock.time_ns(self._detector.watermark)
+
+    def go_on(self, clock: SampleClock) -> None:
+        """Take the next samples by a clock that has bent with the first of them."""
+        self._clock = clock
 
     def process(self, chunk_uv: NDArray[np.float64], i_first: int) -> list[Beat | Derived]:
         """Take ``(n_samples,)`` or ``(n_leads, n_samples)`` in microvolt, from sample ``i_first``.

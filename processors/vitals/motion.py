@@ -26,7 +26,7 @@ from processors.vitals.steps import STEPS, StepCounter
 from processors.vitals.stillness import STILL, Stillness
 
 _KIND = "motion_chain"
-_VERSION = 1
+_VERSION = 2
 
 GRID_NS: Final = 1_000_000_000
 _EACH_NS: Final = 10 * GRID_NS
@@ -104,6 +104,10 @@ class MotionChain:
     def watermark_ns(self) -> int:
         """Every value before this time has been given."""
         return self._grid_ns
+
+    def go_on(self, clock: SampleClock) -> None:
+        """Take the next samples by a clock that has bent with the first of them."""
+        self._clock = clock
 
     def process(self, chunk_g: NDArray[np.float64], i_first: int) -> list[Derived]:
         """Take ``(3, n_samples)`` in g, the first of them being sample ``i_first``.

@@ -12,12 +12,18 @@ from processors.dsp.pulse_waves import BEAT_DTYPE, PulseWaveDetector
 from processors.dsp.sample_clock import SampleClock
 from processors.dsp.state import State, translated_errors
 from processors.vitals.derived import Algorithm, Beat, Derived
-from processors.vitals.ppg_quality import QUALITY_MIN, WARM_UP_S, Assessment, PulseQuality
+from processors.vitals.ppg_quality import (
+    QUALITY_MIN,
+    WARM_UP_S,
+    WINDOW_S,
+    Assessment,
+    PulseQuality,
+)
 from processors.vitals.rate import BeatRate
 from processors.vitals.reasons import NoValueReason
 
 _KIND = "ppg_chain"
-_VERSION = 2
+_VERSION = 3
 
 Floats = NDArray[np.float64]
 
@@ -114,7 +120,6 @@ class PpgChain:
         self._fs_hz = float(fs_hz)
         self._clock = clock
         self._has_dc = has_dc
-        self._samples_per_min = 60.0 * clock.fs_hz
         self._detector = PulseWaveDetector(fs_hz, inverted=inverted)
         self._quality = PulseQuality(self._fs_hz, has_dc=has_dc)
         self._rate = BeatRate(NoValueReason.LOW_PERFUSION)
@@ -131,6 +136,12 @@ class PpgChain:
     def watermark_ns(self) -> int:
         """Every output before this time has been given."""
         return min(self._grid_ns, self._clock.time_ns(self._detector.watermark))
+
+    def go_on(self, clock: SampleClock) -> None:
+        """Take the next samples by a clock that has bent with the first of them."""
+        self._clock = clock
+        if self._i_next is not None:
+            self._set_due()
 
     def process(self, chunk: Floats, i_first: int) -> list[Beat | Derived]:
         """Take ``(n_samples,)`` in any unit, from sample ``i_first``.
@@ -244,7 +255,7 @@ class PpgChain:
         if reason is None or judged.reason is not NoValueReason.POOR_SIGNAL:
             reason = judged.reason or reason
         if judged.interval_samples is not None:
-            rate = self._samples_per_min / judged.interval_samples
+            rate = 60.0 * self._rate_hz(t_ns) / judged.interval_samples
         quality = judged.quality
         outputs.append(
             Derived(
@@ -269,6 +280,14 @@ class PpgChain:
         if self._has_dc:
             outputs.append(self._perfusion(t_ns, judged, reason, age_s))
         self._set_due()
+
+    def _rate_hz(self, t_ns: int) -> float:
+        """Give the mean sampling rate of the ten seconds before an instant."""
+        clock = self._clock
+        if clock.before is None:
+            return clock.fs_hz
+        begin_ns = t_ns - round(WINDOW_S * GRID_NS)
+        return clock.rate_hz(clock.index_at_or_after(begin_ns), clock.index_at_or_after(t_ns + 1))
 
     def _perfusion(
         self, t_ns: int, judged: Assessment, reason: NoValueReason | None, age_s: float

@@ -19,7 +19,7 @@ from processors.vitals.reasons import NoValueReason
 from processors.vitals.suspicion import DISCONNECTED, Announcer, Verdict, suspected, unjudged
 
 _KIND = "respiration_chain"
-_VERSION = 1
+_VERSION = 2
 
 GRID_NS: Final = 1_000_000_000
 DELAY_NS: Final = 2_000_000_000
@@ -127,6 +127,12 @@ class RespirationChain:
         """Every output before this time has been given."""
         return self._grid_ns
 
+    def go_on(self, clock: SampleClock) -> None:
+        """Take the next samples by a clock that has bent with the first of them."""
+        self._clock = clock
+        if self._i_start is not None:
+            self._go_to(self._grid_ns)
+
     def heart_rate_hint(self, rate_bpm: float | None) -> None:
         """Tell the heart rate, where it is known: counts from the next sample on.
 
@@ -203,7 +209,7 @@ class RespirationChain:
             self._i_start = self._detector.i_next
         if reason is None:
             per_sample = (window.n_breaths - 1) / (window.i_last - window.i_first)
-            rate = 60.0 * self._fs_hz * per_sample
+            rate = 60.0 * self._clock.rate_hz(window.i_first, window.i_last) * per_sample
             self._quality_before = quality
         return _Second(rate, reason, quality, age_s, age_s)
 

@@ -34,7 +34,7 @@ from processors.vitals.spo2_kernel import (
 )
 
 _KIND = "spo2_chain"
-_VERSION = 1
+_VERSION = 2
 
 Floats = NDArray[np.float64]
 
@@ -105,6 +105,10 @@ class Spo2Chain:
     def watermark_ns(self) -> int:
         """Every output before this time has been given."""
         return self._grid_ns
+
+    def go_on(self, clock: SampleClock) -> None:
+        """Take the next samples by a clock that has bent with the first of them."""
+        self._clock = clock
 
     def process(self, chunk: Floats, i_first: int) -> list[Derived]:
         """Take ``(2, n_samples)`` or ``(3, n_samples)``: red, infrared, ambient light if measured.

@@ -16,7 +16,7 @@ from processors.vitals.wrist_rate_kernel import N_PER_S, believe, clean, resampl
 
 _KIND = "wrist_rate"
 _STREAM_KIND = "wrist_stream"
-_VERSION = 2
+_VERSION = 3
 
 Floats = NDArray[np.float64]
 
@@ -31,6 +31,7 @@ RATE_BPM_MAX: Final = 216.0
 
 _LATE_NS: Final = 100_000_000
 """The window ends so long before the second, so that the last point has neighbours."""
+_STEP_NS: Final = GRID_NS // N_PER_S
 _N_WINDOW: Final = WINDOW_S * N_PER_S
 _N_FFT: Final = 2048
 _BIN_BPM: Final = 60.0 * N_PER_S / _N_FFT
@@ -68,7 +69,6 @@ class _Stream:
     def __init__(self, n_channels: int, clock: SampleClock) -> None:
         self.clock = clock
         self._n_channels = n_channels
-        self._fs_hz = clock.fs_hz
         self._samples = np.zeros((n_channels, 0))
         self._i_first = 0
 
@@ -79,7 +79,7 @@ class _Stream:
         if not np.isfinite(samples).all():
             raise ValueError("a sample is not a finite number; leave out what was not measured")
         i_next = self._i_first + self._samples.shape[1]
-        n_kept = round(KEPT_S * self._fs_hz)
+        n_kept = round(KEPT_S * self.clock.fs_hz)
         if not self._samples.shape[1] or i_first - i_next > n_kept:
             self._samples, self._i_first = samples, i_first
         else:
@@ -92,15 +92,28 @@ class _Stream:
     def second(self, t_ns: int) -> Floats:
         """Resample the second that ends before ``t_ns``; NaN where nothing was measured."""
         begin_ns = t_ns - GRID_NS - _LATE_NS
+        pieces: list[Floats] = []
+        j_end = N_PER_S
+        for clock in self.clock.lines():
+            j_begin = _n_steps_before(clock, begin_ns)
+            if j_begin < j_end:
+                begin_of_line_ns = begin_ns + j_begin * _STEP_NS
+                pieces.insert(0, self._resampled(clock.line, begin_of_line_ns, j_end - j_begin))
+                j_end = j_begin
         i_begin = self.clock.index_at_or_after(begin_ns)
+        self._drop(min(self._samples.shape[1], max(0, i_begin - self._i_first - 2)))
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=1)
+
+    def _resampled(self, line: SampleClock, begin_ns: int, n_points: int) -> Floats:
+        """Resample along one line of the clock."""
+        i_begin = line.index_at_or_after(begin_ns)
         # Whole samples in integers, the rest of one as a float: no drift, whatever the epoch.
-        ahead_ns = (self.clock.epoch_ns - begin_ns) * self.clock.period_den
-        rest = (ahead_ns + i_begin * self.clock.period_num_ns) / self.clock.period_num_ns
-        out = np.empty((self._n_channels, N_PER_S))
-        step = self.clock.fs_hz / N_PER_S
+        ahead_ns = (line.epoch_ns - begin_ns) * line.period_den
+        rest = (ahead_ns + i_begin * line.period_num_ns) / line.period_num_ns
+        out = np.empty((self._n_channels, n_points))
+        step = line.fs_hz / N_PER_S
         first = i_begin - self._i_first - rest
         resample(np.ascontiguousarray(self._samples), first, step, max(1.0, step), out)
-        self._drop(min(self._samples.shape[1], max(0, i_begin - self._i_first - 2)))
         return out
 
     def _drop(self, n_samples: int) -> None:
@@ -136,13 +149,21 @@ class _Stream:
         return restored
 
 
+def _n_steps_before(clock: SampleClock, begin_ns: int) -> int:
+    """Count the points of the second from ``begin_ns`` on that are before the newest line."""
+    if clock.before is None:
+        return 0
+    return min(N_PER_S, max(0, -(-(clock.time_ns(clock.i_from) - begin_ns) // _STEP_NS)))
+
+
 class WristRate:
     """Pulse rate every two seconds from light and acceleration, each on its own time grid.
 
     The caller adds the samples of both as they come and asks at whole seconds, ascending, when both
     are known up to it; without acceleration the light is believed as it is. Seconds that follow one
     another are one track; behind any other it begins anew, with the window that is there. Another
-    time grid of a sensor is a new stream of it: nothing of the one before is carried over.
+    time grid of a sensor is a new stream of it, unless it goes on where the one before ends:
+    nothing of that is carried over.
 
     Parameters
     ----------
@@ -173,14 +194,12 @@ class WristRate:
         ValueError
             A sample is not a finite number, or the number of channels is another one.
         """
-        if self._ppg is None or self._ppg.clock != clock:
-            self._ppg = _Stream(self._n_channels, clock)
+        self._ppg = _on(clock, self._ppg, self._n_channels)
         self._ppg.add(chunk, i_first)
 
     def add_acc(self, clock: SampleClock, chunk: Floats, i_first: int) -> None:
         """Take ``(3, n_samples)`` of acceleration in g, as `add_ppg` does."""
-        if self._acc is None or self._acc.clock != clock:
-            self._acc = _Stream(_N_ACC, clock)
+        self._acc = _on(clock, self._acc, _N_ACC)
         self._acc.add(chunk, i_first)
 
     def at(self, t_ns: int, expected_bpm: float | None = None) -> list[Derived]:
@@ -271,6 +290,14 @@ class WristRate:
         restored._window = np.where(known, kept.float_array("window", shape), np.nan)
         restored._belief = kept.float_array("belief", (_N_STATES,))
         return restored
+
+
+def _on(clock: SampleClock, stream: _Stream | None, n_channels: int) -> _Stream:
+    """Give the stream for samples by a clock: another one, unless the clock has only bent."""
+    if stream is None or not clock.has_gone_on_from(stream.clock):
+        return _Stream(n_channels, clock)
+    stream.clock = clock
+    return stream
 
 
 def _derived(

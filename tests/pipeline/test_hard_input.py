@@ -135,7 +135,9 @@ def test_a_clock_that_jumps_gives_no_time_twice(modality: Modality, jump_s: int)
 
 @each_modality
 def test_a_sample_that_is_no_number_is_refused_by_name(modality: Modality) -> None:
-    chain = modality.build(CLOCK, tuple(modality.ranks)[: modality.n_channels_min], None)
+    chain = modality.build(
+        CLOCK.fs_hz, CLOCK, tuple(modality.ranks)[: modality.n_channels_min], None
+    )
     samples = np.zeros((modality.n_channels_min, 100))
     samples[0, 50] = np.nan
 
@@ -158,8 +160,8 @@ def test_sample_by_sample_is_the_same_as_all_at_once(modality: Modality) -> None
     )
     mdc_codes = tuple(block.mdc_code for block in blocks)
     rows = samples if len(blocks) > 1 else samples[0]
-    whole = modality.build(clock, mdc_codes, None)
-    single = modality.build(clock, mdc_codes, None)
+    whole = modality.build(clock.fs_hz, clock, mdc_codes, None)
+    single = modality.build(clock.fs_hz, clock, mdc_codes, None)
 
     expected = list(whole.process(rows, 0))
     found = [
