@@ -93,6 +93,7 @@ class DeviceClock:
             offset_ns=self._newest.t_ns - self._newest.device_ns,
             drift_ppm=self._newest.drift_ppt / PPT_PER_PPM,
             uncertainty_ns=self._hull.uncertainty_ns,
+            device_ns=self._newest.device_ns,
         )
 
     def text(self, *, exact: bool) -> str | None:

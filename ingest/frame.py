@@ -7,6 +7,7 @@ its stream is an integer too, so that its time is exact and the same however the
 import math
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from fractions import Fraction
 from typing import Final
 
 import numpy as np
@@ -284,18 +285,39 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockRelation:
-    """How a device's clock relates to UTC, as the agent knew it when it made the Frame."""
+    """How a device's clock relates to UTC, as the agent knew it when it made the Frame.
+
+    With ``device_ns`` it is a coincident time stamp: the device's time and UTC of one moment.
+    """
 
     device_id: str
     offset_ns: int
     """UTC minus device time."""
     drift_ppm: float
+    """UTC gained per device time: positive where the device's clock is slow."""
     uncertainty_ns: int
+    device_ns: int | None = None
+    """What the device's clock showed when it was so far from UTC, as nanoseconds since 1970; None
+    in Frames of version 1, which did not say."""
 
     def __post_init__(self) -> None:
         check_names(device_id=self.device_id)
         if not math.isfinite(self.drift_ppm):
             raise MalformedRecordError(f"{self.device_id}: drift {self.drift_ppm} is not finite")
+        if self.device_ns is not None:
+            check_time("device_ns", self.device_ns)
+            check_time("UTC of device_ns", self.device_ns + self.offset_ns)
+
+    def utc_ns(self, device_ns: int) -> int | None:
+        """UTC when the device's clock showed ``device_ns``, of which this is the nearest relation.
+
+        None where it is not known, in Frames of version 1. A device's clock that was set in
+        between (``DeviceEventKind.CLOCK_JUMPED``) was another clock before.
+        """
+        if self.device_ns is None:
+            return None
+        gained_ns = (device_ns - self.device_ns) * Fraction(self.drift_ppm) / 10**6
+        return device_ns + self.offset_ns + round(gained_ns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

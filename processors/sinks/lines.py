@@ -13,8 +13,12 @@ observation        subject, name, algorithm     value or reason, quality, age_s,
 gap                subject, device, channel,    n_samples, i_first
                    cause
 device_event       subject, device, kind        detail
+device_clock       subject, device              device_ns, offset_ns, drift_ppm, uncertainty_ns
 alarm              subject, name                active, priority, detail
 =================  ===========================  ==========================================
+
+``device_clock`` is at UTC, ``device_ns`` what the device's clock showed then: a coincident time
+stamp. Of Frames of version 1 there is none, for these do not say when an offset was true.
 
 Source: InfluxDB line protocol reference (2.x); the 1.x server reads the same.
 """
@@ -23,7 +27,15 @@ from collections.abc import Iterator
 from typing import Final
 
 from devices.codes import quantity_name
-from ingest.frame import NS_PER_S, DeviceEvent, Frame, Gap, Reading, WaveformBlock
+from ingest.frame import (
+    NS_PER_S,
+    ClockRelation,
+    DeviceEvent,
+    Frame,
+    Gap,
+    Reading,
+    WaveformBlock,
+)
 from ingest.observation import AlarmEvent, Observation
 
 META_REPEAT_NS: Final = 3600 * NS_PER_S
@@ -56,7 +68,7 @@ class LineEncoder:
         self._metas: dict[str, tuple[str, int]] = {}
 
     def frame(self, frame: Frame) -> Iterator[bytes]:
-        """Write a Frame, one line per sample, reading, gap and event.
+        """Write a Frame, one line per sample, reading, gap, event and clock.
 
         One by one: all lines of a hostile Frame together are thousands of times its size.
         """
@@ -71,6 +83,9 @@ class LineEncoder:
             yield _gap(subject, gap)
         for event in frame.events:
             yield _event(subject, event)
+        for clock in frame.clocks:
+            if clock.device_ns is not None:
+                yield _clock(subject, clock, clock.device_ns)
 
     def observation(self, observation: Observation) -> list[bytes]:
         """Write an Observation as one line."""
@@ -140,4 +155,12 @@ def _event(subject: str, event: DeviceEvent) -> bytes:
     return (
         f"device_event,device={tag(event.device_id)},kind={event.kind},subject={subject} "
         f"detail={string(event.detail)} {event.t_ns}"
+    ).encode()
+
+
+def _clock(subject: str, clock: ClockRelation, device_ns: int) -> bytes:
+    return (
+        f"device_clock,device={tag(clock.device_id)},subject={subject} "
+        f"device_ns={device_ns}i,offset_ns={clock.offset_ns}i,drift_ppm={_float(clock.drift_ppm)},"
+        f"uncertainty_ns={clock.uncertainty_ns}i {device_ns + clock.offset_ns}"
     ).encode()

@@ -91,6 +91,7 @@ def clock(**changes: object) -> ClockRelation:
         "offset_ns": -5,
         "drift_ppm": 12.5,
         "uncertainty_ns": 1_000_000,
+        "device_ns": T0_NS,
         **changes,
     }
     return ClockRelation(**fields)
@@ -240,8 +241,16 @@ readings = st.builds(
     status_bits=int64s,
     received_ns=received,
 )
+_moments = st.one_of(
+    st.fixed_dictionaries({"device_ns": st.none(), "offset_ns": int64s}),
+    st.tuples(times, times).map(lambda t: {"device_ns": t[0], "offset_ns": t[1] - t[0]}),
+)
 clocks = st.builds(
-    ClockRelation, device_id=names, offset_ns=int64s, drift_ppm=finite, uncertainty_ns=int64s
+    lambda moment, **fields: ClockRelation(**moment, **fields),
+    _moments,
+    device_id=names,
+    drift_ppm=finite,
+    uncertainty_ns=int64s,
 )
 gaps = st.builds(
     Gap,

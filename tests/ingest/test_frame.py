@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from ingest.errors import MalformedRecordError
 from ingest.frame import (
     INDEX_MAX,
+    NS_PER_S,
     PERIOD_TERM_MAX,
     TIME_NS_MAX,
     TOTAL_MAX,
+    ClockRelation,
     SamplePeriod,
     WaveformBlock,
 )
@@ -159,6 +161,11 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     "a gap before 1970": (lambda: records.gap(t0_ns=-1), "t0_ns -1"),
     "an event too late": (lambda: records.event(t_ns=TIME_NS_MAX + 1), "t_ns"),
     "a drift that is no number": (lambda: records.clock(drift_ppm=float("nan")), "drift nan"),
+    "a clock before 1970": (lambda: records.clock(device_ns=-1), "device_ns -1"),
+    "a clock that leads out of time": (
+        lambda: records.clock(device_ns=5, offset_ns=-6),
+        "UTC of device_ns -1",
+    ),
     "a frame of nobody": (lambda: records.frame(subject_id=""), "needs a subject_id"),
     "a frame from nobody": (lambda: records.frame(agent_id=""), "needs a subject_id and"),
     "a frame before the first": (lambda: records.frame(sequence=-1), "sequence -1"),
@@ -232,3 +239,23 @@ def test_every_list_of_a_frame_has_a_limit() -> None:
     lists = [one.name for one in fields(frame) if isinstance(getattr(frame, one.name), tuple)]
 
     assert lists == list(FRAME_LIMITS)
+
+
+# Coincident time stamps
+
+
+def test_a_clock_relation_gives_utc_of_any_device_time() -> None:
+    clock = records.clock(device_ns=600 * NS_PER_S, offset_ns=7, drift_ppm=-80.0)
+
+    assert clock.utc_ns(600 * NS_PER_S) == 600 * NS_PER_S + 7
+    assert clock.utc_ns(610 * NS_PER_S) == 610 * NS_PER_S + 7 - 800_000
+    assert clock.utc_ns(599 * NS_PER_S) == 599 * NS_PER_S + 7 + 80_000
+
+
+def test_a_relation_that_does_not_say_when_it_was_true_gives_no_utc() -> None:
+    assert records.clock(device_ns=None).utc_ns(600 * NS_PER_S) is None
+
+
+@given(records.clocks, st.integers(0, TIME_NS_MAX))
+def test_any_relation_gives_a_whole_number(clock: ClockRelation, device_ns: int) -> None:
+    assert isinstance(clock.utc_ns(device_ns), int) == (clock.device_ns is not None)

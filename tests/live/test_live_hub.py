@@ -301,6 +301,7 @@ def test_each_beat_is_told_once(hub: LiveHub, make_observation: Callable[..., Ob
         ([DeviceEventKind.CONTACT_FOUND], None, True),
         ([DeviceEventKind.CONTACT_FOUND, DeviceEventKind.LINK_LOST], False, None),
         ([DeviceEventKind.CLOCK_JUMPED], None, None),
+        ([DeviceEventKind.HOST_CLOCK_STEPPED], None, None),
     ],
 )
 def test_events_are_the_state_of_the_device(

@@ -82,7 +82,14 @@ def test_everything_in_a_frame_is_written_and_no_name_breaks_a_line(frame: Frame
     subject = as_tag(frame.subject_id)
 
     assert all(point.tags["subject"] == subject for each in found.values() for point in each)
-    assert set(found) <= {"waveform", "waveform_meta", "reading", "gap", "device_event"}
+    assert set(found) <= {
+        "waveform",
+        "waveform_meta",
+        "reading",
+        "gap",
+        "device_event",
+        "device_clock",
+    }
     for point, reading in zip(found.get("reading", []), frame.readings, strict=True):
         result = (
             {"reason": as_text(reading.reason or "")}
@@ -98,6 +105,15 @@ def test_everything_in_a_frame_is_written_and_no_name_breaks_a_line(frame: Frame
     for point, event in zip(found.get("device_event", []), frame.events, strict=True):
         assert point.fields == {"detail": as_text(event.detail)}
         assert (point.tags["kind"], point.t_ns) == (event.kind, event.t_ns)
+    clocks = [clock for clock in frame.clocks if clock.device_ns is not None]
+    for point, clock in zip(found.get("device_clock", []), clocks, strict=True):
+        assert point.fields == {
+            "device_ns": clock.device_ns,
+            "offset_ns": clock.offset_ns,
+            "drift_ppm": clock.drift_ppm,
+            "uncertainty_ns": clock.uncertainty_ns,
+        }
+        assert point.t_ns == clock.utc_ns(clock.device_ns or 0)
 
 
 @given(records.observations)
