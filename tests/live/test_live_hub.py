@@ -246,6 +246,48 @@ def test_other_metadata_are_another_channel_id(hub: LiveHub) -> None:
     assert (first["scale"], second["scale"]) == (0.005, 0.01)
 
 
+def slower(i_first: int, ppm: float) -> WaveformBlock:
+    """A second of samples with a longer period; the samples before had ``PERIOD``."""
+    period = SamplePeriod(ns_numerator=round(4_000_000_000 * (1 + ppm / 1e6)), ns_denominator=1_000)
+    behind = period.offset_ns(i_first - 250) + PERIOD.offset_ns(250)
+    return block(i_first, 250, period=period, t0_ns=T0_NS + behind)
+
+
+def test_a_rate_that_was_measured_anew_goes_on_in_the_same_channel(hub: LiveHub) -> None:
+    """A new channel begins with an empty sweep."""
+    page = open_page(hub)
+    hub.add_frame(frame(0, waveforms=(block(0, 250),)), T0_NS)
+
+    hub.add_frame(frame(1, waveforms=(slower(250, 5_000),)), T0_NS)
+    hub.add_frame(frame(2, waveforms=(slower(500, 30_000),)), T0_NS)
+
+    texts, samples = take(page)
+    first, other_rate = of_type(texts, "channel")
+    assert [part.channel_id for part in samples] == [first["id"]] * 2 + [other_rate["id"]]
+
+
+def test_a_page_that_opens_draws_samples_of_another_rate_where_they_belong(hub: LiveHub) -> None:
+    hub.add_frame(frame(0, waveforms=(block(0, 250),)), T0_NS)
+    blocks = [slower(i, 5_000) for i in range(250, 3_000, 250)]
+    for n, one in enumerate(blocks):
+        hub.add_frame(frame(n + 1, waveforms=(one,)), T0_NS)
+
+    texts, samples = take(open_page(hub))
+
+    [channel] = of_type(texts, "channel")
+    period_ns = channel["period_ns"][0] / channel["period_ns"][1]
+    drawn = {
+        part.i_first + k: part.t0_ns + k * period_ns
+        for part in samples
+        for k in range(part.counts.size)
+    }
+    assert sorted(drawn) == list(range(3_000))
+    for one in blocks:
+        for i in (one.i_first, one.i_end - 1):
+            assert drawn[i] == pytest.approx(one.time_ns(i), rel=0, abs=15_000_000)
+    assert len(samples) < len(blocks)
+
+
 def test_a_gap_is_told_with_its_cause_and_its_length(hub: LiveHub) -> None:
     page = open_page(hub)
     hub.add_frame(frame(0, waveforms=(block(0),)), T0_NS)

@@ -46,6 +46,10 @@ SHOWN: Final = frozenset(
 FUSIONS: Final = frozenset({HEART_RATE_FUSION.name, RESPIRATION_FUSION.name})
 """What is fused from several sources; the page shows it rather than any of them."""
 
+RATE_SHARE_MAX: Final = 0.02
+"""A rate that differs by more is another channel, whose sweep begins empty; the samples of one
+Frame are drawn where they belong within 5 ms."""
+
 FRAMES_REMEMBERED: Final = 4_096
 """Identities of frames kept to know a repeated one: 17 minutes of four frames a second."""
 
@@ -169,7 +173,7 @@ class SubjectState:
             if now_ns - channel.heard_ns <= TRAIL_S * NS_PER_S:
                 messages += [
                     _samples(channel.message.id, block, history=True)
-                    for block in channel.trail.pieces()
+                    for block in channel.trail.pieces(channel.message.period_ns)
                 ]
         return messages
 
@@ -368,8 +372,15 @@ def _describes(channel: Channel, block: WaveformBlock) -> bool:
         and channel.offset == block.offset
         and channel.unit == block.unit
         and channel.quantity == codes.quantity_name(block.mdc_code)
-        and channel.period_ns == (block.period.ns_numerator, block.period.ns_denominator)
+        and _is_of_rate(block, channel.period_ns)
     )
+
+
+def _is_of_rate(block: WaveformBlock, period_ns: tuple[int, int]) -> bool:
+    """Tell whether samples can be drawn with a period; it is measured anew now and then."""
+    ours = block.period.ns_numerator * period_ns[1]
+    theirs = period_ns[0] * block.period.ns_denominator
+    return abs(ours - theirs) <= RATE_SHARE_MAX * theirs
 
 
 def _samples(channel_id: int, block: WaveformBlock, *, history: bool) -> Samples:

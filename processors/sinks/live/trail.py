@@ -37,11 +37,14 @@ class WaveformTrail:
         self._trim()
         return fresh
 
-    def pieces(self) -> Iterator[WaveformBlock]:
-        """Give what is kept, consecutive blocks as one."""
+    def pieces(self, period_ns: tuple[int, int]) -> Iterator[WaveformBlock]:
+        """Give what is kept, consecutive blocks as one.
+
+        Who draws them with this period, as a ratio, draws each within ``STEP_NS_MAX`` of its time.
+        """
         together: list[WaveformBlock] = []
         for block in self._blocks:
-            if together and not _continues(together, block):
+            if together and not _continues(together, block, period_ns):
                 yield _join(together)
                 together = []
             together.append(block)
@@ -106,9 +109,14 @@ def _cut(block: WaveformBlock, n_first: int) -> WaveformBlock:
     )
 
 
-def _continues(blocks: list[WaveformBlock], block: WaveformBlock) -> bool:
-    expected_ns = blocks[0].time_ns(block.i_first)
-    return block.i_first == blocks[-1].i_end and abs(block.t0_ns - expected_ns) < STEP_NS_MAX
+def _continues(
+    blocks: list[WaveformBlock], block: WaveformBlock, period_ns: tuple[int, int]
+) -> bool:
+    if block.i_first != blocks[-1].i_end:
+        return False
+    numerator, denominator = period_ns
+    expected_ns = blocks[0].t0_ns + (block.i_first - blocks[0].i_first) * numerator // denominator
+    return abs(block.t0_ns - expected_ns) < STEP_NS_MAX
 
 
 def _join(blocks: list[WaveformBlock]) -> WaveformBlock:
