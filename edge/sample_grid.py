@@ -4,12 +4,13 @@ A sample's number is counted on the device's own clock, with the rate at which t
 samples: counted too, over ten minutes, so that the samples lost in an hour without a link are right
 to the sample where 80 ppm would be 37. A jump of the device's clock is bridged with ours.
 
-A sample's time must lie on a grid, ``epoch + i * period``, that blocks share: filters begin anew
-where the grid changes, which costs an RR interval and two or three seconds without a heart rate. So
-a grid is kept until it is off by more than 2 ms. The next one begins exactly where it would have
-gone on, so no time is left out, taken twice or turned back; its period is longer or shorter such
-that it comes back within a minute (by half a percent at most); then one follows that runs at the
-true rate. Compared over 4 h (the radio of ``edge.clock_hull``, six runs each; after ten minutes,
+A sample's time must lie on a grid, ``epoch + i * period``, that blocks share: whoever filters the
+samples or draws them begins anew on a grid that does not go on where the last one ends, which costs
+an RR interval and two or three seconds without a heart rate. So a grid is kept until it is off by
+more than 2 ms. The next one begins exactly where it would have gone on, so no time is left out,
+taken twice or turned back, and nobody begins anew; its period is longer or shorter such that it
+comes back within a minute (by half a percent at most); then one follows that runs at the true
+rate. Compared over 4 h (the radio of ``edge.clock_hull``, six runs each; after ten minutes,
 the constant least delay taken off):
 
 ======================================  ================  ==============  =====================

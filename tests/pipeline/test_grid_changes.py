@@ -93,6 +93,28 @@ def test_any_cut_and_any_restart_give_the_same_bits(
         assert restarted(cut, seed) == expected
 
 
+@settings(max_examples=2, deadline=None, phases=NO_SHRINK)
+@given(
+    changes=st.lists(
+        st.builds(Change, st.floats(0.001, 0.999), st.floats(-25e3, 25e3)),
+        min_size=40,
+        max_size=150,
+    ),
+    frame_s=st.fractions(min_value=Fraction(1, 5), max_value=30, max_denominator=20),
+    seed=st.integers(0, 2**32),
+)
+def test_a_grid_that_changes_all_the_time_gives_the_same_bits_too(
+    changes: list[Change], frame_s: Fraction, seed: int
+) -> None:
+    """Some go on and some begin anew: too far from the first rate, or too often."""
+    for channels in (bedside.CHANNELS, bedside.BAND):
+        expected = outputs(bent(bedside.frames(seconds=40.0, channels=channels), changes))
+
+        cut = bent(bedside.frames(frame_s, 40.0, channels=channels), changes)
+
+        assert restarted(cut, seed) == expected
+
+
 @pytest.mark.parametrize("record", ["mitdb/101", "mitdb/119", "bidmc/bidmc01", "bidmc/bidmc02"])
 @settings(max_examples=6, deadline=None, phases=NO_SHRINK)
 @given(
