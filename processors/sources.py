@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ingest.frame import NS_PER_S, TIME_NS_MAX, WaveformBlock
 from processors.channel_group import ChannelGroup, Chunk
-from processors.dsp.sample_clock import SampleClock
+from processors.dsp.sample_clock import ROUNDING_NS, SampleClock
 from processors.dsp.state import State, translated_errors
 from processors.items import Item
 
@@ -29,6 +29,9 @@ SILENCE_NS: Final = 10 * NS_PER_S
 
 RATE_SHARE_MAX: Final = 0.02
 """A measured rate that differs by more from the one that a chain was made for needs another."""
+
+STEP_NS_MAX: Final = NS_PER_S
+"""Behind a gap a grid may be set right by so much; what is further off is another clock's."""
 
 STEP_MIN: Final = 1e-30
 """Less between two counts is no signal in any unit, and its squares might be zero."""
@@ -247,16 +250,20 @@ class Stream:
 
         Its samples are then what they would have been; only their times were measured anew. A
         chain keeps its filters, which are for the rate that it began with: within 2 % of it, no
-        corner of theirs is off by more than that.
+        corner of theirs is off by more than that. Behind a gap the grid may begin where it is
+        right: to a chain that is a gap as any other.
         """
         if _is_on(block, self._clock.at(block.i_first)):
             return block.i_first >= self._clock.i_from or _is_on(
                 block, self._clock.at(block.i_end - 1)
             )
-        clock = self._clock.bent(_clock(block), block.i_first)
+        i_newest = self._group.i_newest
+        within_ns = STEP_NS_MAX if block.i_first > i_newest else ROUNDING_NS
+        clock = self._clock.bent(_clock(block), block.i_first, within_ns)
         if (
             clock is None
-            or block.i_first < self._group.i_newest
+            or block.i_first < i_newest
+            or block.t0_ns < self.newest_ns - ROUNDING_NS
             or abs(clock.fs_hz - self._group.fs_hz) > RATE_SHARE_MAX * self._group.fs_hz
         ):
             return False

@@ -90,16 +90,24 @@ class SampleClock:
             1e9 * (i_end - i_begin) / (self.time_between_ns(i_end) - self.time_between_ns(i_begin))
         )
 
-    def bent(self, line: SampleClock, i_first: int) -> SampleClock | None:
+    def bent(
+        self, line: SampleClock, i_first: int, within_ns: int = ROUNDING_NS
+    ) -> SampleClock | None:
         """Give the clock that goes on along another line with sample ``i_first``.
 
         None where that line does not go on there: it is elsewhere, its period is another one, or
         this clock has bent as often as it may.
+
+        Parameters
+        ----------
+        within_ns
+            How far the sample's times on both lines may be apart. More than rounding is for where
+            the samples before are lost, whose times nobody needs.
         """
         old, new = self.period_num_ns * line.period_den, line.period_num_ns * self.period_den
         if (
             i_first <= self.i_from
-            or abs(line.time_ns(i_first) - self.time_ns(i_first)) > ROUNDING_NS
+            or abs(line.time_ns(i_first) - self.time_ns(i_first)) > within_ns
             or abs(new - old) > CHANGE_SHARE_MAX * old
         ):
             return None

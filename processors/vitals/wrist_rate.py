@@ -93,19 +93,20 @@ class _Stream:
         """Resample the second that ends before ``t_ns``; NaN where nothing was measured."""
         begin_ns = t_ns - GRID_NS - _LATE_NS
         pieces: list[Floats] = []
-        j_end = N_PER_S
+        j_end, i_end = N_PER_S, np.inf
         for clock in self.clock.lines():
             j_begin = _n_steps_before(clock, begin_ns)
             if j_begin < j_end:
-                begin_of_line_ns = begin_ns + j_begin * _STEP_NS
-                pieces.insert(0, self._resampled(clock.line, begin_of_line_ns, j_end - j_begin))
+                line_ns = begin_ns + j_begin * _STEP_NS
+                pieces.insert(0, self._resampled(clock.line, line_ns, j_end - j_begin, i_end))
                 j_end = j_begin
+            i_end = clock.i_from
         i_begin = self.clock.index_at_or_after(begin_ns)
         self._drop(min(self._samples.shape[1], max(0, i_begin - self._i_first - 2)))
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=1)
 
-    def _resampled(self, line: SampleClock, begin_ns: int, n_points: int) -> Floats:
-        """Resample along one line of the clock."""
+    def _resampled(self, line: SampleClock, begin_ns: int, n_points: int, i_end: float) -> Floats:
+        """Resample along one line of the clock, which ends before sample ``i_end``."""
         i_begin = line.index_at_or_after(begin_ns)
         # Whole samples in integers, the rest of one as a float: no drift, whatever the epoch.
         ahead_ns = (line.epoch_ns - begin_ns) * line.period_den
@@ -114,6 +115,8 @@ class _Stream:
         step = line.fs_hz / N_PER_S
         first = i_begin - self._i_first - rest
         resample(np.ascontiguousarray(self._samples), first, step, max(1.0, step), out)
+        if self._i_first + first + (n_points - 1) * step > i_end:  # what is there is of later
+            out[:, self._i_first + first + step * np.arange(n_points) > i_end] = np.nan
         return out
 
     def _drop(self, n_samples: int) -> None:

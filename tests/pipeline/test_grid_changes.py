@@ -2,7 +2,7 @@
 
 import functools
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -13,11 +13,12 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from ingest.frame import NS_PER_S, Frame, SamplePeriod
+from ingest.frame import NS_PER_S, Frame, SamplePeriod, WaveformBlock
 from ingest.observation import Observation
 from ingest.recording import open_recording
 from ingest.replay import ReplayPlan, frames_of
 from processors.catalogue import ECG, MOTION, OXIMETRY, PPG
+from processors.dsp.sample_clock import SampleClock
 from processors.dsp.state import State, StateVersionError
 from processors.pipeline import Output, SubjectPipeline
 from processors.sources import Modality, Stream
@@ -343,12 +344,100 @@ def test_a_change_behind_lost_samples_is_a_gap_as_on_one_grid() -> None:
     assert reasons(found)["no_samples"] == reasons(expected)["no_samples"] > 2
 
 
-def test_a_change_among_lost_samples_begins_anew() -> None:
-    """Where it was is not known."""
-    changed = bent(ECG_FRAMES, [Change(0.55, 80.0)])
+@pytest.mark.parametrize("by_ns", [-900_000_000, -3_000_000, 0, 3_000_000, 900_000_000])
+@pytest.mark.parametrize("ppm", [0.0, -80.0])
+def test_behind_lost_samples_a_grid_may_begin_where_it_is_right(by_ns: int, ppm: float) -> None:
+    """A link was lost: as an agent does, which has no reason left to keep a grid that is off."""
+    lost = slice(HALFWAY, HALFWAY + 16)
+    changed = later(bent(ECG_FRAMES, [Change(0.55, ppm)]), lost.stop, by_ns)
+    straight = list(ECG_FRAMES)
+    del changed[lost], straight[lost]
+    expected, found = outputs(straight), outputs(changed)
+
+    assert n_begun(changed) == n_begun(straight) == 2
+    assert n_gaps_said(found) == n_gaps_said(expected) == 1
+    for one in (expected, found):
+        times_ns = [beat.t_ns for beat in of(one, "rr_interval")]
+        assert times_ns == sorted(times_ns)
+
+
+@pytest.mark.parametrize("by_ns", [10**9 + 10**6, 3_600 * 10**9])
+def test_behind_lost_samples_a_grid_that_is_far_off_is_another_clocks(by_ns: int) -> None:
+    changed = later(ECG_FRAMES, HALFWAY + 16, by_ns)
     del changed[HALFWAY : HALFWAY + 16]
 
     assert n_begun(changed) == 2
+    assert n_gaps_said(outputs(changed)) == 0
+
+
+def n_gaps_said(found: Iterable[Output]) -> int:
+    rates = of(found, "heart_rate", "ecg_heart_rate")
+    return [one.reason for one in rates].count("no_samples")
+
+
+@settings(max_examples=4, deadline=None, phases=NO_SHRINK)
+@given(
+    gaps=st.lists(
+        st.tuples(
+            st.integers(2, 150), st.integers(1, 10), st.integers(-(10**9), 10**9), st.booleans()
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+    frame_s=st.fractions(min_value=Fraction(1, 5), max_value=1, max_denominator=20),
+    seed=st.integers(0, 2**32),
+)
+def test_grids_set_right_behind_gaps_give_the_same_bits_too(
+    gaps: list[tuple[int, int, int, bool]], frame_s: Fraction, seed: int
+) -> None:
+    for channels in (bedside.CHANNELS, bedside.BAND):
+        expected = outputs(with_gaps(bedside.frames(channels=channels), gaps))
+
+        cut = with_gaps(bedside.frames(frame_s, channels=channels), gaps)
+
+        assert restarted(cut, seed) == expected
+
+
+def with_gaps(frames: list[Frame], gaps: list[tuple[int, int, int, bool]]) -> list[Frame]:
+    """Lose half seconds, and shift what is behind; where a time would go back, by nothing."""
+    for begin, n_lost, by_ns, bends in sorted(gaps):
+        begin_ns, end_ns = (START_NS + k * NS_PER_S // 2 for k in (begin, begin + n_lost))
+        shift_ns = max(by_ns, -(end_ns - begin_ns)) if bends else 0
+        frames = [
+            replace(
+                frame,
+                waveforms=tuple(
+                    piece
+                    for block in frame.waveforms
+                    for piece in outside(block, begin_ns, end_ns, shift_ns)
+                ),
+            )
+            for frame in frames
+        ]
+    return frames
+
+
+def outside(
+    block: WaveformBlock, begin_ns: int, end_ns: int, shift_ns: int
+) -> Iterator[WaveformBlock]:
+    """Give what of a block is before a time, and, shifted, what is behind another."""
+    clock = SampleClock(
+        epoch_ns=block.epoch_ns,
+        period_num_ns=block.period.ns_numerator,
+        period_den=block.period.ns_denominator,
+    )
+    i_begin, i_end = clock.index_at_or_after(begin_ns), clock.index_at_or_after(end_ns)
+    for i_from, i_to, by_ns in (
+        (block.i_first, min(block.i_end, i_begin), 0),
+        (max(block.i_first, i_end), block.i_end, shift_ns),
+    ):
+        if i_from < i_to:
+            yield replace(
+                block,
+                i_first=i_from,
+                t0_ns=block.time_ns(i_from) + by_ns,
+                counts=block.counts[i_from - block.i_first : i_to - block.i_first],
+            )
 
 
 def test_an_old_grid_that_comes_again_is_a_repetition() -> None:

@@ -199,6 +199,57 @@ def test_any_cutting_and_a_restart_give_the_same_outputs(
     assert len(expected) == 9
 
 
+def resampled(ppms: list[float], leap_ns: int = 0) -> tuple[Floats, Floats]:
+    """Resample seconds of what a sensor saw of a wave, the clock bending once every 1.3 s.
+
+    Gives the wave as resampled, ``(n_seconds, N_PER_S)``, and as it was.
+    """
+    clock = SampleClock(epoch_ns=10**15, period_num_ns=20_000_000)
+    stream = wrist_rate._Stream(1, clock)
+    n = 65
+    for k, ppm in enumerate(ppms):
+        i_first = k * n
+        if k:
+            num = round(20_000_000 * (1e3 + ppm / 1e3))
+            epoch_ns = clock.time_ns(i_first) - i_first * num // 1_000 + leap_ns
+            line = SampleClock(epoch_ns=epoch_ns, period_num_ns=num, period_den=1_000)
+            bent = clock.bent(line, i_first, abs(leap_ns) + 1)
+            assert bent is not None
+            stream.clock = clock = bent
+        lost = 10 if k and leap_ns else 0
+        times_ns = [clock.time_ns(i) for i in range(i_first, i_first + n)]
+        stream.add(wave(np.array(times_ns))[lost:], i_first + lost)
+    out, truth = [], []
+    for t_s in range(3, int(n * len(ppms) / 50) - 1):
+        t_ns = 10**15 + t_s * 10**9
+        points_ns = t_ns - 1_100_000_000 + np.arange(32) * 31_250_000
+        out.append(stream.second(t_ns)[0])
+        truth.append(wave(points_ns))
+    return np.array(out), np.array(truth)
+
+
+def wave(t_ns: NDArray[np.int64]) -> Floats:
+    found: Floats = np.sin(2 * np.pi * 1.3 * (t_ns - 10**15) / 1e9)
+    return found
+
+
+def test_a_second_is_resampled_along_each_line_of_a_clock_that_bends() -> None:
+    straight, truth = resampled([0.0] * 8)
+    bent, of_bent = resampled([0.0, 5e3, -5e3, 80.0, 5e3, 20.0, -80.0, -5e3])
+
+    assert np.abs(bent - of_bent).max() <= 1.05 * np.abs(straight - truth).max() < 0.03
+
+
+@pytest.mark.parametrize("leap_ns", [150_000_000, -150_000_000])
+def test_samples_behind_a_gap_are_nowhere_else(leap_ns: int) -> None:
+    """A grid that begins elsewhere there does not put them where the old one would have."""
+    out, truth = resampled([0.0] * 6, leap_ns)
+
+    known = np.isfinite(out)
+    assert np.abs(out - truth)[known].max() < 0.03
+    assert 0.6 < known.mean() < 1.0
+
+
 def test_the_compiled_kernel_gives_the_bits_of_its_source(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     light, acc = rng.normal(size=(1, 14 * PPG_HZ)), rng.normal(size=(3, 14 * ACC_HZ))
