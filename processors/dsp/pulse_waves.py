@@ -9,6 +9,8 @@ Zong et al. for the pressure wave, Comput Cardiol 30:259-262, 2003). The rises b
 kept apart by when they come: the dicrotic wave follows the systolic one within 0.42 s, and is never
 half as steep; what comes later and is no noise is a weak beat, of which an irregular rhythm has
 many. A rise that a steeper one follows within 0.4 s is no beat, unless it came when one was due.
+In an even rhythm a rise that comes early, and within 0.5 s before the beat that is due, is none
+either, unless it looks like a pulse and is no higher: that is a movement.
 The height of a rise includes some of the descent before it, because an early pulse rides on the
 falling limb of the one before; but what comes early, behind a fall that no pulse wave has, is the
 return from a movement.
@@ -31,7 +33,7 @@ from processors.dsp.state import MalformedStateError, State, translated_errors
 __all__ = ["BEAT_DTYPE", "PulseWaveDetector"]
 
 _KIND = "pulse_wave_detector"
-_VERSION = 2
+_VERSION = 3
 
 Floats = NDArray[np.float64]
 
@@ -47,7 +49,9 @@ _SMOOTH_S: Final = 0.04
 _LAG_S: Final = 0.1
 _REACH_S: Final = 0.12
 _BEFORE_S: Final = 0.25
-_AHEAD_S: Final = 0.4
+_AHEAD_S: Final = 0.5
+"""A rise waits so long for what follows: for the beat that is due, above 60 per minute or so."""
+_TOPPED_S: Final = 0.4
 _WALK_S: Final = 0.3
 _PLATEAU_S: Final = 0.1
 _BEATS_PER_S_MAX: Final = 5
@@ -194,8 +198,8 @@ def _design(fs_hz: float, *, inverted: bool | None) -> Record:
     design["fs_hz"], design["fs_low_hz"], design["n_block"] = fs_hz, low_hz, n_block
     for name, seconds in (
         ("n_smooth", _SMOOTH_S), ("n_lag", _LAG_S), ("n_reach", _REACH_S),
-        ("n_before", _BEFORE_S), ("n_ahead", _AHEAD_S), ("n_learn", LEARNING_S),
-        ("n_second", 1.0), ("n_walk", _WALK_S),
+        ("n_before", _BEFORE_S), ("n_ahead", _AHEAD_S), ("n_topped", _TOPPED_S),
+        ("n_learn", LEARNING_S), ("n_second", 1.0), ("n_walk", _WALK_S),
     ):  # fmt: skip
         design[name] = max(1, round(seconds * low_hz))
     design["n_learn"] = min(4 * int(design["n_second"][0]), N_LOW - 1)

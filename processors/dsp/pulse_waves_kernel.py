@@ -25,16 +25,15 @@ from processors.dsp.pulse_waves_levels_kernel import (
     FIRST_BETWEEN,
     FIRST_SHARE,
     HEIGHT_CAP,
-    N_INTERVALS_MIN,
     SILENCE_S,
     fade,
     learn,
     ranked,
     slope,
     threshold,
-    timing,
     watch_polarity,
 )
+from processors.dsp.pulse_waves_rhythm_kernel import N_INTERVALS_MIN, ON_TIME, is_between, timing
 from processors.dsp.pulse_waves_shape_kernel import describe
 
 Floats = NDArray[np.float64]
@@ -57,10 +56,9 @@ _REBOUND_RR: Final = 0.75
 usual rise; what rises soon after a steeper one, by no more than the excess, swings back from a
 movement. Before three quarters of the usual interval only, because a sensor that sets its level
 anew falls as steeply between beats."""
-_ON_TIME: Final = 0.2
 _ON_TIME_HEIGHT: Final = 0.5
-"""A rise that comes when the next beat is due (a fifth off, on the logarithmic scale) and is half
-as high as the usual one is that beat, whatever follows it."""
+"""A rise that comes when the next beat is due and is half as high as the usual one is that beat,
+whatever follows it."""
 _SUPPRESS: Final = 1.4
 """Who is steeper by this factor and follows soon is the beat."""
 _ROOM_S: Final = 0.3
@@ -81,7 +79,7 @@ def decide(state: np.void, design: np.void, beats: Record, n_beats: int) -> int:
     for j in range(1, n):
         later = pending[j]["k_top"] - k_top
         after = min(after, later / fs_hz)
-        if later < design["n_ahead"] and pending[j]["height"] > _SUPPRESS * rise:
+        if later < design["n_topped"] and pending[j]["height"] > _SUPPRESS * rise:
             is_topped = True
     for j in range(1, n):
         pending[j - 1] = pending[j]
@@ -104,13 +102,15 @@ def decide(state: np.void, design: np.void, beats: Record, n_beats: int) -> int:
     if since_s < _REBOUND_RR * rr_s:
         least = max(least, _REBOUND * (fall - _REBOUND_FREE * beat))
     if state["n_intervals"] >= N_INTERVALS_MIN and rise >= _ON_TIME_HEIGHT * beat:
-        is_topped = is_topped and abs(math.log(since_s / rr_s)) >= _ON_TIME
-    if rise < least or is_topped:
+        is_topped = is_topped and abs(math.log(since_s / rr_s)) >= ON_TIME
+    is_left_out = rise >= least and not is_topped
+    is_left_out = is_left_out and is_between(state, design, k_top, rise, since_s, rr_s, beat)
+    if rise < least or is_topped or is_left_out:
         if is_dicrotic:
             state["passed_early"] = max(state["passed_early"], rise)
         elif after > _ROOM_S:
             state["passed_late"] = max(state["passed_late"], rise)
-        doubt = rise / least
+        doubt = min(1.0, rise / least)
         if not is_topped:
             state["spread"] = max(state["spread"], doubt)
         fade(state, k_top, fs_hz)

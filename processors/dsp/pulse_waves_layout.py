@@ -13,6 +13,8 @@ N_PENDING: Final = 48
 """Rises that wait for what comes after them: at most one per 50 ms, in at most 0.6 s."""
 N_LEVELS: Final = 8
 """Recent beats, and recent rises between beats, that the levels rest on."""
+N_LEFT_OUT: Final = 2
+"""Rises between beats that may be left out for the sake of the rhythm, in ``N_LEVELS`` beats."""
 N_STEEPEST: Final = 16
 """Recent seconds whose steepest rise and fall tell which way is up."""
 N_SHAPE: Final = 16
@@ -47,6 +49,7 @@ DESIGN_DTYPE: Final = np.dtype(
         ("n_reach", "i8"),
         ("n_before", "i8"),
         ("n_ahead", "i8"),
+        ("n_topped", "i8"),
         ("n_learn", "i8"),
         ("n_second", "i8"),
         ("n_walk", "i8"),
@@ -96,6 +99,7 @@ STATE_DTYPE: Final = np.dtype(
         ("n_between", "i8"),
         ("intervals", "f8", (N_LEVELS,)),
         ("n_intervals", "i8"),
+        ("left_out", "i8", (N_LEFT_OUT,)),  # the beat with which that is forgotten
         ("template", "f8", (N_SHAPE,)),
         ("shape", "f8", (N_SHAPE,)),
         ("n_shapes", "i8"),

@@ -13,13 +13,12 @@ from processors.dsp.pulse_waves_layout import N_LEVELS, N_LOW, N_STEEPEST
 
 Floats = NDArray[np.float64]
 
-N_INTERVALS_MIN: Final = 3
 HEIGHT_CAP: Final = 1.5
 SILENCE_S: Final = 2.5
 FIRST_SHARE: Final = 0.8
 FIRST_BETWEEN: Final = 0.15
+HIGH_RANK: Final = 0.75
 _LONE_SHARE: Final = 0.5
-_HIGH_RANK: Final = 0.75
 _BETWEEN_RANK: Final = 0.4
 """A low rank of the recent rises between beats: weak pulses are among them, and must not raise the
 threshold."""
@@ -35,10 +34,6 @@ _OVERDUE_SLOPE: Final = 0.5
 _DICROTIC_HEIGHT: Final = 0.45
 """Of the systolic rise: no dicrotic rise is as steep, a second pulse so soon is."""
 _DICROTIC_FADE_S: Final = 0.06
-_MISSED: Final = 1.5
-_MISSED_POWER: Final = 4.0
-"""An interval half as long again as the longer ones of late probably has a beat without a pulse in
-it; with one of twice the length it is as good as sure."""
 _FORGETTING_S: Final = 4.5
 _KEEP_PER_S: Final = 0.6
 _POLARITY_RANK: Final = 0.75
@@ -154,15 +149,6 @@ def threshold(state: np.void, since_s: float, rr_s: float, beat: float, dicrotic
         share = (dicrotic_s + _DICROTIC_FADE_S - since_s) / _DICROTIC_FADE_S
         share = _DICROTIC_HEIGHT * min(1.0, max(0.0, share))
         # By the high rank: dicrotic waves that were once taken for beats must not stay so.
-        most = HEIGHT_CAP * ranked(state["heights"], state["n_heights"], _HIGH_RANK)
+        most = HEIGHT_CAP * ranked(state["heights"], state["n_heights"], HIGH_RANK)
         height = max(height, share * min(state["last_height"], most))
     return height
-
-
-@kernel
-def timing(state: np.void, since_s: float) -> float:
-    """Tell how well an interval can be one among the recent ones, and not two."""
-    if state["n_intervals"] < N_INTERVALS_MIN:
-        return 1.0
-    longest_s = _MISSED * ranked(state["intervals"], state["n_intervals"], _HIGH_RANK)
-    return math.pow(min(1.0, longest_s / since_s), _MISSED_POWER)

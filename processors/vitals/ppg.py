@@ -32,10 +32,11 @@ _DELAY_S: Final = 0.8
 
 BEATS: Final = Algorithm(
     name="ppg_beats",
-    version=2,
+    version=3,
     method="The steepest point of the systolic upslope of each pulse wave, refined to a fraction "
-    "of a sample; rises between beats (dicrotic waves, noise) are told apart by height and time. "
-    "The interval is the difference of two such times.",
+    "of a sample; rises between beats (dicrotic waves, noise) are told apart by height and time; "
+    "in an even rhythm, a rise within half a second before the beat that is due counts only if it "
+    "looks like a pulse and is no higher. The interval is the difference of two such times.",
     source="processors.dsp.pulse_waves; after Zong et al., Comput Cardiol 30:259-262 (2003)",
     delay_s=_DELAY_S,
     averaging="None: one value per beat.",
@@ -93,7 +94,7 @@ class PpgChain:
 
     They come in the order of ``t_ns``; at one instant first the beat and its interval, then
     quality, pulse rate and, with ``has_dc``, perfusion index. The latter are given on whole
-    seconds, as soon as all beats up to them are known (about 0.6 s later; those of the first four
+    seconds, as soon as all beats up to them are known (about 0.7 s later; those of the first four
     seconds when these are over). A gap in the sample index starts the chain anew: the first whole
     second within it says NO_SAMPLES, and no interval spans it.
 

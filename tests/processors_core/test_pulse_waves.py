@@ -8,7 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from processors.dsp import pulse_waves, pulse_waves_kernel, pulse_waves_levels_kernel
+from processors.dsp import (
+    pulse_waves,
+    pulse_waves_kernel,
+    pulse_waves_levels_kernel,
+    pulse_waves_rhythm_kernel,
+    pulse_waves_shape_kernel,
+)
 from processors.dsp.pulse_waves import PulseWaveDetector
 from processors.dsp.state import StateError
 from tests.processors_core.synthetic_ppg import ppg, regular_s
@@ -248,9 +254,15 @@ def test_hostile_samples_give_ordered_finite_beats(samples: list[float], repeat:
 
 def test_the_compiled_kernel_gives_the_bits_of_its_source(monkeypatch: pytest.MonkeyPatch) -> None:
     signal = 3 - ppg(regular_s(0.8, 9), 60, 9) + noise(540, 0.02)
+    signal[5 * 60 : 5 * 60 + 5] -= 1.0  # between two pulses
     compiled = PulseWaveDetector(60)
     expected = compiled.process(signal)
-    for module in (pulse_waves_kernel, pulse_waves_levels_kernel):
+    for module in (
+        pulse_waves_kernel,
+        pulse_waves_levels_kernel,
+        pulse_waves_rhythm_kernel,
+        pulse_waves_shape_kernel,
+    ):
         for name, value in list(vars(module).items()):
             if hasattr(value, "py_func"):
                 monkeypatch.setattr(module, name, cast("Any", value).py_func)
