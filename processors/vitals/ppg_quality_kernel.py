@@ -47,7 +47,9 @@ OF_RATE_OFFSET: Final = -5.5
 """Logistic regressions, no weight below zero, by `tests.benchmarks.calibrate_pulse_quality`: an
 interval's on recordings alone, because a fit to invented movements also drops the weak pulses of an
 irregular rhythm, which come after short intervals; that of the rate on recordings, the same in
-movement, and movement alone."""
+movement, and movement alone. The fit of an interval had the rises between two beats in it that the
+detector leaves out since: without these examples it would believe more of what a movement spoils.
+"""
 
 TRUST_MIN: Final = 0.75
 """An interval of twice the usual length, and perfect otherwise, is below."""
