@@ -156,6 +156,7 @@ REASONS: Final[dict[str, tuple[str, str]]] = {
     NoValueReason.FIRST_BEAT: ("first beat", BLUE),
     NoValueReason.MOVING: ("moving", ORANGE),
     NoValueReason.LOW_PERFUSION: ("pulse wave too weak", ORANGE),
+    NoValueReason.PULSE_DEFICIT_SUSPECTED: ("every second pulse may be missing", ORANGE),
     NoValueReason.NOT_CALIBRATED: ("device model not calibrated", GREY),
     NoValueReason.IRREGULAR: ("rhythm too irregular", ORANGE),
     NoValueReason.ECTOPY: ("too many ectopic beats", ORANGE),

@@ -19,6 +19,7 @@ from processors.vitals.ppg_quality import (
     Assessment,
     PulseQuality,
 )
+from processors.vitals.pulse_deficit import PulseDeficit
 from processors.vitals.rate import BeatRate
 from processors.vitals.reasons import NoValueReason
 
@@ -47,7 +48,7 @@ BEATS: Final = Algorithm(
 )
 PULSE_RATE: Final = Algorithm(
     name="ppg_pulse_rate",
-    version=2,
+    version=3,
     method="60 over the mean of those intervals that end in the last 10 s and can be believed, "
     "each second: not those within a movement, nor one that is plainly two (a beat without a "
     "pulse). Withheld where the quality is low.",
@@ -58,9 +59,11 @@ PULSE_RATE: Final = Algorithm(
     "within the last 4 s (low_perfusion); a sensor on the skin (lead_off) and within its range "
     "(saturated); quality at least "
     f"{QUALITY_MIN:g} (poor_signal). Where intervals are 1.7 times those of the half minute before "
-    "there is none for some beats: every second pulse may be missing. Where the same device feels "
-    "motion: while it does and for ten seconds after, only where `wrist_pulse_rate` agrees within "
-    "5/min (moving).",
+    "there is none for some beats: every second pulse may be missing (pulse_deficit_suspected). It "
+    "is shown when that has lasted, with a quality below 0.9 for five minutes or until it is no "
+    "longer half of what it was. Pulses that were missing from the start nobody sees in light. "
+    "Where the same device feels motion: while it does and for ten seconds after, only where "
+    "`wrist_pulse_rate` agrees within 5/min (moving).",
 )
 PERFUSION: Final = Algorithm(
     name="ppg_perfusion_index",
@@ -86,6 +89,8 @@ QUALITY: Final = Algorithm(
     averaging="The last 10 s, each second.",
     validity="Always a value; 0 where there is no signal.",
 )
+_DOUBTS: Final = (NoValueReason.POOR_SIGNAL, NoValueReason.PULSE_DEFICIT_SUSPECTED)
+"""Reasons that give way to that of the rate itself."""
 _MISSING: Final = Assessment(0.0, NoValueReason.NO_SAMPLES, connected=False)
 
 
@@ -123,6 +128,7 @@ class PpgChain:
         self._has_dc = has_dc
         self._detector = PulseWaveDetector(fs_hz, inverted=inverted)
         self._quality = PulseQuality(self._fs_hz, has_dc=has_dc)
+        self._deficit = PulseDeficit()
         self._rate = BeatRate(NoValueReason.LOW_PERFUSION)
         self._i_next: int | None = None
         self._i_due = 0
@@ -222,7 +228,7 @@ class PpgChain:
             self._clock.index_at_or_after(t_ns + 1),
             young=t_ns - self._start_ns < WARM_UP_S * GRID_NS,
         )
-        self._report(judged, outputs)
+        self._report(self._deficit.temper(t_ns, judged), outputs)
 
     def _add_beats(self, end_ns: int, outputs: list[Beat | Derived]) -> None:
         while self._beats_ns and self._beats_ns[0] < end_ns:
@@ -253,7 +259,7 @@ class PpgChain:
             self._rate.reset(t_ns)  # no interval spans it
             self._i_on = self._clock.index_at_or_after(t_ns + 1)
         rate, reason, age_s = self._rate.at(t_ns)
-        if reason is None or judged.reason is not NoValueReason.POOR_SIGNAL:
+        if reason is None or judged.reason not in _DOUBTS:
             reason = judged.reason or reason
         if judged.interval_samples is not None:
             rate = 60.0 * self._rate_hz(t_ns) / judged.interval_samples
@@ -328,7 +334,11 @@ class PpgChain:
                 "beats": np.array(self._beats, dtype=np.float64).reshape(-1, _N_FIELDS),
                 "beats_ns": np.array(self._beats_ns, dtype=np.int64),
             },
-            children={"detector": self._detector.to_bytes(), "rate": self._rate.to_bytes()},
+            children={
+                "detector": self._detector.to_bytes(),
+                "deficit": self._deficit.to_bytes(),
+                "rate": self._rate.to_bytes(),
+            },
         ).to_bytes()
 
     @classmethod
@@ -348,6 +358,7 @@ class PpgChain:
         beats = kept.float_array("beats", (len(restored._beats_ns), _N_FIELDS))
         restored._beats = beats.tolist()
         restored._detector = PulseWaveDetector.from_bytes(kept.child("detector"))
+        restored._deficit = PulseDeficit.from_bytes(kept.child("deficit"))
         restored._rate = BeatRate.from_bytes(kept.child("rate"))
         return restored
 

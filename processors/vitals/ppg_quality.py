@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,12 +13,14 @@ from processors.dsp.pulse_waves_layout import N_BEATS
 from processors.vitals.ppg_quality_kernel import (
     CLIPPED,
     FLAT_S,
+    HALVED,
     N_COLUMNS,
     N_COUNT,
     N_OUT,
     N_TRUSTED,
     PERFUSION,
     QUALITY,
+    SLOWER,
     SPAN,
     look_back,
 )
@@ -49,6 +52,9 @@ class Assessment:
     """Mean of the intervals that are believed; None without one."""
     perfusion_percent: float | None = None
     """Median of pulse height over level; None without two pulses."""
+    halved_from_samples: float | None = None
+    """Usual interval before, where the present ones are suddenly about twice as long and would be
+    believed otherwise."""
 
 
 class PulseQuality:
@@ -79,11 +85,16 @@ class PulseQuality:
             at_top = said[CLIPPED] > CLIPPED_SHARE_MAX
             reason = NoValueReason.SATURATED if at_top else NoValueReason.LEAD_OFF
             return Assessment(0.0, reason, connected=False)
+        interval = said[SPAN] / said[N_TRUSTED] if said[N_TRUSTED] else None
+        halved_from = None
+        if interval is not None and said[HALVED] >= QUALITY_MIN:
+            halved_from = interval / math.exp(said[SLOWER])
         return Assessment(
             said[QUALITY],
             self._reason(said, young=young),
             connected=True,
-            interval_samples=said[SPAN] / said[N_TRUSTED] if said[N_TRUSTED] else None,
+            interval_samples=interval,
+            halved_from_samples=halved_from,
             perfusion_percent=100.0 * said[PERFUSION] if said[N_COUNT] >= 2 else None,  # noqa: PLR2004
         )
 

@@ -33,12 +33,12 @@ MEAN_DOUBT, WORST, UNSTEADY, OVERDUE, SLOWER, LOST, MEAN_UNLIKE, LONGEST = range
 scatter, a pulse that is late, intervals longer than those before the window, the share of the
 time in which no interval is believed, and, of all intervals, how unlike the pulses are on average,
 and how much longer than the others the longest is."""
-QUALITY, N_COUNT, N_TRUSTED, SPAN, FLAT_S, CLIPPED, PERFUSION, N_OUT = range(
-    N_FEATURES, N_FEATURES + 8
+QUALITY, N_COUNT, N_TRUSTED, SPAN, FLAT_S, CLIPPED, PERFUSION, HALVED, N_OUT = range(
+    N_FEATURES, N_FEATURES + 9
 )
 """And behind the features: the verdict, number of pulses, number of believed intervals and their
 samples, length of the flat line that lasts, share of the time at the top of the range, median of
-height over level."""
+height over level; where every second pulse may be missing, what the verdict would be otherwise."""
 
 OF_INTERVAL: Final = (1.3, 2.0, 0.8, 4.5, 3.0, 3.1, 2.9, 0.8, 1.3)
 OF_INTERVAL_OFFSET: Final = -5.8
@@ -63,7 +63,7 @@ _CLEAR: Final = 0.8
 half a minute."""
 _HALVED: Final = 0.53
 """Intervals that are 1.7 times those before: a heart does not halve its rate at once, but every
-second pulse can go missing. What lasts longer than `_N_BEFORE` is taken for true."""
+second pulse can go missing. What lasts longer than `_N_BEFORE` is shown (`pulse_deficit`)."""
 _LOST_MAX: Final = 0.5
 """In a rhythm that is irregular throughout, the intervals that resemble each other are not the
 mean: it takes most of the ten seconds."""
@@ -205,6 +205,8 @@ def judge(
     for k in range(N_FEATURES):
         score += OF_RATE[k] * out[k]
     out[QUALITY] = 1.0 / (1.0 + math.exp(score))
+    if out[SLOWER] > _HALVED and out[LOST] <= _LOST_MAX:
+        out[HALVED] = out[QUALITY]
     if out[SLOWER] > _HALVED or out[LOST] > _LOST_MAX:
         out[QUALITY] = min(_QUALITY_MAX, out[QUALITY])
 

@@ -26,6 +26,8 @@ class NoValueReason(StrEnum):
     """The person moves, and the signal does not survive it."""
     LOW_PERFUSION = "low_perfusion"
     """The pulse wave is too weak."""
+    PULSE_DEFICIT_SUSPECTED = "pulse_deficit_suspected"
+    """The pulse has halved at once: every second beat may move no blood. A hint, never an alarm."""
     NOT_CALIBRATED = "not_calibrated"
     """The device model has no calibration curve."""
     IRREGULAR = "irregular"

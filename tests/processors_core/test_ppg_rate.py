@@ -85,7 +85,7 @@ def test_a_rate_that_halves_at_once_is_withheld_until_it_has_lasted() -> None:
 
     soon = [rates[t] for t in range(62, 85)]
     assert all(one.value is None or one.value > 60 for one in soon)
-    assert sum(one.reason is NoValueReason.POOR_SIGNAL for one in soon) >= 10
+    assert sum(one.reason is NoValueReason.PULSE_DEFICIT_SUSPECTED for one in soon) >= 10
     assert rates[117].value == pytest.approx(37.5, abs=1)
 
 

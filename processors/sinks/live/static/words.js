@@ -15,6 +15,7 @@ const REASONS = {
   asystole_suspected: "no beats found – check the patient",
   moving: "moving",
   low_perfusion: "pulse wave too weak",
+  pulse_deficit_suspected: "every second pulse may be missing",
   not_calibrated: "device not calibrated",
   irregular: "rhythm too irregular",
   ectopy: "too many ectopic beats",
