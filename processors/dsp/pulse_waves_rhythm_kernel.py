@@ -10,7 +10,7 @@ import numpy as np
 from processors.dsp.kernel import kernel
 from processors.dsp.pulse_waves_layout import N_LEFT_OUT, N_LEVELS, N_SHAPE
 from processors.dsp.pulse_waves_levels_kernel import HIGH_RANK, ranked
-from processors.dsp.pulse_waves_shape_kernel import compare
+from processors.dsp.pulse_waves_shape_kernel import bent_likeness, outline
 
 N_INTERVALS_MIN: Final = 3
 ON_TIME: Final = 0.2
@@ -27,9 +27,10 @@ _DUE: Final = 0.1
 _DUE_HEIGHT: Final = 0.3
 """In an even rhythm the next beat comes within a tenth of its time (logarithm). It may be weak."""
 _TALL: Final = 1.1
-_LIKE: Final = 0.7
-"""A heart that beats early has had less time to fill, and its pulse is no higher than the others;
-and it is a pulse wave."""
+_LIKE: Final = 0.9
+"""A heart that beats early has had less time to fill, and its pulse is no higher than the others.
+It has the form of a pulse wave, riding on the falling limb of the one before: of ninety-nine in a
+hundred pulses that belong to a heart beat the form is as much alike."""
 
 
 @kernel
@@ -85,7 +86,8 @@ def is_between(
     if not is_followed(state, design, k_top, since_s, rr_s, _DUE_HEIGHT * beat):
         return False
     shape = np.zeros(N_SHAPE)
-    likeness = compare(state, design, k_top, shape)
+    outline(state, design, k_top, shape)
+    likeness = max(bent_likeness(shape, state["template"]), bent_likeness(shape, state["shape"]))
     if likeness >= _LIKE and rise < _TALL * beat:
         return False
     for j in range(N_LEFT_OUT):

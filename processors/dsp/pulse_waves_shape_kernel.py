@@ -19,8 +19,8 @@ _SHAPE_S: Final = 0.4
 
 
 @kernel
-def compare(state: np.void, design: np.void, k_top: float, shape: Floats) -> float:
-    """Describe the wave around ``k_top`` in ``shape``, ``(N_SHAPE,)``; give its likeness, 0..1."""
+def outline(state: np.void, design: np.void, k_top: float, shape: Floats) -> None:
+    """Write the wave around ``k_top`` into ``shape``, ``(N_SHAPE,)``: mean 0, norm 1."""
     smooth = state["smooth"]
     polarity = state["polarity"]
     mean = 0.0
@@ -38,15 +38,32 @@ def compare(state: np.void, design: np.void, k_top: float, shape: Floats) -> flo
         shape[j] -= mean
         norm += shape[j] * shape[j]
     norm = math.sqrt(norm)
-    with_template, with_last = 0.0, 0.0
     for j in range(N_SHAPE):
         if norm > 0.0:
             shape[j] /= norm
-        with_template += shape[j] * state["template"][j]
-        with_last += shape[j] * state["shape"][j]
-    if state["n_shapes"] == 0:
-        return 1.0
-    return float(min(1.0, max(0.0, with_template, with_last)))
+
+
+@kernel
+def bent_likeness(one: Floats, other: Floats) -> float:
+    """Correlate two outlines, -1..1, without the slopes on which they ride."""
+    middle = 0.5 * (N_SHAPE - 1)
+    squares, slope, other_slope = 0.0, 0.0, 0.0
+    for j in range(N_SHAPE):
+        squares += (j - middle) * (j - middle)
+        slope += (j - middle) * one[j]
+        other_slope += (j - middle) * other[j]
+    slope /= squares
+    other_slope /= squares
+    product, power, other_power = 0.0, 0.0, 0.0
+    for j in range(N_SHAPE):
+        bent = one[j] - slope * (j - middle)
+        other_bent = other[j] - other_slope * (j - middle)
+        product += bent * other_bent
+        power += bent * bent
+        other_power += other_bent * other_bent
+    if power <= 0.0 or other_power <= 0.0:
+        return 0.0
+    return product / math.sqrt(power * other_power)
 
 
 @kernel
@@ -68,7 +85,14 @@ def describe(state: np.void, design: np.void, k_top: float, beat: np.void) -> No
     beat["height"] = polarity * (smooth[peak & (N_LOW - 1)] - smooth[foot & (N_LOW - 1)])
     beat["level"] = smooth[foot & (N_LOW - 1)] + state["origin"]
     shape = np.zeros(N_SHAPE)
-    likeness = compare(state, design, k_top, shape)
+    outline(state, design, k_top, shape)
+    with_template, with_last = 0.0, 0.0
+    for j in range(N_SHAPE):
+        with_template += shape[j] * state["template"][j]
+        with_last += shape[j] * state["shape"][j]
+    likeness = 1.0
+    if state["n_shapes"] > 0:
+        likeness = min(1.0, max(0.0, with_template, with_last))
     beat["likeness"] = likeness
     weight = _TEMPLATE_WEIGHT * likeness if state["n_shapes"] > 0 else 1.0
     norm = 0.0

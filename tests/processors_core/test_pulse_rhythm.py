@@ -72,6 +72,19 @@ def test_a_beat_between_two_others_counts_if_it_looks_like_one(interval_s: float
     assert missed(every_s, found) == 0
 
 
+def test_where_every_second_pulse_is_missing_the_few_that_come_through_count() -> None:
+    beats_s = regular_s(0.45, DURATION_S)
+    is_weak = np.arange(beats_s.size) % 2 == 1
+    comes_through = np.arange(beats_s.size) % 14 == 7
+    pulses_s = beats_s[~is_weak | comes_through]
+    heights = np.where((is_weak & comes_through)[~is_weak | comes_through], 0.5, 1.0)
+
+    found = pulses_of(light(pulses_s, heights))
+
+    assert len(found) == len(pulses_s)
+    assert missed(pulses_s, found) == 0
+
+
 @pytest.mark.parametrize("interval_s", [0.6, 0.7, 0.8, 0.95])
 @pytest.mark.parametrize("height", [1.0, 0.8, 0.6])
 def test_a_heart_that_doubles_its_rate_at_once_is_followed(
