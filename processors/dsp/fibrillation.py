@@ -11,6 +11,7 @@ crossing samples; Kuo and Dillman, Comput Cardiol 347-349 (1978), leakage of the
 
 from __future__ import annotations
 
+import functools
 from collections import deque
 from typing import Final
 
@@ -60,8 +61,8 @@ class FibrillationDetector:
         self._fs_low_hz = fs_hz / self._n_per_block
         self._n_hop = round(HOP_S * self._fs_low_hz)
         self._window = np.empty(round(WINDOW_S * self._fs_low_hz))
-        self._sos = _band(self._fs_low_hz)
-        self._at_rest = signal.sosfilt_zi(self._sos)
+        sos, at_rest = _band(self._fs_low_hz)
+        self._sos, self._at_rest = sos.copy(), at_rest.copy()
         self._record = new_record(FIBRILLATION_DTYPE)
         self._verdicts: deque[list[float]] = deque()
 
@@ -134,9 +135,11 @@ class FibrillationDetector:
         return restored
 
 
-def _band(fs_hz: float) -> NDArray[np.float64]:
+@functools.lru_cache(maxsize=16)
+def _band(fs_hz: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sections of the band, and what they remember of a constant."""
     low, high = _BAND_HZ
-    return np.ascontiguousarray(
+    sos = np.ascontiguousarray(
         np.concatenate(
             [
                 signal.butter(2, low, "highpass", fs=fs_hz, output="sos"),
@@ -145,3 +148,4 @@ def _band(fs_hz: float) -> NDArray[np.float64]:
         ),
         dtype=np.float64,
     )
+    return sos, signal.sosfilt_zi(sos)

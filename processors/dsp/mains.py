@@ -9,6 +9,7 @@ and Konrad, IEEE Trans Biomed Eng 49:540-547, 2002), and which a QRS complex can
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Final
@@ -72,8 +73,8 @@ class MainsCanceller:
         self._candidates_hz = tuple(float(f) for f in candidates_hz)
         highest_hz = _NYQUIST_SHARE_MAX * fs_hz / 2
         self._looked_for = tuple(f for f in self._candidates_hz if f <= highest_hz)
-        self._design = _design(self._fs_hz, self._looked_for)
-        self._window = np.asarray(signal.get_window("hann", max(2, round(WINDOW_S * fs_hz))))
+        self._design = _design(self._fs_hz, self._looked_for).copy()
+        self._window = _window(max(2, round(WINDOW_S * fs_hz))).copy()
         self._record = new_record(MAINS)
 
     @property
@@ -137,7 +138,13 @@ class MainsCanceller:
         return restored
 
 
-def _design(fs_hz: float, looked_for_hz: Sequence[float]) -> Record:
+@functools.lru_cache(maxsize=16)
+def _window(n_samples: int) -> NDArray[np.float64]:
+    return np.asarray(signal.get_window("hann", n_samples), dtype=np.float64)
+
+
+@functools.lru_cache(maxsize=16)
+def _design(fs_hz: float, looked_for_hz: tuple[float, ...]) -> Record:
     design = new_record(MAINS_DESIGN)
     design["n_candidates"] = len(looked_for_hz)
     for c, f_hz in enumerate(looked_for_hz):

@@ -22,6 +22,7 @@ not put those after it out of step.
 
 from __future__ import annotations
 
+import functools
 from typing import Final
 
 import numpy as np
@@ -103,7 +104,7 @@ class RPeakDetector:
             raise ValueError(f"{n_leads} leads: one or two can be taken")
         self._fs_hz = float(fs_hz)
         self._n_leads = n_leads
-        self._design = _design(self._fs_hz, n_leads)
+        self._design = _design(self._fs_hz, n_leads).copy()
         self._state = new_record(STATE_DTYPE)
         self._ring = np.zeros((n_leads, _ring_size(self._fs_hz)))
 
@@ -234,6 +235,7 @@ def _ring_size(fs_hz: float) -> int:
     return 1 << int(np.ceil(np.log2(_BUFFER_S * fs_hz)))
 
 
+@functools.lru_cache(maxsize=16)
 def _design(fs_hz: float, n_leads: int) -> Record:
     """Everything that follows from the sampling rate."""
     n_block = max(1, int(fs_hz / LOW_HZ_MIN))

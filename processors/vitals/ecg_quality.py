@@ -17,6 +17,7 @@ may be any number of beats, and the quality has to be high. Either way it goes w
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -124,8 +125,8 @@ class EcgQuality:
 
     def __init__(self, fs_hz: float) -> None:
         self._fs_hz = float(fs_hz)
-        self._blocks_setup = _blocks_setup(self._fs_hz)
-        self._setup = _setup(self._fs_hz, self._blocks_setup)
+        blocks_setup, setup = _setups(self._fs_hz)
+        self._blocks_setup, self._setup = blocks_setup.copy(), setup.copy()
         self._n_mean = int(self._blocks_setup["n_mean"][0])
         self._n_block = int(self._blocks_setup["n_block"][0])
         self._watch = LeadWatch(self._fs_hz, _RAIL_UV_MIN, _FLAT_UV_MAX)
@@ -290,6 +291,13 @@ def _assessment(row: Sequence[float]) -> Assessment:
 
 def _rank(judged: Assessment) -> tuple[bool, bool, float]:
     return judged.reason is None, judged.connected, judged.rate_quality
+
+
+@functools.lru_cache(maxsize=16)
+def _setups(fs_hz: float) -> tuple[Record, Record]:
+    """Everything that follows from the sampling rate: for the blocks, and for the judgement."""
+    blocks_setup = _blocks_setup(fs_hz)
+    return blocks_setup, _setup(fs_hz, blocks_setup)
 
 
 def _blocks_setup(fs_hz: float) -> Record:
