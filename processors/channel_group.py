@@ -130,7 +130,7 @@ class ChannelGroup:
         return len(pieces) == 1 and (pieces[0].i_first, pieces[0].i_end) == (self._i_next, i_end)
 
     def _take_whole(self, i_end: int) -> Chunk:
-        rows = np.stack([pieces[0].samples for pieces in self._pending])
+        rows = _rows([pieces[0].samples for pieces in self._pending])
         chunk = Chunk(self._i_next, rows)
         self._last = rows[:, -1].copy()
         self._i_next = i_end
@@ -184,6 +184,10 @@ class ChannelGroup:
             for k, i_first in enumerate(kept.int_array(f"first_{n}").tolist()):
                 pieces.append(_Piece(i_first, kept.float_array(f"piece_{n}_{k}", (None,))))
         return restored
+
+
+def _rows(channels: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    return np.stack(channels) if len(channels) > 1 else channels[0][np.newaxis]
 
 
 def _piece_at(pieces: list[_Piece], i: int) -> _Piece | None:

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Final, TypeGuard, TypeVar
 
@@ -76,6 +77,7 @@ READINGS_MAX: Final = 256
 Output = Observation | AlarmEvent
 
 _LIGHT: Final = frozenset({"ppg", "oximetry"})
+_HEARD_WITH: Final = MappingProxyType({"ppg": "motion", "motion": "ppg"})
 
 _MODALITIES_OF: Final = MappingProxyType(
     {
@@ -83,6 +85,8 @@ _MODALITIES_OF: Final = MappingProxyType(
         for mdc_code in {mdc_code for modality in MODALITIES for mdc_code in modality.ranks}
     }
 )
+
+_t_ns = attrgetter("t_ns")
 
 _Key = TypeVar("_Key")
 _Known = TypeVar("_Known")
@@ -110,7 +114,7 @@ class SubjectPipeline:
 
     def process(self, frame: Frame) -> list[Output]:
         """Take the subject's next Frame; give what follows from it, in order of event time."""
-        usable = [b for b in frame.waveforms if _is_usable(b)]
+        usable = [block for block in frame.waveforms if _is_usable(block)]
         outputs: list[Output] = []
         for part in slices_of(usable, frame.readings, frame.events):
             if part.second != self._slice_second:
@@ -118,29 +122,32 @@ class SubjectPipeline:
                 outputs += self._across_sources()
                 outputs += self._begin_streams(part.second * NS_PER_S)
                 self._slice_second = part.second
-            outputs += self._learn_models(part.events)
+            if part.events:
+                outputs += self._learn_models(part.events)
             for modality in MODALITIES:
                 blocks = [block for block in part.blocks if block.mdc_code in modality.ranks]
                 if blocks:
                     outputs += self._process_modality(modality, blocks)
-            outputs += self._process_readings(part.readings)
-        return sorted(outputs, key=lambda output: output.t_ns)
+            if part.readings:
+                outputs += self._process_readings(part.readings)
+        outputs.sort(key=_t_ns)
+        return outputs
 
-    def _process_modality(
-        self, modality: Modality, blocks: list[WaveformBlock]
-    ) -> Iterator[Output]:
+    def _process_modality(self, modality: Modality, blocks: list[WaveformBlock]) -> list[Output]:
         stream = self._streams.get(modality.name)
         if stream is None:
             self._waiting.add(modality.name, blocks)
-            return
+            return []
+        said: list[Output] = []
         owned = [block for block in blocks if stream.owns(block)]
         if owned:
             before = stream.n_samples_repeated
             items = stream.process(owned, self._hearer(stream))
             self.n_samples_repeated += stream.n_samples_repeated - before
-            yield from self._said(stream, items)
+            said = self._said(stream, items)
         if len(owned) < len(blocks):
             self._waiting.add(modality.name, _behind(stream, blocks))
+        return said
 
     def _begin_streams(self, now_ns: int) -> Iterator[Output]:
         """Begin the streams whose channels have had time to come.
@@ -170,7 +177,7 @@ class SubjectPipeline:
                         items = stream.learn_model(event.detail, self._hearer(stream))
                         yield from self._said(stream, items)
 
-    def _said(self, stream: Stream, items: list[Item]) -> Iterator[Output]:
+    def _said(self, stream: Stream, items: list[Item]) -> list[Output]:
         """Give what follows from what a stream said."""
         sources = stream.sources
         name = stream.modality.name
@@ -181,34 +188,40 @@ class SubjectPipeline:
                 UNJUDGED, sources[0], [one._replace(sources=sources) for one in unjudged]
             )
         self._across.add(name, sources[0], items)
+        said: list[Output] = []
         for derived in self._with_beat_steps(items) if name == "ecg" else items:
             if isinstance(derived, Derived):
                 observation = self._observation(derived, sources)
-                yield observation
-                yield from self._alarm.process(observation)
+                said.append(observation)
+                if derived.quantity is codes.HEART_RATE:
+                    said += self._alarm.process(observation)
+        return said
 
     def _is_judged(self, stream: Stream) -> bool:
         """Tell whether a stream is light of a device whose motion is known."""
+        if stream.modality.name not in _LIGHT:
+            return False
         motion = self._streams.get("motion")
-        is_light = stream.modality.name in _LIGHT
-        return is_light and motion is not None and motion.device_id == stream.device_id
+        return motion is not None and motion.device_id == stream.device_id
 
     def _hearer(self, stream: Stream) -> Hearer:
         """Give who hears the samples: what a wrist says of a pulse takes light and motion."""
-        other = self._streams.get({"ppg": "motion", "motion": "ppg"}.get(stream.modality.name, ""))
+        other = self._streams.get(_HEARD_WITH.get(stream.modality.name, ""))
         if other is None or other.device_id != stream.device_id:
             return unheard
         return partial(self._across.hear, stream.modality.name)
 
-    def _with_beat_steps(self, items: Iterable[Item]) -> Iterator[Derived]:
+    def _with_beat_steps(self, items: Iterable[Item]) -> list[Derived]:
         """Add what follows from the heart beats, second by second."""
+        found: list[Derived] = []
         for item in items:
             if isinstance(item, Beat):
                 self._take_beat(item)
                 continue
-            yield item
+            found.append(item)
             if item.algorithm is ecg.HEART_RATE:
-                yield from self._take_second(item)
+                found += self._take_second(item)
+        return found
 
     def _take_beat(self, beat: Beat) -> None:
         for step in self._beat_steps:
@@ -216,22 +229,24 @@ class SubjectPipeline:
                 step.reset(beat.t_ns)
             step.add_beat(beat)
 
-    def _take_second(self, rate: Derived) -> Iterator[Derived]:
-        follows = rate.t_ns - self._second_ns == NS_PER_S
-        self._second_ns = rate.t_ns
+    def _take_second(self, rate: Derived) -> list[Derived]:
+        t_ns, reason = rate.t_ns, rate.reason
+        begins_anew = t_ns - self._second_ns != NS_PER_S or reason in DISCONNECTED
+        self._second_ns = t_ns
+        found: list[Derived] = []
         for step in self._beat_steps:
-            if not follows or rate.reason in DISCONNECTED:
-                step.reset(rate.t_ns)
-            yield from step.at(rate.t_ns, rate.reason)
+            if begins_anew:
+                step.reset(t_ns)
+            found += step.at(t_ns, reason)
+        return found
 
-    def _across_sources(self) -> Iterator[Observation]:
+    def _across_sources(self) -> list[Observation]:
         watermarks = [stream.watermark_ns for stream in self._streams.values()]
         newest_ns = max(watermarks, default=0)
         if self._newest_reading_ns - newest_ns > SILENCE_NS:  # there are no streams, or no more
             watermarks, newest_ns = [], self._newest_reading_ns + 1
         end_ns = min((t for t in watermarks if newest_ns - t <= LATENESS_NS), default=newest_ns)
-        for derived in self._across.advance(end_ns):
-            yield self._observation(derived, ())
+        return [self._observation(derived, ()) for derived in self._across.advance(end_ns)]
 
     def _observation(self, derived: Derived, channels: tuple[str, ...]) -> Observation:
         quantity, algorithm, reason = derived.quantity, derived.algorithm, derived.reason
@@ -359,7 +374,10 @@ class SubjectPipeline:
 
 
 def _is_usable(block: WaveformBlock) -> bool:
-    return any(modality.accepts(block) for modality in _MODALITIES_OF.get(block.mdc_code, ()))
+    for modality in _MODALITIES_OF.get(block.mdc_code, ()):
+        if modality.accepts(block):
+            return True
+    return False
 
 
 def _is_unjudged(item: Item) -> TypeGuard[Derived]:

@@ -180,6 +180,8 @@ class Stream:
         self.device_id = device_id
         self.channels = tuple(name for name, _ in channels)
         self.mdc_codes = tuple(mdc_code for _, mdc_code in channels)
+        self.sources = tuple(f"{device_id}/{name}" for name in self.channels)
+        """The channels, as an Observation names them."""
         self._n_repeated = 0
         self._model = model
         self._begin(clock, i_first)
@@ -200,11 +202,6 @@ class Stream:
         fs_hz = self.modality.design_hz(clock)
         self._group = ChannelGroup(len(self.channels), fs_hz, i_first)
         self._chain = self.modality.build(fs_hz, clock, self.mdc_codes, self._model)
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """The channels, as an Observation names them."""
-        return tuple(f"{self.device_id}/{channel}" for channel in self.channels)
 
     @property
     def watermark_ns(self) -> int:

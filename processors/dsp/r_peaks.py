@@ -105,13 +105,14 @@ class RPeakDetector:
         self._fs_hz = float(fs_hz)
         self._n_leads = n_leads
         self._design = _design(self._fs_hz, n_leads).copy()
+        self._n_delay = round(self.delay_s * self._fs_hz)
         self._state = new_record(STATE_DTYPE)
         self._ring = np.zeros((n_leads, _ring_size(self._fs_hz)))
 
     @property
     def i_next(self) -> int:
         """Index of the next sample."""
-        return int(self._state["i_next"][0])
+        return int(self._state["i_next"].item())
 
     @property
     def delay_s(self) -> float:
@@ -121,11 +122,11 @@ class RPeakDetector:
     @property
     def watermark(self) -> int:
         """All beats before this sample index have been given."""
-        state = self._state[0]
-        i_due = int(state["i_next"]) - round(self.delay_s * self._fs_hz)
-        if state["n_pending"] and not state["learned"]:
-            i_due = min(i_due, int(state["pending"][0]["i_r"]))
-        return max(int(state["i_start"]), i_due)
+        state = self._state
+        i_due = self.i_next - self._n_delay
+        if state["n_pending"].item() and not state["learned"].item():
+            i_due = min(i_due, int(state["pending"][0, 0]["i_r"]))
+        return max(int(state["i_start"].item()), i_due)
 
     def process(self, chunk_uv: NDArray[np.float64]) -> NDArray[np.void]:
         """Take the next samples in microvolt, all finite; give the beats now certain.

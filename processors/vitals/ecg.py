@@ -80,6 +80,7 @@ QUALITY: Final = Algorithm(
     averaging="The last 10 s, each second.",
     validity="Always a value; 0 where there is no signal.",
 )
+_CLASSES: Final = {int(one): one for one in BeatClass}
 _NO_PLACES: Final = np.zeros((0, 2))
 _NO_ENDS: Final = np.zeros((0, 2), dtype=np.int64)
 _MISSING: Final = Assessment(0.0, 0.0, NoValueReason.NO_SAMPLES, connected=False)
@@ -236,7 +237,7 @@ class EcgChain:
                 Beat(
                     t_ns=t_ns,
                     interval_s=interval_s,
-                    beat_class=BeatClass(kind),
+                    beat_class=_CLASSES[kind],
                     quality=quality,
                     height=height_uv,
                     level=level_uv,
