@@ -116,18 +116,20 @@ class AcrossSources:
 
     def advance(self, end_ns: int) -> list[Derived]:
         """Judge all whole seconds before ``end_ns``."""
-        self._pending.sort(key=_order)
+        pending = self._pending
+        pending.sort(key=_order)
+        n_pending = len(pending)
         said: list[Derived] = []
         n_fed = self._feed_late()
         while (t_ns := self._second(n_fed, end_ns)) is not None:
-            while n_fed < len(self._pending) and self._pending[n_fed].item.t_ns <= t_ns:
-                self._feed(self._pending[n_fed])
+            while n_fed < n_pending and pending[n_fed].item.t_ns <= t_ns:
+                self._feed(pending[n_fed])
                 self._heard_ns = t_ns
                 n_fed += 1
             said += self._judge(t_ns)
             self._floor_ns = t_ns + NS_PER_S
             self._next_ns = self._floor_ns if t_ns - self._heard_ns < IDLE_NS else None
-        del self._pending[: max(n_fed, len(self._pending) - N_PENDING_MAX)]
+        del pending[: max(n_fed, n_pending - N_PENDING_MAX)]
         return said
 
     def _feed_late(self) -> int:
@@ -150,13 +152,16 @@ class AcrossSources:
         return self._next_ns if self._next_ns is not None and self._next_ns < end_ns else None
 
     def _feed(self, said: _Said) -> None:
-        for step in self._hear_beats if isinstance(said.item, Beat) else self._hear_values:
-            step.add(said.modality, said.source, said.item)
+        modality, source, item = said
+        for step in self._hear_beats if isinstance(item, Beat) else self._hear_values:
+            step.add(modality, source, item)
 
     def _judge(self, t_ns: int) -> list[Derived]:
         said: list[Derived] = []
         for n, step in enumerate(self._steps):
             found = step.at(t_ns)
+            if not found:
+                continue
             for later in self._steps[n + 1 :]:
                 for one in found:
                     later.add("", one.algorithm.name, one)

@@ -128,12 +128,12 @@ class ArrhythmiaSuspicion:
         self._bradycardia_bpm = bradycardia_bpm
         self._tachycardia_bpm = tachycardia_bpm
         self._ventricular_bpm = ventricular_bpm
-        self._announcers = [
+        self._announcers = (
             Announcer(codes.ASYSTOLE, ASYSTOLE_ALGORITHM),
             Announcer(codes.BRADYCARDIA, BRADYCARDIA_ALGORITHM),
             Announcer(codes.TACHYCARDIA, TACHYCARDIA_ALGORITHM),
             Announcer(codes.VENTRICULAR_TACHYCARDIA, VENTRICULAR_TACHYCARDIA_ALGORITHM),
-        ]
+        )
         self.reset(0)
 
     def reset(self, start_ns: int) -> None:
@@ -172,12 +172,13 @@ class ArrhythmiaSuspicion:
                 verdicts[1:3] = [unjudged(signal)] * 2
                 verdicts[3] = self._in_noise(verdicts[3])
         age_s = (t_ns - self._times_ns[-1]) / 1e9 if self._times_ns else 0.0
-        given: list[Derived] = []
-        for announcer, verdict in zip(self._announcers[:-1], verdicts[:-1], strict=True):
-            given += announcer.say(t_ns, verdict, age_s)
-        surer = self._run.became_long(t_ns)
-        given += self._announcers[-1].say(t_ns, verdicts[-1], age_s, again=surer)
-        return given
+        asystole, bradycardia, tachycardia, ventricular = self._announcers
+        return [
+            *asystole.say(t_ns, verdicts[0], age_s),
+            *bradycardia.say(t_ns, verdicts[1], age_s),
+            *tachycardia.say(t_ns, verdicts[2], age_s),
+            *ventricular.say(t_ns, verdicts[3], age_s, again=self._run.became_long(t_ns)),
+        ]
 
     def _asystole(self, t_ns: int, signal: NoValueReason | None) -> Verdict:
         since_ns = self._times_ns[-1] if self._times_ns else self._start_ns

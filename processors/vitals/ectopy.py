@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from devices import codes
 from processors.dsp.state import MalformedStateError, State
@@ -50,7 +49,7 @@ class Ectopy:
 
     def __init__(self) -> None:
         self._minute = 0
-        self._counts = np.zeros((_N_MINUTES, _N_COLUMNS))
+        self._counts = [[0.0] * _N_COLUMNS for _ in range(_N_MINUTES)]
         self._last_ns: int | None = None
 
     def reset(self, start_ns: int) -> None:
@@ -78,17 +77,17 @@ class Ectopy:
         self._turn_to(minute)
         return [
             self._burden(t_ns, MINUTE_ALGORITHM, self._counts[minute % _N_MINUTES], _N_MIN_MINUTE),
-            self._burden(t_ns, HOUR_ALGORITHM, self._counts.sum(axis=0), _N_MIN_HOUR),
+            self._burden(t_ns, HOUR_ALGORITHM, self._of_hour(), _N_MIN_HOUR),
         ]
 
     def _burden(
         self,
         t_ns: int,
         algorithm: Algorithm,
-        counts: NDArray[np.float64],
+        counts: list[float],
         n_min: int,
     ) -> Derived:
-        n_beats, n_known, n_ventricular, quality = counts.tolist()
+        n_beats, n_known, n_ventricular, quality = counts
         enough = n_known >= n_min
         return Derived(
             quantity=codes.ECTOPIC_BURDEN,
@@ -100,15 +99,17 @@ class Ectopy:
             age_s=0.0 if self._last_ns is None else (t_ns - self._last_ns) / 1e9,
         )
 
+    def _of_hour(self) -> list[float]:
+        of_hour: list[float] = np.array(self._counts).sum(axis=0).tolist()
+        return of_hour
+
     def _turn_to(self, minute: int) -> None:
         """Empty the rows of the minutes between the last one and ``minute``."""
         n_new = minute - self._minute
         if n_new <= 0:
             return
         for step in range(1, min(n_new, _N_MINUTES) + 1):
-            self._counts[(self._minute + step) % _N_MINUTES] = 0.0
-        if n_new > _N_MINUTES:
-            self._counts[:] = 0.0
+            self._counts[(self._minute + step) % _N_MINUTES] = [0.0] * _N_COLUMNS
         self._minute = minute
 
     def to_bytes(self) -> bytes:
@@ -117,7 +118,7 @@ class Ectopy:
             kind=_KIND,
             version=_VERSION,
             scalars={"minute": self._minute, "last_ns": self._last_ns},
-            arrays={"counts": self._counts},
+            arrays={"counts": np.array(self._counts)},
         ).to_bytes()
 
     @classmethod
@@ -127,7 +128,8 @@ class Ectopy:
         restored = cls()
         restored._minute = kept.integer("minute")
         restored._last_ns = kept.optional_integer("last_ns")
-        restored._counts = kept.float_array("counts", (_N_MINUTES, _N_COLUMNS))
-        if (restored._counts < 0.0).any():
+        counts = kept.float_array("counts", (_N_MINUTES, _N_COLUMNS))
+        if (counts < 0.0).any():
             raise MalformedStateError(f"{_KIND}: a count is negative")
+        restored._counts = counts.tolist()
         return restored

@@ -59,10 +59,10 @@ class LastWords(Generic[Kind]):
 
         A source that changes its kind starts anew.
         """
-        none: deque[Said] = deque(maxlen=KEPT_MAX)
-        kept = self._said.pop(source, none)
-        kept = kept if self._kinds.get(source) is kind else none
-        self._kinds[source] = kind
+        kept = self._said.pop(source, None)
+        if kept is None or self._kinds.get(source) is not kind:
+            kept = deque(maxlen=KEPT_MAX)
+            self._kinds[source] = kind
         self._said[source] = kept  # now the youngest key
         if not kept or derived.t_ns > kept[-1].t_ns:
             kept.append(
@@ -76,9 +76,11 @@ class LastWords(Generic[Kind]):
         """Last word of each source at ``t_ns``, where it is young enough; the best kind first."""
         found: list[tuple[str, Kind, Said]] = []
         for _, source, kind in self._in_order():
-            last = next((said for said in reversed(self._said[source]) if said.t_ns <= t_ns), None)
-            if last is not None and t_ns - last.t_ns <= self._age_s_max[kind] * 1e9:
-                found.append((source, kind, last))
+            for said in reversed(self._said[source]):
+                if said.t_ns <= t_ns:
+                    if t_ns - said.t_ns <= self._age_s_max[kind] * 1e9:
+                        found.append((source, kind, said))
+                    break
         return found
 
     def _in_order(self) -> list[tuple[int, str, Kind]]:

@@ -62,19 +62,22 @@ def voices_of(
     current: Iterable[tuple[str, Kind, Said]], standings: Mapping[Kind, Standing], t_ns: int
 ) -> list[Voice]:
     """Hear those of the sources that have a value at ``t_ns``, in their order."""
-    return [
-        Voice(
-            source=source,
-            kind=kind,
-            rate=said.rate,
-            quality=standings[kind].belief * said.quality,
-            weight=standings[kind].trust * said.quality,
-            age_s=said.age_s + (t_ns - said.t_ns) / 1e9,
-            from_device=standings[kind].from_device,
-        )
-        for source, kind, said in current
-        if said.rate is not None and said.quality >= QUALITY_MIN
-    ]
+    voices: list[Voice] = []
+    for source, kind, (said_ns, rate, _, quality, age_s) in current:
+        if rate is not None and quality >= QUALITY_MIN:
+            standing = standings[kind]
+            voices.append(
+                Voice(
+                    source=source,
+                    kind=kind,
+                    rate=rate,
+                    quality=standing.belief * quality,
+                    weight=standing.trust * quality,
+                    age_s=age_s + (t_ns - said_ns) / 1e9,
+                    from_device=standing.from_device,
+                )
+            )
+    return voices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,11 +107,13 @@ def weight_of(side: Sequence[Voice]) -> float:
     return ours + max((voice.weight for voice in side if voice.from_device), default=0.0)
 
 
-def preferred_side(voices: Sequence[Voice], agrees: Agrees) -> list[Voice] | None:
+def preferred_side(voices: list[Voice], agrees: Agrees) -> list[Voice] | None:
     """Give the best supported side; None where others weigh too much against it.
 
     Of two that are supported alike, that of the voice that comes first.
     """
+    if len(voices) == 1:
+        return voices
     first = side_of(voices[0], voices, agrees)
     if len(first) == len(voices):
         return first
@@ -133,8 +138,8 @@ def said_by(side: Sequence[Voice], quantity: Quantity, algorithm: Algorithm, t_n
         t_ns=t_ns,
         value=rate,
         quality=1.0 - doubt,
-        age_s=min(voice.age_s for voice in side),
-        sources=tuple(voice.source for voice in side),
+        age_s=min([voice.age_s for voice in side]),
+        sources=tuple([voice.source for voice in side]),
     )
 
 

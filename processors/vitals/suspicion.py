@@ -27,7 +27,9 @@ class Verdict(NamedTuple):
 
 def suspected(*, yes: bool, quality: float) -> Verdict:
     """Say yes or no with a confidence."""
-    return Verdict(1.0 if yes else 0.0, None, min(max(quality, 0.0), 1.0))
+    if not 0.0 <= quality <= 1.0:
+        quality = min(max(quality, 0.0), 1.0)
+    return Verdict(1.0 if yes else 0.0, None, quality)
 
 
 def unjudged(reason: NoValueReason) -> Verdict:
@@ -47,18 +49,18 @@ class Announcer:
         self, t_ns: int, verdict: Verdict, age_s: float, *, again: bool = False
     ) -> list[Derived]:
         """Give what is to be given at ``t_ns``; ``again``: even if it was said already."""
-        now = (verdict.value, verdict.reason)
-        if now == self.said and t_ns % _REPEAT_NS and not again:
+        value, reason, quality = verdict
+        if t_ns % _REPEAT_NS and (value, reason) == self.said and not again:
             return []
-        self.said = now
+        self.said = (value, reason)
         return [
             Derived(
                 quantity=self._quantity,
                 algorithm=self._algorithm,
                 t_ns=t_ns,
-                value=verdict.value,
-                reason=verdict.reason,
-                quality=verdict.quality,
+                value=value,
+                reason=reason,
+                quality=quality,
                 age_s=age_s,
             )
         ]
