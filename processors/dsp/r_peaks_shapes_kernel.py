@@ -9,9 +9,12 @@ import math
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from processors.dsp.kernel import Record, kernel
 from processors.dsp.r_peaks_layout import N_BANDS, N_LOW, N_SHAPES
+
+Floats = NDArray[np.float64]
 
 NOT_COMPARED: Final = -9.0
 ALIKE_SHARE_MIN: Final = 0.25
@@ -83,6 +86,36 @@ def likenesses(design: Record, state: Record, k: int) -> tuple[float, float]:
 
 
 @kernel
+def slide_shapes(design: Record, state: Record, k: int, sums: Floats) -> None:
+    """Fill ``sums``: what `likenesses` adds up around ``k`` and each of the places behind it.
+
+    Rows: energy of the signal, and its products with both shapes; then room for those of a channel.
+    The sums of all places grow together, which is several times faster than one after the other.
+    """
+    s = state[0]
+    d = design[0]
+    first = (k - d["n_shape"]) & (N_LOW - 1)
+    n = sums.shape[1]
+    sums[:] = 0.0
+    part, crossed_0, crossed_1 = sums[3], sums[4], sums[5]
+    for c in range(d["n_leads"] * N_BANDS):
+        sums[3:] = 0.0
+        for i in range(0, 2 * d["n_shape"] + 1, 2):
+            signal = s["signals"][c, first + i : first + i + n]
+            v_0 = s["shapes"][0, c, i]
+            v_1 = s["shapes"][1, c, i]
+            for j in range(n):
+                v = signal[j]
+                part[j] += v * v
+                crossed_0[j] += v * v_0
+                crossed_1[j] += v * v_1
+        weight = s["weights"][c]
+        for row in range(3):
+            for j in range(n):
+                sums[row, j] += weight * sums[3 + row, j]
+
+
+@kernel
 def compare_shape(design: Record, state: Record, hump: np.void) -> None:
     """Slide the known shapes over a hump: how like it is, and where."""
     d = design[0]
@@ -97,27 +130,25 @@ def compare_shape(design: Record, state: Record, hump: np.void) -> None:
     hump["k_shape"] = middle
     if not is_kept(design, state, hump):
         return
-    second = NOT_COMPARED
-    k_second = middle
-    for k in range(middle - slide, middle + slide + 1):
-        like_0, like_1 = likenesses(design, state, k)
-        if like_0 > hump["likeness"]:
-            hump["likeness"] = like_0
-            hump["k_shape"] = k
-        if like_1 > second:
-            second = like_1
-            k_second = k
-    if second > hump["likeness"]:
-        hump["likeness"] = second
-        hump["shape"] = 1
-        hump["k_shape"] = k_second
-    k_coarse = hump["k_shape"]
-    for k in (k_coarse - 1, k_coarse + 1):
-        like_0, like_1 = likenesses(design, state, k)
-        like = like_0 if hump["shape"] == 0 else like_1
-        if like > hump["likeness"]:
-            hump["likeness"] = like
-            hump["k_shape"] = k
+    k_first = middle - slide - 1
+    n_places = 2 * slide + 3
+    sums = np.empty((6, n_places))
+    slide_shapes(design, state, k_first, sums)
+    for t in range(N_SHAPES):
+        for j in range(1, n_places - 1):
+            like = _likeness(design, state, t, sums[0, j], sums[1 + t, j])
+            if like > hump["likeness"]:
+                hump["likeness"] = like
+                hump["shape"] = t
+                hump["k_shape"] = k_first + j
+    # Where it is most alike at the end of the way, one step further.
+    t = hump["shape"]
+    for j in (0, n_places - 1):
+        if abs(hump["k_shape"] - k_first - j) == 1:
+            like = _likeness(design, state, t, sums[0, j], sums[1 + t, j])
+            if like > hump["likeness"]:
+                hump["likeness"] = like
+                hump["k_shape"] = k_first + j
 
 
 @kernel
