@@ -67,6 +67,7 @@ class ChannelGroup:
 
     def __init__(self, n_channels: int, fs_hz: float, i_first: int) -> None:
         self._fs_hz = float(fs_hz)
+        self._n_wait = int(WAIT_S * self._fs_hz)
         self._i_next = i_first
         self._i_ends = [i_first] * n_channels
         self._last = np.zeros(n_channels)
@@ -101,9 +102,8 @@ class ChannelGroup:
 
     def take(self) -> list[Chunk]:
         """Give what is complete: up to the slowest channel that is still waited for."""
-        n_wait = int(WAIT_S * self._fs_hz)
-        i_newest = self.i_newest
-        return self._take_before(min(i for i in self._i_ends if i_newest - i <= n_wait))
+        i_oldest = self.i_newest - self._n_wait
+        return self._take_before(min([i for i in self._i_ends if i >= i_oldest]))
 
     def take_all(self) -> list[Chunk]:
         """Give everything: the stream ends here."""
@@ -112,7 +112,7 @@ class ChannelGroup:
     def _take_before(self, i_end: int) -> list[Chunk]:
         if i_end <= self._i_next:
             return []
-        if all(self._is_whole(pieces, i_end) for pieces in self._pending):  # nearly always
+        if self._are_whole(i_end):  # nearly always
             return [self._take_whole(i_end)]
         runs: list[list[Chunk]] = []
         for begin, end in pairwise(self._edges(i_end)):
@@ -126,8 +126,12 @@ class ChannelGroup:
         self._pending = [_rest(pieces, i_end) for pieces in self._pending]
         return chunks
 
-    def _is_whole(self, pieces: list[_Piece], i_end: int) -> bool:
-        return len(pieces) == 1 and (pieces[0].i_first, pieces[0].i_end) == (self._i_next, i_end)
+    def _are_whole(self, i_end: int) -> bool:
+        """Tell whether there is just one piece of each channel, from the next sample to the end."""
+        for pieces in self._pending:
+            if len(pieces) != 1 or pieces[0].i_first != self._i_next or pieces[0].i_end != i_end:
+                return False
+        return True
 
     def _take_whole(self, i_end: int) -> Chunk:
         rows = _rows([pieces[0].samples for pieces in self._pending])

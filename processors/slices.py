@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 
 from ingest.frame import NS_PER_S, DeviceEvent, Reading, WaveformBlock
+
+
+_t_ns, _t0_ns = attrgetter("t_ns"), attrgetter("t0_ns")
 
 
 @dataclass(slots=True)
@@ -27,37 +31,39 @@ def slices_of(
 ) -> list[Slice]:
     """Cut blocks and sort the rest into the seconds that they lie in, in order of time."""
     found: dict[int, Slice] = {}
-    for block in sorted(blocks, key=lambda block: block.t0_ns):
+    for block in sorted(blocks, key=_t0_ns):
         for piece in _pieces(block):
-            second = piece.t0_ns // NS_PER_S
-            found.setdefault(second, Slice(second)).blocks.append(piece)
-    for reading in sorted(readings, key=lambda reading: reading.t_ns):
-        second = reading.t_ns // NS_PER_S
-        found.setdefault(second, Slice(second)).readings.append(reading)
-    for event in sorted(events, key=lambda event: event.t_ns):
-        second = event.t_ns // NS_PER_S
-        found.setdefault(second, Slice(second)).events.append(event)
+            _slice_at(found, piece.t0_ns).blocks.append(piece)
+    for reading in sorted(readings, key=_t_ns):
+        _slice_at(found, reading.t_ns).readings.append(reading)
+    for event in sorted(events, key=_t_ns):
+        _slice_at(found, event.t_ns).events.append(event)
     return [found[second] for second in sorted(found)]
 
 
+def _slice_at(found: dict[int, Slice], t_ns: int) -> Slice:
+    second = t_ns // NS_PER_S
+    part = found.get(second)
+    if part is None:
+        part = found[second] = Slice(second)
+    return part
+
+
 def _pieces(block: WaveformBlock) -> Iterator[WaveformBlock]:
-    i_first = block.i_first
-    while i_first < block.i_end:
-        i_end = min(block.i_end, _i_at_next_second(block, i_first))
-        if i_end - i_first == block.n_samples:
+    period, epoch_ns = block.period, block.epoch_ns
+    i_first, i_block_end, t0_ns = block.i_first, block.i_end, block.t0_ns
+    while i_first < i_block_end:
+        # First sample of the second after that of the piece's first one.
+        next_ns = (t0_ns // NS_PER_S + 1) * NS_PER_S - epoch_ns
+        i_next = -(-next_ns * period.ns_denominator // period.ns_numerator)
+        i_end = min(i_block_end, i_next)
+        if i_first == block.i_first and i_end == i_block_end:
             yield block
-        else:
-            yield replace(
-                block,
-                i_first=i_first,
-                t0_ns=block.time_ns(i_first),
-                counts=block.counts[i_first - block.i_first : i_end - block.i_first],
-            )
-        i_first = i_end
-
-
-def _i_at_next_second(block: WaveformBlock, i_sample: int) -> int:
-    """First sample of the second after that of ``i_sample``."""
-    next_ns = (block.time_ns(i_sample) // NS_PER_S + 1) * NS_PER_S - block.epoch_ns
-    period = block.period
-    return -(-next_ns * period.ns_denominator // period.ns_numerator)
+            return
+        yield replace(
+            block,
+            i_first=i_first,
+            t0_ns=t0_ns,
+            counts=block.counts[i_first - block.i_first : i_end - block.i_first],
+        )
+        i_first, t0_ns = i_end, epoch_ns + period.offset_ns(i_end)

@@ -127,7 +127,8 @@ class HeartRateVariability:
         self._last_ns = beat.t_ns
 
     def _keep(self, intervals: Sequence[Interval]) -> None:
-        self._intervals += intervals[: max(0, N_INTERVALS_MAX - len(self._intervals))]
+        if intervals:
+            self._intervals += intervals[: max(0, N_INTERVALS_MAX - len(self._intervals))]
 
     def at(self, t_ns: int, _signal: NoValueReason | None = None) -> list[Derived]:
         """Give what is due at ``t_ns``, all beats up to it being known; ``t_ns`` ascends.

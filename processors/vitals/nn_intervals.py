@@ -138,11 +138,13 @@ class NnIntervals:
             return []
         decided: list[Interval] = []
         fitness, quality = _fitness(beat)
-        if beat.interval_s is None and self._last_ns is not None:
-            decided = self.reset()
-        if beat.interval_s is not None and self._last_ns is not None:
-            kind = self._last_fitness or fitness
-            decided = self._add(beat.t_ns, beat.interval_s, kind, min(quality, self._last_quality))
+        interval_s = beat.interval_s
+        if self._last_ns is not None:
+            if interval_s is None:
+                decided = self.reset()
+            else:
+                kind = self._last_fitness or fitness
+                decided = self._add(beat.t_ns, interval_s, kind, min(quality, self._last_quality))
         self._last_ns, self._last_fitness, self._last_quality = beat.t_ns, fitness, quality
         return decided
 
@@ -150,18 +152,16 @@ class NnIntervals:
         self, t_ns: int, interval_s: float, kind: IntervalKind, quality: float
     ) -> list[Interval]:
         known_s = interval_s if math.isfinite(interval_s) else 0.0
-        within = INTERVAL_S_MIN <= known_s <= INTERVAL_S_MAX
-        kind = kind if within or kind is not IntervalKind.NN else IntervalKind.OUT_OF_BOUNDS
+        if kind is _NN and not INTERVAL_S_MIN <= known_s <= INTERVAL_S_MAX:
+            kind = IntervalKind.OUT_OF_BOUNDS
         self._waiting.append(_Waiting(t_ns, known_s, quality, self._follows))
         self._follows = True
-        verdict = hrv_kernel.judge_interval(self._record, known_s, kind.value)
+        verdict = hrv_kernel.judge_interval(self._record, known_s, int(kind))
         return [] if verdict == hrv_kernel.UNDECIDED else [self._judged(verdict)]
 
     def _judged(self, verdict: int) -> Interval:
-        waiting = self._waiting.popleft()
-        return Interval(
-            waiting.t_ns, waiting.interval_s, _KINDS[verdict], waiting.quality, waiting.follows
-        )
+        t_ns, interval_s, quality, follows = self._waiting.popleft()
+        return Interval(t_ns, interval_s, _KINDS[verdict], quality, follows)
 
     def settle(self, until_ns: int | None = None) -> list[Interval]:
         """Decide now on all that waits and ends by ``until_ns``, with what is known."""
@@ -219,6 +219,8 @@ class NnIntervals:
 
 _KINDS: Final = tuple(IntervalKind)
 """By number: the kernel's verdicts count from 0."""
+_NN: Final = IntervalKind.NN
+_NOT_SINUS: Final = frozenset({BeatClass.VENTRICULAR, BeatClass.PACED})
 
 
 def _waiting(kept: State) -> Iterator[_Waiting]:
@@ -235,12 +237,14 @@ def _waiting(kept: State) -> Iterator[_Waiting]:
 
 def _fitness(beat: Beat) -> tuple[IntervalKind, float]:
     """Tell what a beat alone says of the intervals on both sides of it."""
-    quality = min(1.0, max(0.0, beat.quality)) if math.isfinite(beat.quality) else 0.0
-    if beat.beat_class in (BeatClass.VENTRICULAR, BeatClass.PACED):
+    quality = beat.quality
+    if not 0.0 <= quality <= 1.0:
+        quality = min(1.0, max(0.0, quality)) if math.isfinite(quality) else 0.0
+    if beat.beat_class in _NOT_SINUS:
         return IntervalKind.ECTOPIC_BEAT, quality
     if quality < QUALITY_MIN:
         return IntervalKind.POOR_BEAT, quality
-    return IntervalKind.NN, quality
+    return _NN, quality
 
 
 def judge_intervals(
