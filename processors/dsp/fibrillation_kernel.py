@@ -149,9 +149,10 @@ def follow_fibrillation(
         ring[s["n_low"] % N_RING] = x
         s["n_low"] += 1
         if s["n_low"] >= n_window and s["n_low"] % n_hop == 0:
-            first = s["n_low"] - n_window
-            for i in range(n_window):
-                window[i] = ring[(first + i) % N_RING]
+            first = (s["n_low"] - n_window) % N_RING
+            n_to_end = min(n_window, N_RING - first)
+            window[:n_to_end] = ring[first : first + n_to_end]
+            window[n_to_end:] = ring[: n_window - n_to_end]
             _measure(window, fs_low_hz, s["figures"])
             _decide(state, s["i_next"] + n + 1, verdicts[n_rows])
             n_rows += 1

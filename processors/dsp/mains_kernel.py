@@ -15,6 +15,8 @@ Floats = NDArray[np.float64]
 N_CANDIDATES_MAX: Final = 3
 N_BINS: Final = 5
 """Of each candidate: itself, and four beside it that it does not reach."""
+_N_ABREAST: Final = 16
+"""Room for all bins, and as many as go through a processor side by side."""
 GONE: Final = 2.0
 """A wave whose removal doubles the power of the steps from sample to sample is none any more."""
 _TURNED_MAX: Final = 0.1
@@ -165,13 +167,21 @@ def _weigh(state: Record, design: Record, window: Floats, chunk: Floats) -> None
         me["level"] = chunk[0]  # a large constant would leave its rounding in the bins
         goertzel[:] = 0.0
     level = me["level"]
+    turns, newest, before = np.zeros(_N_ABREAST), np.zeros(_N_ABREAST), np.zeros(_N_ABREAST)
+    for n in range(n_candidates * N_BINS):
+        c, b = n // N_BINS, n % N_BINS
+        turns[n] = bins[c, b]
+        newest[n] = goertzel[c, b, 0]
+        before[n] = goertzel[c, b, 1]
     for i in range(chunk.shape[0]):
         weighted = (chunk[i] - level) * window[at + i]
-        for c in range(n_candidates):
-            for b in range(N_BINS):
-                newest = weighted + bins[c, b] * goertzel[c, b, 0] - goertzel[c, b, 1]
-                goertzel[c, b, 1] = goertzel[c, b, 0]
-                goertzel[c, b, 0] = newest
+        for n in range(_N_ABREAST):
+            before[n] = weighted + turns[n] * newest[n] - before[n]
+        newest, before = before, newest
+    for n in range(n_candidates * N_BINS):
+        c, b = n // N_BINS, n % N_BINS
+        goertzel[c, b, 0] = newest[n]
+        goertzel[c, b, 1] = before[n]
 
 
 @kernel

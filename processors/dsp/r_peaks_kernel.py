@@ -69,6 +69,7 @@ def detect(
     i_next = s["i_next"]
     n_in_block = s["n_in_block"]
     k = s["k_next"]
+    at = k % n_window
     if s["started"] == 0 and samples.shape[1] > 0:
         start(samples, design, state)
     for j in range(samples.shape[1]):
@@ -81,8 +82,7 @@ def detect(
         if n_in_block < n_block:
             continue
         n_in_block = 0
-        at = k % n_window
-        oldest = (k + 1) % n_window
+        oldest = at + 1 if at + 1 < n_window else 0
         height = 0.0
         for lead in range(n_leads):
             mean = block[lead] / n_block
@@ -164,6 +164,7 @@ def detect(
             s["k_next"] = k
             n_beats = decide_due(design, state, i_next - n_decide, beats, n_beats)
         k += 1
+        at = oldest
     s["i_next"] = i_next
     s["n_in_block"] = n_in_block
     s["k_next"] = k
