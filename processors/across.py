@@ -13,7 +13,6 @@ from typing import ClassVar, Final, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from devices import codes
 from ingest.frame import NS_PER_S
 from processors.dsp.sample_clock import SampleClock
 from processors.dsp.state import State, translated_errors
@@ -30,20 +29,10 @@ N_PENDING_MAX: Final = 10_000
 """Items that wait for the slowest stream, some seconds of all; the oldest are dropped when there
 are more: all of them go into each state."""
 
-HEARD: Final = frozenset(
-    quantity.name
-    for quantity in (
-        codes.HEART_RATE,
-        codes.PULSE_RATE,
-        codes.RESPIRATORY_RATE,
-        codes.STILL,
-        codes.STEP_RATE,
-    )
-)
-"""What a step across streams may want to know, beside beats and what waits to be judged."""
-
+BEATS: Final = "beats"
+"""What a step hears who wants beats."""
 UNJUDGED: Final = "unjudged"
-"""Instead of a modality: the value is said only when a step has judged it."""
+"""Instead of a modality: the value is said only when a step has judged it. What that step hears."""
 
 
 class _Said(NamedTuple):
@@ -55,9 +44,9 @@ class _Said(NamedTuple):
 class CrossStep(Protocol):
     """One derived value from several streams."""
 
-    hears_beats: ClassVar[bool]
-    hears_values: ClassVar[bool]
-    """What it wants to be told: telling those who do not costs a call each."""
+    hears: ClassVar[frozenset[str]]
+    """What it wants to be told: names of quantities, `BEATS`, `UNJUDGED`. Telling those who do not
+    costs a call each."""
 
     def add(self, modality: str, source: str, item: Item, /) -> None:
         """Take what a stream, or a step before this one, said; in order of time."""
@@ -91,8 +80,8 @@ class AcrossSources:
 
     def __init__(self, steps: Sequence[CrossStep]) -> None:
         self._steps = steps
-        self._hear_beats = [step for step in steps if step.hears_beats]
-        self._hear_values = [step for step in steps if step.hears_values]
+        self._hear = _by_what_they_hear(steps)
+        self._hear_later = [_by_what_they_hear(steps[n + 1 :]) for n in range(len(steps))]
         self._sample_steps = [step for step in steps if isinstance(step, SampleStep)]
         self._pending: list[_Said] = []
         self._next_ns: int | None = None
@@ -100,11 +89,10 @@ class AcrossSources:
         self._heard_ns = 0
 
     def add(self, modality: str, source: str, items: Iterable[Item]) -> None:
-        """Take what a stream said, in order of time; beats and rates are kept."""
+        """Take what a stream said, in order of time; what a step hears is kept."""
+        hear = self._hear
         self._pending += [
-            _Said(modality, source, item)
-            for item in items
-            if isinstance(item, Beat) or item.quantity.name in HEARD or modality == UNJUDGED
+            _Said(modality, source, item) for item in items if _heard_as(modality, item) in hear
         ]
 
     def hear(
@@ -153,17 +141,15 @@ class AcrossSources:
 
     def _feed(self, said: _Said) -> None:
         modality, source, item = said
-        for step in self._hear_beats if isinstance(item, Beat) else self._hear_values:
+        for step in self._hear.get(_heard_as(modality, item), ()):
             step.add(modality, source, item)
 
     def _judge(self, t_ns: int) -> list[Derived]:
         said: list[Derived] = []
         for n, step in enumerate(self._steps):
             found = step.at(t_ns)
-            if not found:
-                continue
-            for later in self._steps[n + 1 :]:
-                for one in found:
+            for one in found:
+                for later in self._hear_later[n].get(one.quantity.name, ()):
                     later.add("", one.algorithm.name, one)
             said += found
         return said
@@ -204,6 +190,17 @@ class AcrossSources:
                 for modality, source, *row in rows
             ]
         return restored
+
+
+def _by_what_they_hear(steps: Sequence[CrossStep]) -> dict[str, list[CrossStep]]:
+    what = frozenset[str]().union(*(step.hears for step in steps))
+    return {name: [step for step in steps if name in step.hears] for name in what}
+
+
+def _heard_as(modality: str, item: Item) -> str:
+    if isinstance(item, Beat):
+        return BEATS
+    return UNJUDGED if modality == UNJUDGED else item.quantity.name
 
 
 def _order(said: _Said) -> tuple[int, str, str, int]:

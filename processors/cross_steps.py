@@ -8,7 +8,7 @@ from typing import ClassVar, Final
 
 from devices import codes
 from ingest.frame import NS_PER_S
-from processors.across import UNJUDGED
+from processors.across import BEATS
 from processors.dsp.state import State
 from processors.items import Item
 from processors.vitals import beat_respiration, ecg, ppg, respiration, wrist_rate
@@ -44,15 +44,14 @@ _BREATH_SOURCES: Final[Mapping[str, BreathSource]] = MappingProxyType(
 class FusedHeartRate:
     """One heart rate from ECG, pulse wave and the devices' own figures."""
 
-    hears_beats: ClassVar[bool] = False
-    hears_values: ClassVar[bool] = True
+    hears: ClassVar[frozenset[str]] = frozenset({codes.HEART_RATE.name, codes.PULSE_RATE.name})
 
     def __init__(self, fusion: HeartRateFusion | None = None) -> None:
         self._fusion = fusion or HeartRateFusion()
 
-    def add(self, modality: str, source: str, item: Item) -> None:
-        """Take what a stream said; only rates count, and those that need it when judged."""
-        if isinstance(item, Beat) or modality == UNJUDGED:
+    def add(self, _modality: str, source: str, item: Item) -> None:
+        """Take what a stream, or a step that judged it, said; only rates count."""
+        if isinstance(item, Beat):
             return
         kind = _RATE_KINDS.get((item.quantity.name, item.algorithm.name))
         if kind is not None:
@@ -90,8 +89,7 @@ class BreathingInBeats:
     Withheld while the person walks: in their beats steps look like breaths.
     """
 
-    hears_beats: ClassVar[bool] = True
-    hears_values: ClassVar[bool] = True
+    hears: ClassVar[frozenset[str]] = frozenset({BEATS, codes.STEP_RATE.name})
 
     def __init__(self, respiration: BeatRespiration | None = None) -> None:
         self._respiration = respiration or BeatRespiration()
@@ -146,8 +144,7 @@ class BreathingInBeats:
 class FusedRespiration:
     """One respiratory rate from the chest, the beats, and the devices' own figures."""
 
-    hears_beats: ClassVar[bool] = False
-    hears_values: ClassVar[bool] = True
+    hears: ClassVar[frozenset[str]] = frozenset({codes.RESPIRATORY_RATE.name})
 
     def __init__(self, fusion: RespirationFusion | None = None) -> None:
         self._fusion = fusion or RespirationFusion()

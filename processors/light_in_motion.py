@@ -48,8 +48,7 @@ class LightInMotion:
     and the latter is given. Saturation and perfusion are withheld.
     """
 
-    hears_beats: ClassVar[bool] = False
-    hears_values: ClassVar[bool] = True
+    hears: ClassVar[frozenset[str]] = frozenset({UNJUDGED, codes.STILL.name})
 
     def __init__(self, wrist: WristRate | None = None) -> None:
         self._wrist = wrist or WristRate()

@@ -189,12 +189,11 @@ class SubjectPipeline:
             )
         self._across.add(name, sources[0], items)
         said: list[Output] = []
-        for derived in self._with_beat_steps(items) if name == "ecg" else items:
-            if isinstance(derived, Derived):
-                observation = self._observation(derived, sources)
-                said.append(observation)
-                if derived.quantity is codes.HEART_RATE:
-                    said += self._alarm.process(observation)
+        for derived in self._with_beat_steps(items) if name == "ecg" else _values_of(items):
+            observation = self._observation(derived, sources)
+            said.append(observation)
+            if derived.quantity is codes.HEART_RATE:
+                said += self._alarm.process(observation)
         return said
 
     def _is_judged(self, stream: Stream) -> bool:
@@ -249,18 +248,18 @@ class SubjectPipeline:
         return [self._observation(derived, ()) for derived in self._across.advance(end_ns)]
 
     def _observation(self, derived: Derived, channels: tuple[str, ...]) -> Observation:
-        quantity, algorithm, reason = derived.quantity, derived.algorithm, derived.reason
+        quantity, algorithm, t_ns, value, quality, reason, age_s, sources = derived
         return Observation(
             subject_id=self._subject_id,
-            t_ns=derived.t_ns,
+            t_ns=t_ns,
             name=quantity.name,
             mdc_code=quantity.mdc,
             unit=quantity.ucum,
-            value=derived.value,
+            value=value,
             reason=None if reason is None else reason.value,
-            quality=derived.quality,
-            age_s=derived.age_s,
-            channels=derived.sources or channels,
+            quality=quality,
+            age_s=age_s,
+            channels=sources or channels,
             algorithm=algorithm.name,
             algorithm_version=algorithm.version,
         )
@@ -374,10 +373,11 @@ class SubjectPipeline:
 
 
 def _is_usable(block: WaveformBlock) -> bool:
-    for modality in _MODALITIES_OF.get(block.mdc_code, ()):
-        if modality.accepts(block):
-            return True
-    return False
+    return any(modality.accepts(block) for modality in _MODALITIES_OF.get(block.mdc_code, ()))
+
+
+def _values_of(items: Iterable[Item]) -> list[Derived]:
+    return [item for item in items if isinstance(item, Derived)]
 
 
 def _is_unjudged(item: Item) -> TypeGuard[Derived]:

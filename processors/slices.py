@@ -8,7 +8,6 @@ from operator import attrgetter
 
 from ingest.frame import NS_PER_S, DeviceEvent, Reading, WaveformBlock
 
-
 _t_ns, _t0_ns = attrgetter("t_ns"), attrgetter("t0_ns")
 
 

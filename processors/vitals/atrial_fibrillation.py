@@ -59,6 +59,7 @@ _STEP_NS: Final = 5_000_000_000
 _SECOND_NS: Final = 1_000_000_000
 _N_MAX: Final = 100
 _N_PAIRS_MIN: Final = 20
+_CONDUCTED: Final = frozenset({BeatClass.NORMAL, BeatClass.PACED})
 _BEAT_QUALITY_MIN: Final = 0.3
 _SURE_BEAT_MIN: Final = 0.7
 """In a second of poor signal. Fibrillation itself, and the ventricular beats in it, make seconds
@@ -105,10 +106,7 @@ class AtrialFibrillation:
 
     def add_beat(self, beat: Beat) -> None:
         """Take the next beat."""
-        normal = (
-            beat.beat_class in (BeatClass.NORMAL, BeatClass.PACED)
-            and beat.quality >= _BEAT_QUALITY_MIN
-        )
+        normal = beat.beat_class in _CONDUCTED and beat.quality >= _BEAT_QUALITY_MIN
         interval_s = beat.interval_s
         valid = interval_s is not None and normal and self._before_normal
         self._before_normal = normal
@@ -213,9 +211,10 @@ class AtrialFibrillation:
         return self._kinds.count(float(beat_class)) / max(_N_PAIRS_MIN, len(self._kinds))
 
     def _forget(self, n_beats: int) -> None:
-        for column in self._columns():
-            del column[:n_beats]
-        del self._ends_ns[:n_beats]
+        if n_beats:
+            for column in self._columns():
+                del column[:n_beats]
+            del self._ends_ns[:n_beats]
 
     def _columns(self) -> tuple[list[float], ...]:
         return self._rrs_s, self._valid, self._qualities, self._kinds

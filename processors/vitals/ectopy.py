@@ -59,13 +59,14 @@ class Ectopy:
     def add_beat(self, beat: Beat) -> None:
         """Take the next beat."""
         # A beat on the whole minute belongs to the minute that ends with it, as in `at`.
-        self._turn_to((beat.t_ns - 1) // _MINUTE_NS)
-        sure = beat.quality >= _BEAT_QUALITY_MIN
-        known = sure and beat.beat_class is not BeatClass.UNKNOWN
+        minute = (beat.t_ns - 1) // _MINUTE_NS
+        if minute > self._minute:
+            self._turn_to(minute)
         row = self._counts[self._minute % _N_MINUTES]
         row[0] += 1.0
-        row[1] += known
-        row[2] += sure and beat.beat_class is BeatClass.VENTRICULAR
+        if beat.quality >= _BEAT_QUALITY_MIN:
+            row[1] += beat.beat_class is not BeatClass.UNKNOWN
+            row[2] += beat.beat_class is BeatClass.VENTRICULAR
         row[3] += beat.quality
         self._last_ns = beat.t_ns
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from devices import codes
 from ingest.frame import NS_PER_S
-from processors.across import IDLE_NS, N_PENDING_MAX, AcrossSources
+from processors.across import BEATS, IDLE_NS, N_PENDING_MAX, AcrossSources
 from processors.dsp.state import MalformedStateError
 from processors.items import Item
 from processors.vitals.derived import Algorithm, Beat, Derived
@@ -31,8 +31,7 @@ ALGORITHMS = {"count": COUNT}
 class Counting:
     """Says how many items it has heard, and remembers which."""
 
-    hears_beats: ClassVar[bool] = True
-    hears_values: ClassVar[bool] = True
+    hears: ClassVar[frozenset[str]] = frozenset({BEATS, codes.HEART_RATE.name})
 
     def __init__(self) -> None:
         self.heard: list[tuple[str, int]] = []
@@ -130,12 +129,12 @@ def test_asked_in_steps_or_at_once_and_restored_between_it_says_the_same(
 
 
 def test_a_damaged_item_is_no_state() -> None:
-    across = AcrossSources([])
+    across = AcrossSources([Counting()])
     across.add("ecg", "ecg", [value(5, 1.0)])
     state = across.to_bytes()
 
     with pytest.raises(MalformedStateError):
-        AcrossSources.from_bytes(state, [], {})
+        AcrossSources.from_bytes(state, [Counting.from_bytes], {})
 
 
 def test_what_comes_late_is_heard_and_begins_no_second_anew() -> None:
