@@ -6,9 +6,8 @@ Blocks of the channels may come in any number and cut; what is given depends on 
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +21,7 @@ WAIT_S: Final = 2.0
 """A channel that is further behind the newest one is not waited for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(NamedTuple):
     """Consecutive samples of all channels."""
 
     i_first: int
@@ -36,14 +34,10 @@ class Chunk:
         return self.i_first + int(self.samples.shape[1])
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
+class _Piece(NamedTuple):
     i_first: int
+    i_end: int
     samples: NDArray[np.float64]
-
-    @property
-    def i_end(self) -> int:
-        return self.i_first + self.samples.size
 
     def within(self, begin: int, end: int) -> NDArray[np.float64]:
         return self.samples[begin - self.i_first : end - self.i_first]
@@ -93,12 +87,15 @@ class ChannelGroup:
     def add(self, n_channel: int, i_first: int, samples: NDArray[np.float64]) -> None:
         """Take samples of one channel, shape ``(n_samples,)``, the first of them ``i_first``."""
         i_known = max(self._i_ends[n_channel], self._i_next)
-        n_repeated = min(samples.size, max(0, i_known - i_first))
-        self.n_samples_repeated += n_repeated
+        n_repeated = 0
+        if i_known > i_first:
+            n_repeated = min(samples.size, i_known - i_first)
+            self.n_samples_repeated += n_repeated
         if n_repeated < samples.size:
-            piece = _Piece(i_first + n_repeated, samples[n_repeated:])
-            self._pending[n_channel].append(piece)
-            self._i_ends[n_channel] = piece.i_end
+            i_end = i_first + samples.size
+            fresh = samples[n_repeated:] if n_repeated else samples
+            self._pending[n_channel].append(_Piece(i_first + n_repeated, i_end, fresh))
+            self._i_ends[n_channel] = i_end
 
     def take(self) -> list[Chunk]:
         """Give what is complete: up to the slowest channel that is still waited for."""
@@ -186,7 +183,8 @@ class ChannelGroup:
         restored._last = kept.float_array("last", (len(i_ends),))
         for n, pieces in enumerate(restored._pending):
             for k, i_first in enumerate(kept.int_array(f"first_{n}").tolist()):
-                pieces.append(_Piece(i_first, kept.float_array(f"piece_{n}_{k}", (None,))))
+                samples = kept.float_array(f"piece_{n}_{k}", (None,))
+                pieces.append(_Piece(i_first, i_first + samples.size, samples))
         return restored
 
 
@@ -213,7 +211,9 @@ def _joined(run: list[Chunk]) -> Chunk:
 
 def _rest(pieces: list[_Piece], i_end: int) -> list[_Piece]:
     return [
-        piece if piece.i_first >= i_end else _Piece(i_end, piece.within(i_end, piece.i_end))
+        piece
+        if piece.i_first >= i_end
+        else _Piece(i_end, piece.i_end, piece.within(i_end, piece.i_end))
         for piece in pieces
         if piece.i_end > i_end
     ]

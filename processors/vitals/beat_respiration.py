@@ -74,6 +74,7 @@ class BeatRespiration:
     def __init__(self) -> None:
         self._state = new_record(STATE_DTYPE)
         self._said = np.zeros(2 + N_MODULATIONS)
+        self._sources: tuple[str, ...] = ()
         self._n_modulations = 0
         self._judged_ns: int | None = None
         self._start_ns: int | None = None
@@ -82,6 +83,7 @@ class BeatRespiration:
         """Forget everything: a new stretch begins at ``start_ns``."""
         self._state = new_record(STATE_DTYPE)
         self._said[:] = 0.0
+        self._sources = ()
         self._n_modulations = 0
         self._judged_ns = None
         self._start_ns = start_ns
@@ -109,10 +111,11 @@ class BeatRespiration:
         if self._judged_ns is None or t_ns % UPDATE_NS == 0 or t_ns - self._judged_ns >= UPDATE_NS:
             self._n_modulations = int(update_rate(self._state, t_ns, _COSINES, _SINES, self._said))
             self._judged_ns = t_ns
+            self._sources = self._agreeing()
         return [self._derived(t_ns, self._judged_ns, self._start_ns)]
 
     def _derived(self, t_ns: int, judged_ns: int, start_ns: int) -> Derived:
-        rate, quality, *agreeing = self._said.tolist()
+        rate, quality = self._said[:2].tolist()
         reason = None
         if t_ns - start_ns < WARM_UP_NS:
             reason = NoValueReason.WARMING_UP
@@ -128,10 +131,13 @@ class BeatRespiration:
             reason=reason,
             quality=quality if reason in (None, NoValueReason.POOR_SIGNAL) else 0.0,
             age_s=(t_ns - judged_ns) / 1e9,
-            sources=tuple(name for name, yes in zip(MODULATIONS, agreeing, strict=True) if yes)
-            if reason is None
-            else (),
+            sources=self._sources if reason is None else (),
         )
+
+    def _agreeing(self) -> tuple[str, ...]:
+        """Which modulations have their own peak near the rate."""
+        agree = self._said[2:].tolist()
+        return tuple(name for name, yes in zip(MODULATIONS, agree, strict=True) if yes)
 
     def _add(self, source: int, beat: Beat) -> None:
         if self._start_ns is None:
@@ -169,6 +175,7 @@ class BeatRespiration:
         restored._judged_ns = kept.optional_integer("judged_ns")
         restored._n_modulations = kept.integer("n_modulations")
         restored._said = kept.float_array("said", (2 + N_MODULATIONS,)).copy()
+        restored._sources = restored._agreeing()
         with translated_errors(_KIND):
             restored._state = restored_record(kept.child("kernel"), STATE_DTYPE)
         if (restored._state["beats"]["n_beats"] < 0).any():

@@ -64,10 +64,9 @@ class LastWords(Generic[Kind]):
             kept = deque(maxlen=KEPT_MAX)
             self._kinds[source] = kind
         self._said[source] = kept  # now the youngest key
-        if not kept or derived.t_ns > kept[-1].t_ns:
-            kept.append(
-                Said(derived.t_ns, derived.value, derived.reason, derived.quality, derived.age_s)
-            )
+        _, _, t_ns, value, quality, reason, age_s, _ = derived
+        if not kept or t_ns > kept[-1].t_ns:
+            kept.append(Said(t_ns, value, reason, quality, age_s))
         if len(self._said) > self._sources_max:
             silent = next(iter(self._said))
             del self._said[silent], self._kinds[silent]

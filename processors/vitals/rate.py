@@ -64,7 +64,8 @@ class BeatRate:
         # The beat that begins the oldest interval stays, and so does the newest beat.
         while len(beats_ns) > 1 and beats_ns[1] <= t_ns - WINDOW_NS:
             beats_ns.popleft()
-        age_ns = t_ns - (beats_ns[-1] if beats_ns else self._start_ns)
+        newest_ns = beats_ns[-1] if beats_ns else self._start_ns
+        age_ns = t_ns - newest_ns
         if age_ns > SILENCE_NS:
             return None, self._silence, age_ns / 1e9
         n_intervals = len(beats_ns) - 1
@@ -72,7 +73,7 @@ class BeatRate:
             young = t_ns - self._start_ns < WINDOW_NS
             reason = NoValueReason.WARMING_UP if young else NoValueReason.TOO_FEW_BEATS
             return None, reason, age_ns / 1e9
-        return n_intervals * _NS_PER_MIN / (beats_ns[-1] - beats_ns[0]), None, age_ns / 1e9
+        return n_intervals * _NS_PER_MIN / (newest_ns - beats_ns[0]), None, age_ns / 1e9
 
     def to_bytes(self) -> bytes:
         """Everything it remembers."""

@@ -125,21 +125,25 @@ def preferred_side(voices: list[Voice], agrees: Agrees) -> list[Voice] | None:
 
 def said_by(side: Sequence[Voice], quantity: Quantity, algorithm: Algorithm, t_ns: int) -> Derived:
     """Say what a side says; it is wrong when all its voices are."""
-    doubt = 1.0
-    for voice in side:
-        doubt *= 1.0 - voice.quality
-    rate = first = side[0].rate  # one alone keeps its value to the last bit
+    source, _, rate, quality, _, age_s, _ = side[0]  # one alone keeps its value to the last bit
+    doubt = 1.0 - quality
+    sources = (source,)
     if len(side) > 1:
+        others = side[1:]
+        for voice in others:
+            doubt *= 1.0 - voice.quality
         odds = sum(voice.odds for voice in side)
-        rate += sum((voice.rate - first) * voice.odds for voice in side) / odds
+        rate += sum((voice.rate - side[0].rate) * voice.odds for voice in side) / odds
+        age_s = min(age_s, *(voice.age_s for voice in others))
+        sources = tuple(voice.source for voice in side)
     return Derived(
         quantity=quantity,
         algorithm=algorithm,
         t_ns=t_ns,
         value=rate,
         quality=1.0 - doubt,
-        age_s=min([voice.age_s for voice in side]),
-        sources=tuple([voice.source for voice in side]),
+        age_s=age_s,
+        sources=sources,
     )
 
 

@@ -54,13 +54,16 @@ class VentricularRun:
             self._extend(beat)
         else:
             known = beat.beat_class is not BeatClass.UNKNOWN
-            self._around = [*self._around, beat.quality if known else 0.0][-N_AROUND:]
+            self._around.append(beat.quality if known else 0.0)
+            del self._around[:-N_AROUND]
             if not known:
                 return
-            self._times_ns.clear()
-            self._qualities.clear()
-            self._long_ns = None
-        self.n_classed = min(self.n_classed + 1, N_LONG)
+            if self._times_ns:
+                self._times_ns.clear()
+                self._qualities.clear()
+                self._long_ns = None
+        if self.n_classed < N_LONG:
+            self.n_classed += 1
 
     def _extend(self, beat: Beat) -> None:
         self._times_ns = [*self._times_ns, beat.t_ns][-N_LONG:]
