@@ -81,7 +81,9 @@ class AcrossSources:
     def __init__(self, steps: Sequence[CrossStep]) -> None:
         self._steps = steps
         self._hear = _by_what_they_hear(steps)
-        self._hear_later = [_by_what_they_hear(steps[n + 1 :]) for n in range(len(steps))]
+        self._steps_and_later = [
+            (step, _by_what_they_hear(steps[n:])) for n, step in enumerate(steps, 1)
+        ]
         self._sample_steps = [step for step in steps if isinstance(step, SampleStep)]
         self._pending: list[_Said] = []
         self._next_ns: int | None = None
@@ -90,9 +92,11 @@ class AcrossSources:
 
     def add(self, modality: str, source: str, items: Iterable[Item]) -> None:
         """Take what a stream said, in order of time; what a step hears is kept."""
-        hear = self._hear
+        hear, is_unjudged = self._hear, modality == UNJUDGED
         self._pending += [
-            _Said(modality, source, item) for item in items if _heard_as(modality, item) in hear
+            _Said(modality, source, item)
+            for item in items
+            if is_unjudged or (BEATS if isinstance(item, Beat) else item.quantity.name) in hear
         ]
 
     def hear(
@@ -146,10 +150,10 @@ class AcrossSources:
 
     def _judge(self, t_ns: int) -> list[Derived]:
         said: list[Derived] = []
-        for n, step in enumerate(self._steps):
+        for step, hear_later in self._steps_and_later:
             found = step.at(t_ns)
             for one in found:
-                for later in self._hear_later[n].get(one.quantity.name, ()):
+                for later in hear_later.get(one.quantity.name, ()):
                     later.add("", one.algorithm.name, one)
             said += found
         return said

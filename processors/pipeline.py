@@ -124,10 +124,10 @@ class SubjectPipeline:
                 self._slice_second = part.second
             if part.events:
                 outputs += self._learn_models(part.events)
+            by_modality = _by_modality(part.blocks)
             for modality in MODALITIES:
-                blocks = [block for block in part.blocks if block.mdc_code in modality.ranks]
-                if blocks:
-                    outputs += self._process_modality(modality, blocks)
+                if modality.name in by_modality:
+                    outputs += self._process_modality(modality, by_modality[modality.name])
             if part.readings:
                 outputs += self._process_readings(part.readings)
         outputs.sort(key=_t_ns)
@@ -370,6 +370,14 @@ class SubjectPipeline:
         )
         restored._alarm = NoHeartRateAlarm.from_bytes(kept.child("alarm"))
         return restored
+
+
+def _by_modality(blocks: Iterable[WaveformBlock]) -> dict[str, list[WaveformBlock]]:
+    found: dict[str, list[WaveformBlock]] = {}
+    for block in blocks:
+        for modality in _MODALITIES_OF[block.mdc_code]:
+            found.setdefault(modality.name, []).append(block)
+    return found
 
 
 def _is_usable(block: WaveformBlock) -> bool:

@@ -148,7 +148,8 @@ class ArrhythmiaSuspicion:
         times_ns = self._times_ns
         times_ns.append(beat.t_ns)
         self._qualities.append(beat.quality)
-        while len(times_ns) > _N_TACHY + 1 and times_ns[0] <= beat.t_ns - _WINDOW_NS:
+        oldest_ns = beat.t_ns - _WINDOW_NS
+        while times_ns[0] <= oldest_ns and len(times_ns) > _N_TACHY + 1:
             del times_ns[0], self._qualities[0]
         self._run.add_beat(beat)
 
@@ -157,7 +158,7 @@ class ArrhythmiaSuspicion:
 
         ``signal`` is the reason for which the signal's quality gives no value, if it does.
         """
-        if signal in DISCONNECTED and signal is not None:
+        if signal is not None and signal in DISCONNECTED:
             self.reset(t_ns)
             verdicts = [unjudged(signal)] * len(self._announcers)
         else:

@@ -127,7 +127,7 @@ class AtrialFibrillation:
         self._poor = (self._poor << 1 | poor) & _SIXTY
         if poor:
             self._leave_out_since(t_ns - _SECOND_NS)
-        if signal in DISCONNECTED and signal is not None:
+        if signal is not None and signal in DISCONNECTED:
             self.reset(t_ns)
             self._verdict = unjudged(signal)
         elif t_ns % _STEP_NS == 0 or self._verdict.reason in DISCONNECTED:

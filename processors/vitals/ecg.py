@@ -119,11 +119,12 @@ class EcgChain:
         self._beats: list[BeatInHand] = []
         self._beats_ns: list[int] = []
         self._grid_ns = 0
+        self._watermark_ns = clock.time_ns(self._detector.watermark)
 
     @property
     def watermark_ns(self) -> int:
         """Every output before this time has been given."""
-        return self._clock.time_ns(self._detector.watermark)
+        return self._watermark_ns
 
     def go_on(self, clock: SampleClock) -> None:
         """Take the next samples by a clock that has bent with the first of them."""
@@ -159,7 +160,8 @@ class EcgChain:
         self._keep(self._detector.process(clean), clean)
         self._fibrillation.process(clean[0])
         i_end = self._detector.watermark
-        outputs += self._outputs_before(i_end)
+        self._watermark_ns = self._clock.time_ns(i_end)
+        outputs += self._outputs_before(self._watermark_ns)
         for quality in self._qualities:
             quality.forget_before(i_end)
         return outputs
@@ -181,7 +183,7 @@ class EcgChain:
         self._classifier.skip(i_first - i_end)
         start_ns = self._clock.time_ns(i_first)
         if self._i_next is not None:
-            outputs += self._outputs_before(i_end)
+            outputs += self._outputs_before(self._clock.time_ns(i_end))
             if self._grid_ns < start_ns:
                 self._add_second(_MISSING, outputs)
         self._fibrillation.skip(i_first - i_end)
@@ -192,9 +194,8 @@ class EcgChain:
         self._grid_ns = -(-start_ns // GRID_NS) * GRID_NS
         return outputs
 
-    def _outputs_before(self, i_end: int) -> list[Beat | Derived]:
-        """Everything that is certain once all beats before sample ``i_end`` are known."""
-        end_ns = self._clock.time_ns(i_end)
+    def _outputs_before(self, end_ns: int) -> list[Beat | Derived]:
+        """Everything that is certain once all beats before ``end_ns`` are known."""
         ends_ns = range(self._grid_ns, end_ns, GRID_NS)
         n_beats = bisect_left(self._beats_ns, end_ns)
         if not ends_ns and not n_beats:
@@ -338,6 +339,7 @@ class EcgChain:
                 for i_r, height_uv, level_uv, certainty, kind in beats
             ]
         restored._detector = RPeakDetector.from_bytes(kept.child("detector"))
+        restored._watermark_ns = restored._clock.time_ns(restored._detector.watermark)
         restored._classifier = BeatClassifier.from_bytes(kept.child("classifier"))
         restored._fibrillation = FibrillationSuspicion.from_bytes(kept.child("fibrillation"))
         restored._rate = BeatRate.from_bytes(kept.child("rate"))
