@@ -274,7 +274,7 @@ def decode_frame(payload: bytes) -> Frame:
 
 def encode_observation(observation: Observation) -> bytes:
     """Write an Observation in the newest schema."""
-    return _encode("observation.1", _fields(observation))
+    return _encode("observation.1", observation._asdict())
 
 
 def decode_observation(payload: bytes) -> Observation:

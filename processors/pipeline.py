@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from functools import partial
 from operator import attrgetter
 from types import MappingProxyType
@@ -288,7 +287,7 @@ class SubjectPipeline:
             if reading.mdc_code in FUSED:
                 self._across.add("reading", source, [derived])
             if reading.mdc_code in PASSED_THROUGH and self._speaks(reading):
-                yield replace(self._observation(derived, (source,)), reason=reading.reason)
+                yield self._observation(derived, (source,))._replace(reason=reading.reason)
 
     def _speaks(self, reading: Reading) -> bool:
         """Tell whether a device speaks for a quantity: the first one that does not fall silent.

@@ -283,8 +283,8 @@ def test_what_is_suspected_is_marked_where_it_begins_and_where_it_ends() -> None
 
 def rate(at_s: float, reason: str | None) -> Observation:
     value = 60.0 if reason is None else None
-    made = replace(observation("heart_rate", at_s, 60.0), algorithm="ecg_heart_rate")
-    return replace(made, value=value, reason=reason)
+    made = observation("heart_rate", at_s, 60.0)
+    return made._replace(algorithm="ecg_heart_rate", value=value, reason=reason)
 
 
 def shutdowns(*rates: Observation) -> list[tuple[int, int]]:
@@ -292,7 +292,7 @@ def shutdowns(*rates: Observation) -> list[tuple[int, int]]:
     marks = Marks(start_ns=EPOCH_NS, fs_hz=100, n_samples=10_000)
     for one in rates:
         marks.add(one)
-        marks.add(replace(one, algorithm="heart_rate_fusion", reason=None, value=60.0))
+        marks.add(one._replace(algorithm="heart_rate_fusion", reason=None, value=60.0))
     content = encode_annotations(marks.annotations("qrs"), 100)
     track = beat_track(decode_annotations(content).annotations)
     return [(first // 100, last // 100) for first, last in track.shutdown.tolist()]

@@ -65,11 +65,13 @@ def plain(value: object) -> object:
         return value.hex()
     if isinstance(value, Enum):
         return value.value
-    if isinstance(value, tuple):
-        return [plain(each) for each in value]
-    if dataclasses.is_dataclass(value):
-        return {one.name: plain(getattr(value, one.name)) for one in dataclasses.fields(value)}
-    return value
+    if isinstance(value, Observation):
+        value = value._asdict()
+    elif dataclasses.is_dataclass(value):
+        value = {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {name: plain(each) for name, each in value.items()}
+    return [plain(each) for each in value] if isinstance(value, tuple) else value
 
 
 NOT_IN: dict[str, dict[str, Any]] = {

@@ -561,7 +561,7 @@ def test_a_hostile_stream_fills_no_table(
             T0_NS,
         )
         hub.add_observation(
-            replace(make_observation(codes.SPO2, 97.0, T0_NS, subject_id="s1"), algorithm=name)
+            make_observation(codes.SPO2, 97.0, T0_NS, subject_id="s1")._replace(algorithm=name)
         )
         hub.add_alarm(
             AlarmEvent(
