@@ -61,7 +61,7 @@ class LastWords(Generic[Kind]):
         """
         kept = self._said.pop(source, None)
         if kept is None or self._kinds.get(source) is not kind:
-            kept = deque(maxlen=KEPT_MAX)
+            kept = deque[Said](maxlen=KEPT_MAX)
             self._kinds[source] = kind
         self._said[source] = kept  # now the youngest key
         _, _, t_ns, value, quality, reason, age_s, _ = derived

@@ -127,7 +127,7 @@ def said_by(side: Sequence[Voice], quantity: Quantity, algorithm: Algorithm, t_n
     """Say what a side says; it is wrong when all its voices are."""
     source, _, rate, quality, _, age_s, _ = side[0]  # one alone keeps its value to the last bit
     doubt = 1.0 - quality
-    sources = (source,)
+    sources: tuple[str, ...] = (source,)
     if len(side) > 1:
         others = side[1:]
         for voice in others:
