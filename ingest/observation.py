@@ -43,7 +43,7 @@ class Observation(_Fields):
     """A derived value at one instant of event time.
 
     Two observations with the same ``identity`` are the same one, delivered twice. A named tuple: a
-    subject makes ten of these each second, and a frozen dataclass takes twice as long to make.
+    subject makes ten of these each second, and a frozen dataclass takes longer to make.
     """
 
     __slots__ = ()
