@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -76,7 +77,7 @@ class BreathDetector:
         if not FS_HZ_MIN <= fs_hz <= FS_HZ_MAX:
             raise ValueError(f"{fs_hz} Hz is not within {FS_HZ_MIN} to {FS_HZ_MAX} Hz")
         self._fs_hz = float(fs_hz)
-        self._design = _design(self._fs_hz)
+        self._design = _design(self._fs_hz).copy()
         self._state = new_record(STATE_DTYPE)
         self._said = np.zeros(8)
 
@@ -155,6 +156,7 @@ class BreathDetector:
         return restored
 
 
+@functools.lru_cache(maxsize=16)
 def _design(fs_hz: float) -> Record:
     sos = signal.bessel(4, _LOW_PASS_HZ, "lowpass", fs=fs_hz, output="sos", norm="mag")
     design = new_record(DESIGN_DTYPE)

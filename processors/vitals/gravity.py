@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Final, Literal, NamedTuple
 
@@ -71,8 +72,7 @@ class GravityTracker:
         if not FS_HZ_MIN <= fs_hz <= FS_HZ_MAX:
             raise ValueError(f"{fs_hz} Hz is not within {FS_HZ_MIN}..{FS_HZ_MAX} Hz")
         self._fs_hz = float(fs_hz)
-        sos = signal.butter(2, _GRAVITY_HZ, fs=fs_hz, output="sos")
-        self._lowpass = np.ascontiguousarray(sos[0], dtype=np.float64)
+        self._lowpass = _lowpass(self._fs_hz).copy()
         self._n_low_min = max(1, round(_FREE_FALL_S_MIN * fs_hz))
         self._n_to_impact = round(_TO_IMPACT_S_MAX * fs_hz)
         self._record = new_record(MOTION)
@@ -162,3 +162,9 @@ def angle_deg(one: Vector, other: Vector) -> float:
         return 0.0
     cosine = (one[0] * other[0] + one[1] * other[1] + one[2] * other[2]) / lengths
     return math.degrees(math.acos(max(-1.0, min(1.0, cosine))))
+
+
+@functools.lru_cache(maxsize=16)
+def _lowpass(fs_hz: float) -> NDArray[np.float64]:
+    sos = signal.butter(2, _GRAVITY_HZ, fs=fs_hz, output="sos")
+    return np.ascontiguousarray(sos[0], dtype=np.float64)

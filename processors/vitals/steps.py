@@ -10,6 +10,7 @@ McLeod and Wyvill (Proc ICMC 2005).
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Final
 
@@ -99,9 +100,8 @@ class StepCounter:
         self._rms_g_min = _RMS_G_MIN[site]
         self._every = max(1, round(fs_hz / _WORK_HZ))
         self._work_hz = fs_hz / self._every
-        sos = signal.butter(2, _BAND_HZ, "bandpass", fs=fs_hz, output="sos")
-        self._sos = np.ascontiguousarray(sos, dtype=np.float64)
-        self._at_rest = np.ascontiguousarray(signal.sosfilt_zi(sos), dtype=np.float64)
+        sos, at_rest = _band(self._fs_hz)
+        self._sos, self._at_rest = sos.copy(), at_rest.copy()
         self._n_window = round(WINDOW_S * self._work_hz)
         self._lags = (
             max(2, math.ceil(_STEP_S_MIN * self._work_hz)),
@@ -264,3 +264,14 @@ def _in_the_octave_of(last_s: float, period_s: float) -> float:
         if last_s and abs(period_s * octave / last_s - 1) <= _ALIKE:
             return period_s * octave
     return period_s
+
+
+@functools.lru_cache(maxsize=16)
+def _band(fs_hz: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sections of the band, and what they remember of a constant."""
+    sos = signal.butter(2, _BAND_HZ, "bandpass", fs=fs_hz, output="sos")
+    at_rest = signal.sosfilt_zi(sos)
+    return (
+        np.ascontiguousarray(sos, dtype=np.float64),
+        np.ascontiguousarray(at_rest, dtype=np.float64),
+    )
