@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import structlog
 from bleak.backends.device import BLEDevice
+from bleak.backends.service import BleakGATTServiceCollection
 from bleak_retry_connector import BleakClientWithServiceCache, establish_connection
 
 from devices import uuids
@@ -51,8 +52,7 @@ class Link:
     def mtu_bytes(self) -> int:
         """The ATT MTU, as far as the system tells: 23 where it does not."""
         writable = [
-            one.max_write_without_response_size
-            for one in self._client.services.characteristics.values()
+            one.max_write_without_response_size for one in self._services.characteristics.values()
         ]
         return max(writable, default=20) + _ATT_HEADER_BYTES
 
@@ -60,7 +60,7 @@ class Link:
         """Read the Device Information strings that the peripheral has, by characteristic UUID."""
         found: dict[str, str] = {}
         for uuid in (uuids.MANUFACTURER_NAME, uuids.MODEL_NUMBER, uuids.SERIAL_NUMBER):
-            if self._client.services.get_characteristic(uuid) is None:
+            if self._services.get_characteristic(uuid) is None:
                 continue
             try:
                 found[uuid] = decode_string(
@@ -72,11 +72,19 @@ class Link:
 
     def offers(self, uuid: str) -> bool:
         """Tell whether the peripheral has a characteristic."""
-        return self._client.services.get_characteristic(uuid) is not None
+        return self._services.get_characteristic(uuid) is not None
 
     def service_uuids(self) -> list[str]:
         """List the services that the peripheral has."""
-        return [service.uuid for service in self._client.services]
+        return [service.uuid for service in self._services]
+
+    @property
+    def _services(self) -> BleakGATTServiceCollection:
+        """What the peripheral has; bleak forgets it in the moment in which the link is lost."""
+        try:
+            return self._client.services
+        except BLE_ERRORS as error:
+            raise call_error("services", error) from error
 
     async def notify(self, uuid: str, door: Door) -> None:
         """Ask for the notifications or indications of a characteristic, stamped on arrival."""
