@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: fuzz help setup demo test check bench services format clean
+.PHONY: fuzz help setup demo test test-bluez check bench services format clean
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## */  make \1|/' | column -t -s '|'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */  make \1|/' | column -t -s '|'
 
 setup: $(STAMP) ## make .venv with everything in it
 
@@ -28,13 +28,17 @@ demo: setup ## run the whole system on this machine with a recorded person
 services: setup ## install Apache Kafka, InfluxDB, nginx and Chromium on Debian
 	sh deploy/install_services.sh
 
-test: setup ## run all tests; installs the services first where it may
+test: setup ## run all tests but test-bluez; installs the services first where it may
 	@if [ "$$(id -u)" = 0 ] || sudo -n true 2>/dev/null; then \
 		sh deploy/install_services.sh || echo "services incomplete: tests that need them will say so"; \
 	else \
 		echo "not root: run 'make services' for the tests on real servers; they are skipped now, with a reason each"; \
 	fi
 	$(BIN)/python -m pytest
+
+test-bluez: setup ## run the agent on the stock BlueZ, in a virtual machine
+	sh deploy/install_bluez.sh
+	CHEVET_REQUIRE_SERVICES=1 $(BIN)/python -m pytest -s tests/bluez/vm_bluez.py
 
 check: setup ## ruff, mypy, pyright, import-linter
 	$(BIN)/ruff check .
