@@ -22,7 +22,7 @@ def relations(
     for n, packet in enumerate(packets):
         wall_ns = UTC_0_NS + packet.arrival_ns + (step_ns if n >= step_at >= 0 else 0)
         now = host.read(packet.arrival_ns, wall_ns)
-        stamp, _ = clock.map(packet.device_ns, now.told_ns, was_set=False)
+        stamp, _ = clock.map(packet.device_ns, now.told_ns, was_set=False, goes_on=False)
         relation = clock.relation("strap-1")
         assert relation is not None
         found.append((stamp.t_ns, relation))
