@@ -248,19 +248,19 @@ class SubjectPipeline:
 
     def _observation(self, derived: Derived, channels: tuple[str, ...]) -> Observation:
         quantity, algorithm, t_ns, value, quality, reason, age_s, sources = derived
-        return Observation(
-            subject_id=self._subject_id,
-            t_ns=t_ns,
-            name=quantity.name,
-            mdc_code=quantity.mdc,
-            unit=quantity.ucum,
-            value=value,
-            reason=None if reason is None else reason.value,
-            quality=quality,
-            age_s=age_s,
-            channels=sources or channels,
-            algorithm=algorithm.name,
-            algorithm_version=algorithm.version,
+        return Observation(  # by position: that is quicker, and there are ten a second
+            self._subject_id,
+            t_ns,
+            quantity.name,
+            quantity.mdc,
+            quantity.ucum,
+            value,
+            None if reason is None else reason.value,
+            quality,
+            age_s,
+            sources or channels,
+            algorithm.name,
+            algorithm.version,
         )
 
     def _process_readings(self, readings: Iterable[Reading]) -> Iterator[Observation]:
