@@ -141,8 +141,8 @@ class BeatClassifier:
         leads = chunk_uv if chunk_uv.ndim > 1 else chunk_uv.reshape(1, -1)
         if leads.shape[0] != len(self._records):
             raise ValueError(f"{leads.shape[0]} leads were given, not {len(self._records)}")
-        classes = np.zeros((leads.shape[0], i_rs.size), dtype=np.int64)
-        logits = np.zeros((leads.shape[0], i_rs.size))
+        classes = np.empty((leads.shape[0], i_rs.size), dtype=np.int64)
+        logits = np.empty((leads.shape[0], i_rs.size))
         for n, record in enumerate(self._records):
             classify_beats(
                 record,
