@@ -130,7 +130,7 @@ def _devices(settings: EdgeSettings, heard: _Heard) -> list[Finding]:
         rssi_dbm = heard.rssi_dbm.get(one.name)
         found.append(
             Finding(
-                name=f"device {one.name}",
+                name=f"device {one.name or one.serial}",
                 ok=None if rssi_dbm is None else True,
                 detail="not heard" if rssi_dbm is None else f"heard at {rssi_dbm} dBm",
                 remedy="worn, charged, within reach? A device that is connected does not advertise",

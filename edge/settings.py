@@ -58,16 +58,17 @@ class AgentSettings(ProcessSettings):
     stream_silence_s: Annotated[float, Field(ge=2, le=3600)] = 20.0
     """A stream from which nothing has come for so long counts as silent, whatever its period."""
     stream_silence_periods: Annotated[float, Field(ge=2, le=1000)] = 8.0
-    """So does one of which so many payloads in a row are missing, but never before 2 s: it is
-    subscribed to anew, then restarted, then the device is reconnected."""
+    """A stream of which so many payloads in a row are missing counts as silent, after 2 s at the
+    earliest: it is subscribed to anew, then restarted, then the device is reconnected."""
     breaker_failures: Annotated[int, Field(ge=1, le=1000)] = 6
     """After so many failures in a row a device is left alone for a while."""
     breaker_open_s: Annotated[float, Field(ge=1, le=86_400)] = 60.0
-    """For how long the first time; each probe that fails doubles it, up to ten times this."""
+    """How long it is left alone the first time; each probe that fails doubles it, up to ten times
+    this."""
     adapters: tuple[Annotated[str, Field(pattern=r"^hci[0-9]+$")], ...] = ()
     """The system's Bluetooth adapters to use, such as ``hci0``; none named: all that there are."""
     adapter_slots: Annotated[int, Field(ge=1, le=64)] | None = None
-    """Links that an adapter can hold; None: learnt from its errors."""
+    """Links that an adapter can hold; unless told it is learnt from the adapter's errors."""
     scan_silence_s: Annotated[float, Field(ge=1, le=3600)] = 60.0
     """An adapter that hears nothing for so long, though a device is missing, is restarted."""
     health_port: Annotated[int, Field(ge=0, le=65535)] = 0

@@ -43,10 +43,10 @@ async def test_an_adapter_that_is_pulled_out_and_put_back_costs_a_gap_and_nothin
     async with ward.running():
         async with ward.agent():
             await until(lambda: sent(strap) >= 200)
-            await ward.radio.__aexit__(None, None, None)
+            await ward.radio.unplug()
             await until(lambda: bool(ward.logged("adapter_lost")))
             assert not strap.connected
-            await ward.radio.__aenter__()
+            await ward.radio.plug_in()
             n_sent = sent(strap)
             await until(lambda: sent(strap) >= n_sent + 200)
         frames = await ward.frames()
@@ -231,7 +231,7 @@ async def test_two_adapters_share_by_signal_strength_and_one_takes_over_from_the
             await until(lambda: min(sent(near), sent(far)) >= 200)
             assert {one["adapter"] for one in ward.logged("connected")} == {"radio0", "radio1"}
             n_sent = sent(far)
-            await corridor.__aexit__(None, None, None)
+            await corridor.unplug()
             await until(lambda: sent(far) >= n_sent + 200)
         frames = await ward.frames()
 
