@@ -127,6 +127,8 @@ class ConnectPlan:
         """Note that a connection did not come about."""
         adapter = self._adapters[connect.adapter]
         adapter.connecting = None
+        # It has to be heard again: it may have gone.
+        self._heard.pop(connect.device, None)
         if out_of_slots:
             n_links = len(adapter.links)
             adapter.n_slots_learnt = n_links
@@ -156,6 +158,10 @@ class ConnectPlan:
     def waiting(self) -> list[str]:
         """The devices that wait, on the air or not."""
         return list(self._waiting)
+
+    def n_on_air(self, now_s: float) -> int:
+        """Count the devices that wait and were heard lately."""
+        return len(self._queue(now_s))
 
     def n_links(self, adapter: str) -> int:
         """Count the links of an adapter, one that is being made included."""

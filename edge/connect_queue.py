@@ -107,6 +107,6 @@ class ConnectQueue:
         self._measure()
 
     def _measure(self, *adapters: str) -> None:
-        link_metrics.WAITING.set(len(self._plan.waiting))
+        link_metrics.WAITING.set(self._plan.n_on_air(time.monotonic()))
         for name in adapters:
             link_metrics.ADAPTER_LINKS.labels(name).set(self._plan.n_links(name))

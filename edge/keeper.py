@@ -101,6 +101,7 @@ class Keeper:
         self._heard = asyncio.Event()
         self._fresh_services = False
         self._intake: DeviceIntake | None = None
+        self._had_link = False
         self._since_s = 0.0
         self._log = log.bind(device=wanted.label)
         self._back_off = BackOff(
@@ -160,15 +161,16 @@ class Keeper:
             await self._refused(error, stop)
         except LinkLostError as error:
             self._lost(error)
-            self._adapters.doubt(turn.adapter)
+            if self._had_link:
+                self._adapters.doubt(turn.adapter)
         finally:
-            self.connected = False
             # What was heard before the link is no sign that the device is still there.
             self._sightings.clear()
             self._heard.clear()
             self._roster.forget_address(self.wanted)
 
     async def _connect_and_stay(self, turn: Connect, stop: asyncio.Event) -> None:
+        self._had_link = False
         try:
             link = await unless(stop, self._connect(turn))
         except BaseException as error:
@@ -179,11 +181,12 @@ class Keeper:
             return
         self.give_way.clear()
         self._queue.connected(turn, self._importance())
-        self.connected = True
+        self.connected = self._had_link = True
         self._since_s = time.monotonic()
         try:
             await self._stay(turn, link, stop)
         finally:
+            self.connected = False
             await link.disconnect()
             self._queue.ended(turn)
 
@@ -214,6 +217,8 @@ class Keeper:
             return
         self._intake = intake
         self._queue.rank(turn, importance_of(intake.model))
+        if Quirk.BONDING_NEEDED in intake.model.quirks:
+            await unless(stop, link.pair())
         self._log.info(
             "connected",
             device_id=intake.device_id,
@@ -238,7 +243,7 @@ class Keeper:
             raise
 
     async def _identify(self, link: Link, sighting: Sighting) -> DeviceIntake:
-        """Find out what the link leads to, and encrypt it where the model needs that.
+        """Find out what the link leads to.
 
         Raises
         ------
@@ -255,8 +260,6 @@ class Keeper:
             raise DeviceRefusedError("it is no model of the catalogue")
         if model.gsp_streams or model.viatom_question is not None:
             raise DeviceRefusedError(f"{model.name}: this agent does not speak its protocol yet")
-        if Quirk.BONDING_NEEDED in model.quirks:
-            await link.pair()
         return self._intake_of(model, identity.get(uuids.SERIAL_NUMBER) or device.address)
 
     def _check_serial(self, serial: str | None, name: str | None, address: str) -> None:
@@ -292,7 +295,7 @@ class Keeper:
 
     def _lost(self, error: LinkLostError) -> None:
         cause = next((name for kind, name in _CAUSES if isinstance(error, kind)), None)
-        if cause is None and self.connected and self._has_worked():
+        if cause is None and self._had_link and self._has_worked():
             self._breaker.succeeded()
             self._log.info("link_lost", error=str(error))
             return

@@ -12,7 +12,7 @@ CONNECT_FAILURES: Final = Counter(
 )
 WAITING: Final = Gauge(
     "chevet_edge_devices_waiting",
-    "Devices that wait for their turn to be connected. Never 0: more devices than slots.",
+    "Devices on the air that wait to be connected. Never 0: more devices than slots.",
 )
 GAVE_WAY: Final = Counter(
     "chevet_edge_links_gave_way_total",
