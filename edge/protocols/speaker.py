@@ -30,6 +30,8 @@ class Speaker(Protocol):
     async def restart(self, name: str) -> bool:
         """Stop and start a stream that has fallen silent, in the settings that it has.
 
+        It is called while `attend` runs: neither may take an answer that the other waits for.
+
         Parameters
         ----------
         name
