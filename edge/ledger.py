@@ -201,22 +201,16 @@ def as_records(
 def account_text(channel: Channel, taken: Taken, stored: Stored) -> str:
     """Write what the ledger knows of a channel as text, to be kept on disk."""
     period = taken.period
+    grid = None if period is None else [taken.epoch_ns, period.ns_numerator, period.ns_denominator]
+    # Without the fields' names: all channels together should fit on a page of the disk.
     return json.dumps(
-        {
-            "channel": channel,
-            "on_air": taken.on_air,
-            "decoded": taken.decoded,
-            "framed": taken.framed,
-            "given_up": _by_cause(taken.given_up),
-            "in_gaps": _by_cause(taken.in_gaps),
-            "numbering": [taken.run, taken.i_end, stored.run_out, stored.i_out],
-            "grid": None
-            if period is None
-            else [taken.epoch_ns, period.ns_numerator, period.ns_denominator],
-            "spooled": stored.spooled,
-            "acknowledged": stored.acknowledged,
-            "dropped": _by_cause(stored.dropped),
-        },
+        [
+            *channel,
+            [taken.on_air, taken.decoded, taken.framed, stored.spooled, stored.acknowledged],
+            [_by_cause(taken.given_up), _by_cause(taken.in_gaps), _by_cause(stored.dropped)],
+            [taken.run, taken.i_end, stored.run_out, stored.i_out],
+            grid,
+        ],
         separators=(",", ":"),
     )
 
@@ -229,25 +223,26 @@ def account_of(text: str) -> tuple[Channel, Taken, Stored]:
     ValueError, KeyError, TypeError
         The text is something else.
     """
-    fields = json.loads(text)
-    device_id, channel = fields["channel"]
-    run, i_end, run_out, i_out = fields["numbering"]
+    device_id, channel, totals, lost, numbering, grid = json.loads(text)
+    on_air, decoded, framed, spooled, acknowledged = totals
+    given_up, in_gaps, dropped = map(_counter_of, lost)
+    run, i_end, run_out, i_out = numbering
     taken = Taken(
-        on_air=fields["on_air"],
-        decoded=fields["decoded"],
-        framed=fields["framed"],
-        given_up=_counter_of(fields["given_up"]),
-        in_gaps=_counter_of(fields["in_gaps"]),
+        on_air=on_air,
+        decoded=decoded,
+        framed=framed,
+        given_up=given_up,
+        in_gaps=in_gaps,
         i_end=i_end,
         run=run,
     )
-    if fields["grid"] is not None:
-        taken.epoch_ns, numerator, denominator = fields["grid"]
+    if grid is not None:
+        taken.epoch_ns, numerator, denominator = grid
         taken.period = SamplePeriod(ns_numerator=numerator, ns_denominator=denominator)
     stored = Stored(
-        spooled=fields["spooled"],
-        acknowledged=fields["acknowledged"],
-        dropped=_counter_of(fields["dropped"]),
+        spooled=spooled,
+        acknowledged=acknowledged,
+        dropped=dropped,
         i_out=i_out,
         run_out=run_out,
     )

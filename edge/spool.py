@@ -413,9 +413,13 @@ class Spool:
 
     def _forget(self) -> None:
         try:
-            self._commit(self._books.copy())
-        except SpoolDamagedError as error:
-            self._recover(error)
+            self._commit_or_recover()
         except SpoolError as error:
             # They stay acknowledged, and go with a later commit.
             log.warning("acknowledged_not_deleted", error=str(error))
+
+    def _commit_or_recover(self) -> None:
+        try:
+            self._commit(self._books.copy())
+        except SpoolDamagedError as error:
+            self._recover(error)

@@ -156,8 +156,11 @@ class SpoolFile:
         self._database.close()
 
     def shrink(self) -> None:
-        """Give free pages back to the disk, where there are many; for when no Frame waits."""
-        with _errors(self._path):
+        """Give free pages back to the disk, where there are many; for when no Frame waits.
+
+        Where the disk has no room for that the file stays as large as it is.
+        """
+        with _errors(self._path), contextlib.suppress(sqlite3.OperationalError):
             n_free, n_page_bytes = self._pragma("freelist_count"), self._pragma("page_size")
             if int(n_free or 0) * int(n_page_bytes or 0) > _FREE_BYTES_MAX:
                 self._database.execute("VACUUM")

@@ -399,3 +399,23 @@ def test_files_that_may_not_grow_cost_no_sample_unaccounted(tmp_path: Path) -> N
 
     print(child.stdout)
     assert child.returncode == 0, child.stderr
+
+
+def test_a_word_of_arrival_that_cannot_be_written_ends_nothing(tmp_path: Path) -> None:
+    ward = Ward(tmp_path / "spool.sqlite")
+    while ward.spool.size().n_bytes < 3_000_000:
+        ward.send("a", 100_000)
+        ward.flush()
+    execute = ward.spool._file._database.execute
+    execute("PRAGMA query_only = ON")
+
+    ward.deliver(99)
+
+    execute("PRAGMA query_only = OFF")
+    assert ward.spool.size().n_frames == 0
+    ward.check()
+    ward.kill()
+    assert ward.spool.size().n_frames > 0
+    ward.drain()
+    ward.check_all_arrived()
+    ward.spool.close()
