@@ -16,12 +16,14 @@ from edge.clock_state import ClockStateError, host_state, host_text
 from edge.clocks import boot_id, read_clocks
 from edge.device_clock import jump_text
 from edge.framer import Framer
+from edge.health import HealthServer
 from edge.host_clock import HostClock, HostState, HostTime
 from edge.identity import device_label, device_pseudonym, load_key
 from edge.inbox import Inbox
 from edge.intake import DeviceIntake
 from edge.ledger import ChannelTotals, totals_of
 from edge.radio import Radio, open_radio
+from edge.reporter import Reporter
 from edge.sender import Sender
 from edge.settings import EdgeSettings
 from edge.spool import Spool, SpoolError
@@ -41,6 +43,7 @@ FRAMER_SAMPLES_MAX: Final = 500_000
 """Samples kept in memory while the disk is full; then the oldest become a gap."""
 
 
+_FLUSH: Final = "flush"
 _HOST_CLOCK: Final = "host_clock"
 """Where the spool keeps the clock; the keys of devices have a slash."""
 
@@ -63,6 +66,10 @@ class Agent:
             settings, radio, self._inbox, self._intake_of, lambda name: device_label(name, key)
         )
 
+        self.reporter = Reporter(
+            settings, spool, self._sender, self._supervisor.keepers, self.ledger
+        )
+
     async def run(self, stop: asyncio.Event) -> None:
         """Run until ``stop`` is set; then stop the streams, flush and deliver what can be.
 
@@ -74,11 +81,17 @@ class Agent:
         links_over = asyncio.Event()
         spooled = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(
-                self._sender.run(spooled, drain_s=self._settings.drain_s), name="sender"
-            )
+            reporting = tasks.create_task(self.reporter.run(), name="report")
+            tasks.create_task(self._deliver(spooled, reporting), name="sender")
             tasks.create_task(self._flush(links_over, spooled), name="flush")
             tasks.create_task(self._run_links(stop, links_over), name="links")
+
+    async def _deliver(self, spooled: asyncio.Event, reporting: asyncio.Task[None]) -> None:
+        """Deliver to the end, and then there is nothing more to report."""
+        try:
+            await self._sender.run(spooled, drain_s=self._settings.drain_s)
+        finally:
+            reporting.cancel()
 
     async def _run_links(self, stop: asyncio.Event, over: asyncio.Event) -> None:
         try:
@@ -106,11 +119,13 @@ class Agent:
         """Cut a Frame every flush interval; a last one when the links are over."""
         try:
             while not over.is_set():
+                self.reporter.heart.beat(_FLUSH)
                 await wait_any(self._settings.flush_interval_s, over)
                 if not over.is_set():
                     await self._spool_frame()
             await self._spool_frame(last=True)
         finally:
+            self.reporter.heart.ended(_FLUSH)
             spooled.set()
             self._sender.wake()
 
@@ -176,8 +191,12 @@ async def run_agent(settings: EdgeSettings, stop: asyncio.Event) -> None:
     """
     spool = open_spool(settings)
     try:
-        key = load_key(settings.spool_path.with_name("agent.key"))
+        key = load_key(settings.key_path)
         async with open_radio(settings) as radio:
-            await Agent(settings, radio, spool, key).run(stop)
+            agent = Agent(settings, radio, spool, key)
+            with HealthServer(
+                agent.reporter.now, settings.socket_path, settings.health_port or None
+            ):
+                await agent.run(stop)
     finally:
         spool.close()

@@ -6,6 +6,7 @@ Whatever the radio brings gives samples, readings, or a count of what could not 
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from devices import codes
 from devices.catalogue import DeviceModel
 from devices.errors import DecodeError, UnknownCharacteristicError
 from devices.notifications import decode_notification
@@ -46,6 +47,14 @@ class DeviceIntake:
         Its waveforms.
     n_payloads
         How many have been taken, decodable or not.
+    n_links
+        How often it was connected.
+    connected, since_ns
+        Whether it is connected, and since when, UTC; None: it never was.
+    last_payload_ns
+        When the newest payload came.
+    battery_percent
+        As it said last.
     """
 
     def __init__(
@@ -61,6 +70,11 @@ class DeviceIntake:
         self._host = host or HostClock(0, 0)
         self.streams = SampleStreams(device_id, framer, states, self.event, self._host)
         self.n_payloads = 0
+        self.n_links = 0
+        self.connected = False
+        self.since_ns: int | None = None
+        self.last_payload_ns: int | None = None
+        self.battery_percent: float | None = None
         self._framer = framer
         self._takers: dict[str, TakePayload] = {}
         self._last_reading_ns: dict[int, int] = {}
@@ -70,8 +84,15 @@ class DeviceIntake:
         """Give the payloads of a characteristic to ``take``; others have their standard meaning."""
         self._takers[characteristic] = take
 
+    def begin_link(self, now_ns: int) -> None:
+        """Note that the device is connected."""
+        self.connected, self.since_ns = True, now_ns
+        self.n_links += 1
+        self.event(DeviceEventKind.CONNECTED, now_ns, self.model.name)
+
     def end_link(self, now_ns: int, *, lost: bool) -> None:
         """Note that the link has ended."""
+        self.connected, self.since_ns = False, now_ns
         self.streams.end_link()
         self._takers.clear()
         if lost:
@@ -98,6 +119,7 @@ class DeviceIntake:
     def take(self, characteristic: str, payload: bytes, received_ns: int) -> bool:
         """Take one notification; False where it could not be decoded."""
         self.n_payloads += 1
+        self.last_payload_ns = received_ns
         metrics.PAYLOADS.labels(self.device_id).inc()
         try:
             if take := self._takers.get(characteristic):
@@ -123,6 +145,8 @@ class DeviceIntake:
     def add_readings(self, measured: Iterable[Measured], received_ns: int) -> None:
         """Take what a payload has measured."""
         for one in measured:
+            if one.quantity is codes.BATTERY_LEVEL:
+                self.battery_percent = one.value
             t_ns = max(
                 received_ns + one.offset_ns,
                 self._last_reading_ns.get(one.quantity.mdc, 0) + _TIME_STEP_NS,

@@ -120,6 +120,11 @@ class Keeper:
         )
 
     @property
+    def intake(self) -> DeviceIntake | None:
+        """Its intake; None until it was connected for the first time."""
+        return self._intake
+
+    @property
     def missing(self) -> bool:
         """Whether it should be in the air: who gives results one by one is mostly asleep."""
         return not self.connected and self._importance() > Importance.RESULTS

@@ -16,7 +16,15 @@ from edge.host_clock import HostClock
 from edge.recent_stamps import RecentStamps
 from edge.sample_grid import GridPlacement, GridState, SampleGrid
 from edge.stream_watch import Progress
-from ingest.frame import NS_PER_S, TIME_NS_MAX, DeviceEventKind, Gap, GapCause, SamplePeriod
+from ingest.frame import (
+    NS_PER_S,
+    TIME_NS_MAX,
+    ClockRelation,
+    DeviceEventKind,
+    Gap,
+    GapCause,
+    SamplePeriod,
+)
 
 OnEvent = Callable[[DeviceEventKind, int, str], None]
 """Kind, UTC in nanoseconds, and what else there is to say."""
@@ -72,6 +80,16 @@ class SampleStreams:
         self._recent: dict[tuple[str, int], RecentStamps] = {}
         # Until the first link of this run, what is missing was missed because no agent ran.
         self._absence = GapCause.AGENT_DOWN
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The streams that have been started."""
+        return tuple(self._streams)
+
+    @property
+    def clock_relation(self) -> ClockRelation | None:
+        """How the device's clock stands to UTC; None before its first stamp."""
+        return self._clock.relation(self._device_id)
 
     def begin(
         self, name: str, characteristic: str, channels: Sequence[Channel | None], rate_hz: int

@@ -7,6 +7,7 @@ read and decrypted while one is on its way, and storing new Frames waits for nei
 
 import asyncio
 import random
+import time
 from typing import Final
 
 import structlog
@@ -14,6 +15,7 @@ import structlog
 from edge import metrics
 from edge.back_off import BackOff
 from edge.spool import Spool, SpooledFrame, SpoolError
+from edge.status import BrokerStatus
 from ingest.errors import BrokerError, RecordError
 from ingest.kafka import Producer
 from ingest.settings import KafkaSettings
@@ -39,6 +41,17 @@ class Sender:
         self._producer: Producer | None = None
         self._more = asyncio.Event()
         self._n_failures = 0
+        self._error = ""
+        self._acknowledged_ns: int | None = None
+
+    def status(self) -> BrokerStatus:
+        """Say how delivery goes."""
+        return BrokerStatus(
+            connected=self._producer is not None and self._n_failures == 0,
+            acknowledged_ns=self._acknowledged_ns,
+            n_failures=self._n_failures,
+            error=self._error,
+        )
 
     def wake(self) -> None:
         """Tell that a Frame has been spooled."""
@@ -89,6 +102,7 @@ class Sender:
         finally:
             # Whoever ends this must not leave a thread in the spool.
             await asyncio.wait([reading])
+        self._acknowledged_ns = time.time_ns()
         metrics.FRAMES_ACKNOWLEDGED.inc(len(batch))
         self._gauge()
         return reading.result()
@@ -119,6 +133,7 @@ class Sender:
             except (BrokerError, RecordError) as error:
                 # A broker that takes shorter records than we write must not cost the Frames either.
                 self._n_failures += 1
+                self._error = str(error)
                 metrics.BROKER_FAILURES.inc()
                 if self._n_failures == 1:
                     log.warning("broker_away", error=str(error))
@@ -128,6 +143,7 @@ class Sender:
         if self._n_failures:
             log.info("broker_back", n_failures=self._n_failures)
             self._n_failures = 0
+            self._error = ""
 
     async def _connected(self) -> Producer:
         if self._producer is None:

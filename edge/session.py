@@ -198,7 +198,7 @@ async def open_session(
         raise StaleServicesError(f"{intake.model.name}: no service {', '.join(sorted(lacking))}")
     session = Session(link, intake, inbox, limits)
     try:
-        intake.event(DeviceEventKind.CONNECTED, inbox.now_ns(), intake.model.name)
+        intake.begin_link(inbox.now_ns())
         metrics.CONNECTIONS.labels(intake.device_id).inc()
         metrics.CONNECTED.labels(intake.device_id).set(1)
         link_metrics.LINK_MTU.labels(intake.device_id).set(link.mtu_bytes)

@@ -86,6 +86,11 @@ class Supervisor:
             for label, keeper in self._keepers.items():
                 tasks.create_task(keeper.run(stop), name=label)
 
+    @property
+    def keepers(self) -> tuple[Keeper, ...]:
+        """One for each device of the settings."""
+        return tuple(self._keepers.values())
+
     # For the keepers
 
     def adapter(self, name: str) -> RadioAdapter:

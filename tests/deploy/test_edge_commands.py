@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import socket
 import sys
 import tomllib
 from collections.abc import AsyncIterator
@@ -17,6 +18,7 @@ from deploy.edge_check import check_clock, check_disk, check_secrets
 from deploy.edge_enrol import Candidate, EnrolError, choose, enrol, release
 from deploy.local.embedded_broker import EmbeddedBroker
 from deploy.local.process import free_ports
+from edge.health import ask
 from edge.settings import EdgeSettings
 from edge.virtual.ether import Ether
 from edge.virtual.player import SteadyClock
@@ -27,6 +29,7 @@ from ingest.settings import KafkaSettings
 
 PATIENT = "Patient-4711"
 STRAP = "Chevet Virtual Strap 0001"
+CHEVET = (sys.executable, "-m", "deploy.cli")
 THERMOMETER = "Chevet Virtual Thermometer 0001"
 
 
@@ -39,14 +42,11 @@ class Done:
 
 async def chevet(*words: str | int | Path, folder: Path, typed: str = "") -> Done:
     """Run the command in a process of its own, in a folder."""
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("CHEVET_")}
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "deploy.cli",
+        *CHEVET,
         *map(str, words),
         cwd=folder,
-        env={**environ, "PYTHONPATH": str(Path.cwd())},
+        env=environ(),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -54,6 +54,12 @@ async def chevet(*words: str | int | Path, folder: Path, typed: str = "") -> Don
     out, err = await process.communicate(typed.encode())
     assert process.returncode is not None
     return Done(process.returncode, out.decode(), err.decode())
+
+
+def environ() -> dict[str, str]:
+    """The tests' environment, without settings; imports come from this tree."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("CHEVET_")}
+    return {**ours, "PYTHONPATH": str(Path.cwd())}
 
 
 @contextlib.asynccontextmanager
@@ -326,3 +332,69 @@ async def test_without_an_agent_status_says_so(tmp_path: Path) -> None:
 
     assert done.code == 1
     assert "no agent answers at" in done.err
+
+
+async def test_a_running_agent_says_what_it_does_and_no_name_of_anybody(
+    tmp_path: Path, embedded_broker: EmbeddedBroker
+) -> None:
+    """The agent's log at debug level, its metrics, its status: none has a device's or a patient's
+    name, nor an address."""
+    kafka = KafkaSettings(bootstrap_servers=embedded_broker.bootstrap_servers)
+    await create_topics(kafka)
+    async with air() as radio:
+        path = write(tmp_path, radio, agent_id="a-1", spool_path="spool.sqlite", log_level="debug")
+        first = await chevet(
+            "edge", "enrol", "--patient-id", PATIENT, "--name", STRAP, "--name", THERMOMETER,
+            folder=tmp_path,
+        )  # fmt: skip
+        assert first.code == 0, first.err
+        with path.open("a", encoding="utf-8") as file:
+            file.write(f'[kafka]\nbootstrap_servers = "{kafka.bootstrap_servers}"\n')
+        log_path = tmp_path / "log"
+        with log_path.open("w") as log:
+            agent = await asyncio.create_subprocess_exec(
+                *CHEVET, "edge", "run", "--config", path, cwd=tmp_path, env=environ(), stderr=log
+            )
+        try:
+            status = await until_well(tmp_path)
+            text = await chevet("edge", "status", "--config", path, folder=tmp_path)
+            metrics = await asyncio.to_thread(ask_text, tmp_path / "spool.sock", "/metrics")
+        finally:
+            agent.terminate()
+            code = await agent.wait()
+    assert code == 0
+    strap = next(one for one in status["devices"] if one["model"] == "Chevet Virtual Strap")
+    assert strap["connected"]
+    assert strap["battery_percent"] == 85
+    assert set(strap["streams"]) == {"ecg", "acc"}
+    ecg = next(one for one in status["channels"] if one["channel"] == "ecg")
+    assert ecg["on_air"] > 0
+    assert ecg["unaccounted"] == 0
+    assert "all is well" in text.out
+    assert "ecg" in text.out
+    assert "chevet_edge_payloads_total" in metrics
+    log_text = log_path.read_text("utf-8")
+    assert "connected" in log_text
+    for said in (json.dumps(status), text.out, metrics, log_text):
+        for secret in (STRAP, THERMOMETER, "0001", PATIENT, "C4:E7", "C4-E7", "C4_E7"):
+            assert secret.lower() not in said.lower(), (secret, said[:200])
+
+
+def ask_text(socket_path: Path, path: str) -> str:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(socket_path))
+        connection.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+        return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
+
+
+async def until_well(folder: Path) -> dict[str, Any]:
+    """Wait until both devices are connected and the broker has acknowledged samples."""
+    async with asyncio.timeout(60):
+        while True:
+            with contextlib.suppress(OSError):
+                said = await asyncio.to_thread(ask, folder / "spool.sock")
+                sent = any(one["acknowledged"] for one in said["channels"])
+                heard = all(one["last_payload_ns"] for one in said["devices"])
+                if said["ready"] and sent and heard and not said["troubles"]:
+                    return said
+            await asyncio.sleep(0.2)
