@@ -25,6 +25,7 @@ makes the run longer and changes nothing in it. While the machine idles, time pa
 """
 
 POLL_S = 0.2
+CRASH_LINES = 100
 HOW_TO_INSTALL = "sh deploy/install_bluez.sh"
 LAUNCHER = Path(__file__).parents[2] / "deploy" / "local" / "launch.py"
 INIT = Path(__file__).with_name("init")
@@ -35,6 +36,10 @@ Report = dict[str, Any]
 
 class MachineError(Exception):
     """The machine could not be built, or did not come to its end."""
+
+
+class KernelCrashError(MachineError):
+    """The machine's kernel crashed: no program of ours can make it, whatever it does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,7 @@ class Machine:
 
         Raises
         ------
+        KernelCrashError
         MachineError
             It did not end in time, or could not be started. It has been ended then.
         """
@@ -83,6 +89,8 @@ class Machine:
             raise MachineError(
                 f"qemu ended with {qemu.returncode}: {log_tail(self.folder / 'qemu.log')}"
             )
+        if b"Kernel panic" in self.console.read_bytes():
+            raise KernelCrashError(f"the kernel crashed:\n{log_tail(self.console, CRASH_LINES)}")
         return self._reports()
 
     def _follow(

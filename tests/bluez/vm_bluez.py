@@ -9,13 +9,19 @@ from pathlib import Path
 
 import pytest
 
+from deploy.local.process import log_tail
 from ingest.recording import open_recording
 from tests.bluez.bonding import SECRET
 from tests.bluez.carried import save
-from tests.bluez.machine import Machine, Report
+from tests.bluez.machine import CRASH_LINES, KernelCrashError, Machine, Report
 
 LIMIT_S = 900.0
 """Of the whole run, which takes about 100 s on a machine that does nothing else."""
+
+N_CRASHES_MAX = 3
+"""Linux 6.1.192 of Debian 12 can crash when BlueZ closes the socket of a link that has just ended
+(list_del corruption in hci_chan_del). That says nothing of the agent, so the machine runs again;
+each crash is printed with its trace."""
 
 ROOT = Path(__file__).parents[2]
 N_SENSORS = 5
@@ -31,24 +37,32 @@ done
 cd '{root}' && '{python}' -m tests.bluez.inside '{folder}'
 """
 
-pytestmark = [pytest.mark.data, pytest.mark.timeout(LIMIT_S + 60.0)]
+pytestmark = [pytest.mark.data, pytest.mark.timeout(N_CRASHES_MAX * LIMIT_S + 60.0)]
 
 
 @pytest.fixture(scope="session")
 def reports(chevet_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Report]:
     """Run all scenarios in one machine; give what each of them counted."""
-    folder = tmp_path_factory.mktemp("bluez")
+    recordings = tmp_path_factory.mktemp("recordings")
     for name, record in (("ecg", ECG_RECORD), ("pleth", PLETH_RECORD)):
-        save(open_recording(str(chevet_data / record)), folder / f"{name}.npz")
-    script = SCRIPT.format(root=ROOT, python=sys.executable, folder=folder)
-    machine = Machine(folder)
+        save(open_recording(str(chevet_data / record)), recordings / f"{name}.npz")
+    script = SCRIPT.format(root=ROOT, python=sys.executable, folder=recordings)
 
-    def show(report: Report) -> None:
-        print(f"\n{report}", file=sys.__stderr__, flush=True)
+    for n_crashes in range(1, N_CRASHES_MAX + 1):
+        machine = Machine(tmp_path_factory.mktemp("bluez"))
+        try:
+            found = {one["scenario"]: one for one in machine.run(script, LIMIT_S, show)}
+        except KernelCrashError as error:
+            show({"scenario": "crash", "n_crashes": n_crashes, "error": str(error)})
+            continue
+        tail = log_tail(machine.console, CRASH_LINES)
+        assert "done" in found, f"the program ended early:\n{tail}"
+        return found
+    pytest.fail(f"the machine's kernel crashed {N_CRASHES_MAX} times", pytrace=False)
 
-    found = {one["scenario"]: one for one in machine.run(script, LIMIT_S, show)}
-    assert "done" in found, machine.console.read_text(encoding="utf-8", errors="replace")[-4000:]
-    return found
+
+def show(report: Report) -> None:
+    print(f"\n{report}", file=sys.__stderr__, flush=True)
 
 
 @pytest.fixture
