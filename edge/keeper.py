@@ -190,6 +190,9 @@ class Keeper:
         self._since_s = time.monotonic()
         try:
             await self._stay(turn, link, stop)
+        except StaleServicesError:
+            await self._read_services_anew(link)
+            raise
         finally:
             self.connected = False
             await link.disconnect()
@@ -231,21 +234,17 @@ class Keeper:
             adapter=turn.adapter,
             mtu_bytes=link.mtu_bytes,
         )
-        try:
-            async with open_session(link, intake, self._inbox, self._limits) as session:
-                try:
-                    await unless(stop, session.open(), grace_s=OPEN_GRACE_S)
-                    self._fresh_services = False
-                    ended = await session.stay(stop, self.give_way)
-                    self._log.info("link_ended", device_id=intake.device_id, reason=ended)
-                except DeviceRefusedError:
-                    # One protocol is refused; what another one has started is stopped.
-                    await session.close()
-                    raise
+        async with open_session(link, intake, self._inbox, self._limits) as session:
+            try:
+                await unless(stop, session.open(), grace_s=OPEN_GRACE_S)
+                self._fresh_services = False
+                ended = await session.stay(stop, self.give_way)
+                self._log.info("link_ended", device_id=intake.device_id, reason=ended)
+            except DeviceRefusedError:
+                # One protocol is refused; what another one has started is stopped.
                 await session.close()
-        except StaleServicesError:
-            await self._read_services_anew(link, intake.model)
-            raise
+                raise
+            await session.close()
 
     async def _identify(self, link: Link, sighting: Sighting) -> DeviceIntake:
         """Find out what the link leads to.
@@ -281,19 +280,18 @@ class Keeper:
         self._roster.asked(address, serial, time.monotonic())
         raise StrangerError
 
-    async def _read_services_anew(self, link: Link, model: DeviceModel) -> None:
+    async def _read_services_anew(self, link: Link) -> None:
         """Let the next connect read the services from the device itself."""
         link_metrics.SERVICES_STALE.inc()
         if self._fresh_services:
             # They were read from the device just now: it does lack what its model has.
             self._fresh_services = False
-            raise DeviceRefusedError(
-                f"{model.name}: it lacks services or characteristics of its model"
-            )
+            raise DeviceRefusedError("it lacks what its model has")
         self._fresh_services = True
-        self._log.warning("services_stale", model=model.name)
+        self._log.warning("services_stale")
+        model = self._model()
         # BlueZ would forget the bond, too.
-        if Quirk.BONDING_NEEDED not in model.quirks:
+        if model is None or Quirk.BONDING_NEEDED not in model.quirks:
             await link.forget_services()
 
     # What follows from a failure
@@ -305,7 +303,7 @@ class Keeper:
             self._log.info("link_lost", error=str(error))
             return
         self._note_failure(cause or "no_link", error)
-        if not isinstance(error, StaleServicesError):
+        if not (isinstance(error, StaleServicesError) and self._had_link):
             self._count_failure()
 
     def _has_worked(self) -> bool:
@@ -345,13 +343,16 @@ class Keeper:
         return max(pause_s, self._breaker.wait_s(time.monotonic()))
 
     def _importance(self) -> Importance:
-        """Rank the device by what was read from it, or else by what it advertises."""
+        return importance_of(self._model())
+
+    def _model(self) -> DeviceModel | None:
+        """Tell the model by what was read from the device, or else by what it advertises."""
         if self._intake is not None:
-            return importance_of(self._intake.model)
+            return self._intake.model
         for device, advertisement in self._sightings.values():
             name = advertisement.local_name or device.name
-            return importance_of(_find_model(name, {}, advertisement.service_uuids))
-        return importance_of(_find_model(self.wanted.name, {}, []))
+            return _find_model(name, {}, advertisement.service_uuids)
+        return _find_model(self.wanted.name, {}, [])
 
 
 _CAUSES: Final = (

@@ -333,7 +333,7 @@ async def test_an_operator_renews_a_bond(kafka: KafkaSettings, tmp_path: Path) -
         await pair()
 
 
-@pytest.mark.parametrize("backend_name", ["remembering", "stubborn"])
+@pytest.mark.parametrize("backend_name", ["remembering", "misplacing", "stubborn"])
 async def test_services_that_are_remembered_wrongly_are_read_anew_once(
     kafka: KafkaSettings, tmp_path: Path, backend_name: str
 ) -> None:
@@ -341,7 +341,7 @@ async def test_services_that_are_remembered_wrongly_are_read_anew_once(
     (strap,) = ward.sensors
     async with ward.running():
         async with ward.agent():
-            if backend_name == "remembering":
+            if backend_name != "stubborn":
                 await until(lambda: sent(strap) >= 200)
             else:
                 await until(lambda: bool(ward.logged("device_refused")))

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from bleak.backends.characteristic import BleakGATTCharacteristic
 from bleak.backends.client import BaseBleakClient
 from bleak.backends.scanner import BaseBleakScanner
 from bleak.backends.service import BleakGATTServiceCollection
+from bleak.exc import BleakGATTProtocolError
 from bumble.device import Peer
 
 from devices import uuids
@@ -32,6 +34,8 @@ from ingest.topics import FRAMES
 from tests.edge.test_agent import SUBJECT, WAIT_S, broker_of, until
 
 __all__ = ["broker_of", "until"]
+
+_INVALID_HANDLE = 0x01
 
 
 class SensorWard:
@@ -140,9 +144,19 @@ def five_slots(
     return backend(transport_spec, max_connections=5)
 
 
+def _without(uuid: str, services: BleakGATTServiceCollection) -> BleakGATTServiceCollection:
+    kept = BleakGATTServiceCollection()
+    for service in services:
+        if service.uuid != uuid:
+            kept.add_service(service)
+            for one in service.characteristics:
+                kept.characteristics[one.handle] = one
+    return kept
+
+
 @contextlib.asynccontextmanager
 async def remembering(
-    transport_spec: str, *, forgets: bool = True
+    transport_spec: str, *, forgets: bool = True, misplaces: bool = False
 ) -> AsyncIterator[tuple[type[BaseBleakScanner], type[BaseBleakClient]]]:
     """Open a controller whose system remembers no Heart Rate service, until it is told to forget.
 
@@ -155,14 +169,21 @@ async def remembering(
         class Client(client_type):  # type: ignore[misc,valid-type]
             async def _discover(self, peer: Peer) -> None:
                 await super()._discover(peer)
-                if remembers[0]:
-                    kept, found = BleakGATTServiceCollection(), self.services  # type: ignore[has-type]
-                    for service in found or ():
-                        if service.uuid != uuids.HEART_RATE_SERVICE:
-                            kept.add_service(service)
-                            for one in service.characteristics:
-                                kept.characteristics[one.handle] = one
-                    self.services = kept
+                if remembers[0] and not misplaces:
+                    self.services = _without(
+                        uuids.HEART_RATE_SERVICE,
+                        self.services,  # type: ignore[has-type]
+                    )
+
+            async def read_gatt_char(
+                self, characteristic: BleakGATTCharacteristic, *, use_cached: bool = False
+            ) -> bytearray:
+                if remembers[0] and misplaces:
+                    raise BleakGATTProtocolError(_INVALID_HANDLE)
+                read: bytearray = await super().read_gatt_char(
+                    characteristic, use_cached=use_cached
+                )
+                return read
 
         class Recovery(NoRecovery):
             async def forget_services(self, address: str) -> bool:
@@ -171,6 +192,13 @@ async def remembering(
 
         scanner_type.recovery = Recovery("hci0")  # type: ignore[attr-defined]
         yield scanner_type, Client
+
+
+def misplacing(
+    transport_spec: str,
+) -> contextlib.AbstractAsyncContextManager[tuple[type[BaseBleakScanner], type[BaseBleakClient]]]:
+    """Open a controller whose system remembers handles of an older firmware."""
+    return remembering(transport_spec, misplaces=True)
 
 
 def stubborn(
