@@ -8,6 +8,7 @@ pressure of a cuff); ISO/IEEE 11073-10101 and 11073-10441 (terms); LOINC 2.77.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from enum import IntFlag
 from itertools import pairwise
 from typing import Final
@@ -185,7 +186,7 @@ def _readings(
     if user_id is not None:
         status.add("user_unknown" if user_id == UserId.UNKNOWN else f"user_{user_id}")
         bits |= _USER_SENT | user_id << _USER_SHIFT
-    return tuple(
+    readings = (
         measured(
             quantity,
             number if isinstance(number, Special) else float(number),
@@ -197,6 +198,7 @@ def _readings(
         for quantity, number, reason in rows
         if number is not None
     )
+    return tuple(replace(one, user=user_id) for one in readings)
 
 
 def _pulse_rate(measurement: BloodPressureMeasurement | IntermediateCuffPressure) -> _Row:

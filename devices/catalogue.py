@@ -6,8 +6,8 @@ number that a device states, then the name that it advertises, then the services
 Source: Polar Electro, Polar Measurement Data Specification for 3rd Party (streams and settings).
 """
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -40,12 +40,15 @@ class Channel:
         Unit of a scaled sample.
     scale
         Unit per count, for a frame whose `scale_factor` is 1.
+    offset
+        The unit's value of count 0.
     """
 
     name: str
     quantity: Quantity
     ucum: str
     scale: float
+    offset: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +84,22 @@ class PmdStream:
     def true_rate_hz(self, stated_hz: int) -> int:
         """Give the rate at which the device samples when it has granted one."""
         return self.misstated_rates_hz.get(stated_hz, stated_hz)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PmdReadings:
+    """A stream of a device's measurement data service whose frames are readings, not samples.
+
+    Attributes
+    ----------
+    measurement
+        What to start.
+    settings
+        What to start it with; empty where it has none, which is then not asked for.
+    """
+
+    measurement: PmdMeasurement
+    settings: PmdSettings = field(default_factory=PmdSettings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,12 +185,18 @@ class DeviceModel:
         Characteristics to subscribe to for readings, those that the device has.
     pmd_streams
         Streams to start.
+    pmd_readings
+        Streams of readings to start.
     gsp_streams
         Waveforms to subscribe to over Movesense's protocol.
     gsp_events
         Paths of single values to subscribe to over it.
     viatom_question
         What to ask again and again, of a device that only answers; None: it needs no asking.
+    signed_samples
+        Whether the sample arrays of a Generic Health Sensor have a sign.
+    weight_factor
+        What to multiply weights with, for a scale whose steps are not those of the specification.
     quirks
         What is particular.
     """
@@ -183,10 +208,18 @@ class DeviceModel:
     services: frozenset[str]
     characteristics: tuple[str, ...]
     pmd_streams: tuple[PmdStream, ...] = ()
+    pmd_readings: tuple[PmdReadings, ...] = ()
     gsp_streams: tuple[GspStream, ...] = ()
     gsp_events: tuple[str, ...] = ()
     viatom_question: ViatomQuestion | None = None
+    signed_samples: bool = False
+    weight_factor: float = 1.0
     quirks: frozenset[Quirk] = frozenset()
+
+    @property
+    def is_streaming(self) -> bool:
+        """Whether it sends again and again for as long as the link lasts: silence is a fault."""
+        return bool(self.pmd_streams or self.gsp_streams or self.viatom_question)
 
     def pmd_stream(self, measurement: int) -> PmdStream | None:
         """Find the stream of a measurement, or None if this model's row has none."""
@@ -240,7 +273,19 @@ def find_model(
                 return row
     offered = {uuids.normalise_uuid(service) for service in service_uuids}
     generic = (row for row in CATALOGUE if not row.name_prefixes)
-    return next((row for row in generic if row.services <= offered), None)
+    return _joined([row for row in generic if row.services <= offered])
+
+
+def _joined(rows: Sequence[DeviceModel]) -> DeviceModel | None:
+    """Give the first of some generic rows, with what the others would subscribe to."""
+    if len(rows) <= 1:
+        return next(iter(rows), None)
+    characteristics = tuple(dict.fromkeys(uuid for row in rows for uuid in row.characteristics))
+    return replace(
+        rows[0],
+        services=frozenset[str]().union(*(row.services for row in rows)),
+        characteristics=characteristics,
+    )
 
 
 def _starts(text: str, prefixes: tuple[str, ...]) -> bool:
@@ -311,6 +356,7 @@ _VERITY_STREAMS: Final = (
         frames=((0, True),),
     ),
 )
+_PULSE_INTERVALS: Final = PmdReadings(measurement=PmdMeasurement.PPI)
 _CUFF_CHARACTERISTICS: Final = (
     uuids.BLOOD_PRESSURE_MEASUREMENT,
     uuids.INTERMEDIATE_CUFF_PRESSURE,
@@ -392,6 +438,7 @@ CATALOGUE: Final = (
         services=frozenset({uuids.HEART_RATE_SERVICE, uuids.PMD_SERVICE}),
         characteristics=_STRAP_CHARACTERISTICS,
         pmd_streams=_VERITY_STREAMS,
+        pmd_readings=(_PULSE_INTERVALS,),
         quirks=frozenset(
             {
                 Quirk.FULL_MTU_NEEDED,
@@ -424,6 +471,7 @@ CATALOGUE: Final = (
                 frames=_ACC_FRAMES,
             ),
         ),
+        pmd_readings=(_PULSE_INTERVALS,),
         quirks=frozenset(
             {
                 Quirk.INTERVALS_AFTER_WARM_UP,
@@ -453,6 +501,13 @@ CATALOGUE: Final = (
                 frames=_ACC_FRAMES,
             ),
         ),
+        pmd_readings=(
+            PmdReadings(
+                measurement=PmdMeasurement.SKIN_TEMPERATURE,
+                settings=PmdSettings(sample_rates_hz=(1,), resolutions_bits=(32,)),
+            ),
+            _PULSE_INTERVALS,
+        ),
         quirks=frozenset({Quirk.ONE_BONDED_LINK, Quirk.SDK_MODE_NEEDS_STREAMS_OFF}),
     ),
     DeviceModel(
@@ -470,6 +525,7 @@ CATALOGUE: Final = (
                 frames=_ACC_FRAMES,
             ),
         ),
+        pmd_readings=(_PULSE_INTERVALS,),
         quirks=frozenset({Quirk.SHARING_IS_CHOSEN}),
     ),
     DeviceModel(
@@ -540,7 +596,14 @@ CATALOGUE: Final = (
         services=frozenset({uuids.HEART_RATE_SERVICE, uuids.PMD_SERVICE}),
         characteristics=_STRAP_CHARACTERISTICS,
         pmd_streams=_VERITY_STREAMS,
-        quirks=frozenset({Quirk.DEMONSTRATION, Quirk.INTERVALS_AFTER_WARM_UP}),
+        pmd_readings=(_PULSE_INTERVALS,),
+        quirks=frozenset(
+            {
+                Quirk.DEMONSTRATION,
+                Quirk.INTERVALS_AFTER_WARM_UP,
+                Quirk.SDK_MODE_NEEDS_STREAMS_OFF,
+            }
+        ),
     ),
     DeviceModel(
         name="Chevet Virtual Oximeter",
@@ -598,6 +661,33 @@ CATALOGUE: Final = (
         quirks=frozenset({Quirk.DEMONSTRATION}),
     ),
     DeviceModel(
+        name="Chevet Virtual Glucose Monitor",
+        manufacturer="Chevet",
+        model_numbers=("Virtual Glucose Monitor",),
+        name_prefixes=("Chevet Virtual Glucose Monitor",),
+        services=frozenset({uuids.CGM_SERVICE}),
+        characteristics=(uuids.CGM_MEASUREMENT, uuids.BATTERY_LEVEL),
+        quirks=frozenset({Quirk.DEMONSTRATION}),
+    ),
+    DeviceModel(
+        name="Chevet Virtual Spot Oximeter",
+        manufacturer="Chevet",
+        model_numbers=("Virtual Spot Oximeter",),
+        name_prefixes=("Chevet Virtual Spot Oximeter",),
+        services=frozenset({uuids.PULSE_OXIMETER_SERVICE}),
+        characteristics=(uuids.PLX_SPOT_CHECK, uuids.BATTERY_LEVEL),
+        quirks=frozenset({Quirk.DEMONSTRATION}),
+    ),
+    DeviceModel(
+        name="Chevet Virtual Patch",
+        manufacturer="Chevet",
+        model_numbers=("Virtual Patch",),
+        name_prefixes=("Chevet Virtual Patch",),
+        services=frozenset({uuids.GENERIC_HEALTH_SENSOR_SERVICE}),
+        characteristics=(uuids.BATTERY_LEVEL,),
+        quirks=frozenset({Quirk.DEMONSTRATION}),
+    ),
+    DeviceModel(
         name="Heart-rate sensor",
         services=frozenset({uuids.HEART_RATE_SERVICE}),
         characteristics=_STRAP_CHARACTERISTICS,
@@ -644,6 +734,11 @@ CATALOGUE: Final = (
         quirks=frozenset({Quirk.BONDING_NEEDED}),
         services=frozenset({uuids.CGM_SERVICE}),
         characteristics=(uuids.CGM_MEASUREMENT, uuids.BATTERY_LEVEL),
+    ),
+    DeviceModel(
+        name="Health sensor",
+        services=frozenset({uuids.GENERIC_HEALTH_SENSOR_SERVICE}),
+        characteristics=(uuids.BATTERY_LEVEL,),
     ),
 )
 """Every row; of the generic rows the first that fits wins."""

@@ -174,6 +174,31 @@ def current_time_of(
     )
 
 
+def decode_date_time(payload: bytes) -> DeviceDateTime:
+    """Decode a Date Time (0x2A08), which some cuffs have in place of a Current Time.
+
+    Raises
+    ------
+    DecodeError
+    """
+    reader = PayloadReader(payload)
+    date_time = reader.date_time("date_time")
+    reader.finish()
+    return date_time
+
+
+def encode_date_time(date_time: DeviceDateTime) -> bytes:
+    """Encode a Date Time.
+
+    Raises
+    ------
+    EncodeError
+    """
+    writer = PayloadWriter()
+    writer.date_time("date_time", date_time)
+    return writer.finish()
+
+
 def decode_current_time(payload: bytes) -> CurrentTime:
     """Decode a Current Time.
 

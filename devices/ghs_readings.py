@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from devices import codes
 from devices.codes import Quantity
 from devices.date_time import DeviceDateTime
+from devices.elapsed_time import ElapsedTime
 from devices.ghs_header import ObservationHeader, ObservationStatus
 from devices.ghs_observation import HealthObservation, Observation, ObservationBundle
 from devices.ghs_samples import SampleArrayValue
@@ -75,6 +76,10 @@ class HealthWaveform:
         When the first sample was taken, by the device's clock.
     measured_at_utc_ns
         The same in nanoseconds since 1970 UTC, where the clock can tell.
+    elapsed_time
+        The same as it was sent; None if it was not.
+    user
+        Which of the sensor's users, by its own number; None: it does not say.
     """
 
     quantity: Quantity
@@ -87,6 +92,8 @@ class HealthWaveform:
     reason: NoValueReason | None = None
     measured_at: DeviceDateTime | None = None
     measured_at_utc_ns: int | None = None
+    elapsed_time: ElapsedTime | None = None
+    user: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,6 +210,8 @@ def _reading(part: _Part, numeric: NumericValue) -> Measured:
         status=words,
         status_bits=int(status),
         measured_at=_measured_at(part.header),
+        elapsed_time=part.header.time,
+        user=part.header.patient,
     )
 
 
@@ -229,6 +238,8 @@ def _waveforms(part: _Part, array: SampleArrayValue, *, signed: bool) -> Iterato
             reason=reason,
             measured_at=_measured_at(part.header),
             measured_at_utc_ns=time.utc_ns if time and time.on_current_timeline else None,
+            elapsed_time=time,
+            user=part.header.patient,
         )
 
 

@@ -32,7 +32,9 @@ from devices.thermometer import decode_temperature
 from devices.weight_scale import decode_weight
 
 
-def decode_notification(characteristic_uuid: str, payload: bytes) -> tuple[Measured, ...]:
+def decode_notification(
+    characteristic_uuid: str, payload: bytes, *, weight_factor: float = 1.0
+) -> tuple[Measured, ...]:
     """Decode the payload of a standard characteristic.
 
     Parameters
@@ -41,13 +43,18 @@ def decode_notification(characteristic_uuid: str, payload: bytes) -> tuple[Measu
         128 bits, as in `devices.uuids`, in either case.
     payload
         Of a notification, an indication or a read.
+    weight_factor
+        What to multiply a scale's weights with.
 
     Raises
     ------
     UnknownCharacteristicError
     DecodeError
     """
-    decode = _DECODERS.get(characteristic_uuid.lower())
+    uuid = characteristic_uuid.lower()
+    if uuid == uuids.WEIGHT_MEASUREMENT:
+        return weight_readings(decode_weight(payload), weight_factor=weight_factor)
+    decode = _DECODERS.get(uuid)
     if decode is None:
         raise UnknownCharacteristicError(characteristic_uuid)
     return decode(payload)
@@ -67,7 +74,6 @@ _DECODERS: Final[Mapping[str, Callable[[bytes], tuple[Measured, ...]]]] = {
     uuids.INTERMEDIATE_CUFF_PRESSURE: lambda payload: cuff_pressure_readings(
         decode_cuff_pressure(payload)
     ),
-    uuids.WEIGHT_MEASUREMENT: lambda payload: weight_readings(decode_weight(payload)),
     uuids.BODY_COMPOSITION_MEASUREMENT: lambda payload: body_composition_readings(
         decode_body_composition(payload)
     ),
@@ -79,5 +85,5 @@ _DECODERS: Final[Mapping[str, Callable[[bytes], tuple[Measured, ...]]]] = {
     uuids.CGM_MEASUREMENT: lambda payload: cgm_readings(decode_cgm_measurements(payload)),
     uuids.RSC_MEASUREMENT: lambda payload: running_readings(decode_rsc_measurement(payload)),
 }
-DECODABLE: Final = frozenset(_DECODERS)
+DECODABLE: Final = frozenset({*_DECODERS, uuids.WEIGHT_MEASUREMENT})
 """UUIDs that `decode_notification` knows."""

@@ -16,6 +16,7 @@ from typing import Final
 from devices import codes
 from devices.codes import Quantity
 from devices.date_time import DeviceDateTime
+from devices.elapsed_time import ElapsedTime
 from devices.heart_rate import HeartRateMeasurement
 from devices.medfloat import MedFloat, Special
 from devices.polar_frames import PmdFrame, PulseInterval, pulse_intervals
@@ -75,6 +76,11 @@ class Measured:
         intervals of one payload end one after the other.
     measured_at
         By the device's clock, where it sends a time and its clock was set.
+    elapsed_time
+        The same of a clock that counts, more finely; None of any other.
+    user
+        Which of the device's users was measured, by its own number; 255: it does not know which;
+        None: it does not say.
 
     Raises
     ------
@@ -89,6 +95,8 @@ class Measured:
     status_bits: int = 0
     offset_ns: int = 0
     measured_at: DeviceDateTime | None = None
+    elapsed_time: ElapsedTime | None = None
+    user: int | None = None
 
     def __post_init__(self) -> None:
         if (self.value is None) == (self.reason is None):
