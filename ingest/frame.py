@@ -131,6 +131,14 @@ class DeviceEventKind(StrEnum):
     CONTACT_LOST = "contact_lost"
     CONTACT_FOUND = "contact_found"
     BATTERY_LOW = "battery_low"
+    CLOCK_SET = "clock_set"
+    """The agent has set the device's own clock; the detail says how wrong it was."""
+    RECORDS_TAKEN = "records_taken"
+    """What a device had stored was taken over; the detail says how many."""
+    RECORDS_LOST = "records_lost"
+    """Stored records will never come: the detail says how many at most, and why."""
+    TRANSFER_FAILED = "transfer_failed"
+    """Stored records could not be taken over wholly; the agent asks again at the next link."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,7 +275,7 @@ class Reading:
     """UTC, nanoseconds since 1970."""
     reason: str | None = None
     status_bits: int = 0
-    """The device's own status field, as sent."""
+    """The device's own status field, as sent; from bit 48 on, `ingest.reading_marks`."""
     received_ns: int | None = None
 
     def __post_init__(self) -> None:
