@@ -32,6 +32,7 @@ from edge.virtual.peripheral import (
     readable,
 )
 from edge.virtual.player import NS_PER_S, Clock, ticks
+from edge.virtual.wall_clock import WallClockService
 
 MODEL: Final = "Virtual Cuff"
 PERIOD_S_DEFAULT: Final = 60
@@ -54,7 +55,7 @@ _HIGHEST_S: Final = 11 * 3600
 class Cuff(Peripheral):
     """A blood pressure that follows the time of day; nothing of it is recorded.
 
-    A result that nobody confirms is lost: this cuff does not store. Its clock shows UTC.
+    A result that nobody confirms is lost: this cuff does not store.
 
     Parameters
     ----------
@@ -91,6 +92,8 @@ class Cuff(Peripheral):
         self._user_id = user_id
         self._seed = seed
         self._indicating = False
+        self.wall_clock = WallClockService(clock, uuid=uuids.DATE_TIME)
+        """What its results are dated by: UTC until it is set."""
         self._result: Characteristic[bytes] = Characteristic(
             bumble_uuid(uuids.BLOOD_PRESSURE_MEASUREMENT), Properties.INDICATE, Permissions(0), b""
         )
@@ -104,7 +107,7 @@ class Cuff(Peripheral):
         return (uuids.BLOOD_PRESSURE_SERVICE,)
 
     def services(self) -> Iterable[Service]:
-        """Give the Blood Pressure service."""
+        """Give the Blood Pressure service, and the clock."""
         features = encode_blood_pressure_feature(
             PressureFeature.BODY_MOVEMENT_DETECTION | PressureFeature.CUFF_FIT_DETECTION
         )
@@ -113,7 +116,10 @@ class Cuff(Peripheral):
             self._cuff_pressure,
             readable(uuids.BLOOD_PRESSURE_FEATURE, features),
         ]
-        return (Service(bumble_uuid(uuids.BLOOD_PRESSURE_SERVICE), characteristics),)
+        return (
+            Service(bumble_uuid(uuids.BLOOD_PRESSURE_SERVICE), characteristics),
+            self.wall_clock.service,
+        )
 
     def jobs(self) -> Iterable[Coroutine[Any, Any, None]]:
         """Give what measures."""
@@ -162,7 +168,7 @@ class Cuff(Peripheral):
             systolic=float(systolic),
             diastolic=float(diastolic),
             mean_arterial=float(round(diastolic + (systolic - diastolic) / 3)),
-            measured_at=device_time(t_ns),
+            measured_at=self.wall_clock.date_time(t_ns),
             pulse_rate_bpm=float(round(_PULSE_RATE_BPM + swing + noise.gauss(0.0, _NOISE))),
             user_id=self._user_id,
             status=PressureStatus(0),

@@ -5,7 +5,6 @@ import math
 from collections import deque
 from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from random import Random
 from typing import Any, Final
 
@@ -59,6 +58,7 @@ from edge.virtual.peripheral import (
     readable,
 )
 from edge.virtual.player import NS_PER_S, Clock, ticks
+from edge.virtual.wall_clock import WallClockService
 
 MODEL: Final = "Virtual Glucose Meter"
 PERIOD_S_DEFAULT: Final = 1800.0
@@ -90,6 +90,8 @@ class MeterSettings:
     """Records that fit; a further one overwrites the oldest."""
     first_number: int = 0
     """Sequence number of the first record."""
+    clock_ahead_s: float = 0.0
+    """How far its clock is ahead of UTC until it is set."""
     seed: int = 0
     """Of the noise."""
 
@@ -125,6 +127,8 @@ class GlucoseMeter(Peripheral):
         self.readings |= {"glucose": Counters(), "glucose_context": Counters()}
         self._next_number = self._settings.first_number
         self._start_ns = clock.now_ns()
+        self.wall_clock = WallClockService(clock, ahead_s=self._settings.clock_ahead_s)
+        """What its records are dated by."""
         self._running: RacpRequest | None = None
         self._aborted = False
         self._measurement = notifying(GLUCOSE_MEASUREMENT)
@@ -145,10 +149,13 @@ class GlucoseMeter(Peripheral):
         return (GLUCOSE_SERVICE,)
 
     def services(self) -> Iterable[Service]:
-        """Give the Glucose service."""
+        """Give the Glucose and the Current Time service."""
         feature = readable(GLUCOSE_FEATURE, encode_glucose_feature(GlucoseFeature(0)))
         characteristics = [self._measurement, self._context, feature, self._control_point]
-        return (Service(bumble_uuid(GLUCOSE_SERVICE), characteristics),)
+        return (
+            Service(bumble_uuid(GLUCOSE_SERVICE), characteristics),
+            self.wall_clock.service,
+        )
 
     def jobs(self) -> Iterable[Coroutine[Any, Any, None]]:
         """Give what measures."""
@@ -165,7 +172,7 @@ class GlucoseMeter(Peripheral):
         number = self._next_number
         measurement = GlucoseMeasurement(
             sequence_number=number,
-            base_time=_date_time(t_ns),
+            base_time=self.wall_clock.date_time(t_ns),
             time_offset_min=0,
             glucose=GlucoseConcentration(
                 concentration=self.glucose_kg_per_l(t_ns),
@@ -295,15 +302,3 @@ def _refusal(payload: bytes, error: DecodeError) -> RacpResponse:
     if field == "operator" and isinstance(error, ReservedValueError):
         code = RacpResponseCode.OPERATOR_NOT_SUPPORTED
     return RacpResponse(request_op_code=payload[0] if payload else 0, response_code=code)
-
-
-def _date_time(t_ns: int) -> DeviceDateTime:
-    at = datetime.fromtimestamp(t_ns // NS_PER_S, UTC)
-    return DeviceDateTime(
-        year=at.year,
-        month=at.month,
-        day=at.day,
-        hour=at.hour,
-        minute=at.minute,
-        second=at.second,
-    )

@@ -283,3 +283,4 @@ class HealthSensor(Peripheral):
             raise ATT_Error(ElapsedTimeError.INCORRECT_TIME_FORMAT)
         self._ahead_ns = utc_ns - self.clock.now_ns()
         self._needs_set = False
+        self.store.leave_timeline()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from bumble.att import ATT_INVALID_ATTRIBUTE_LENGTH_ERROR, ATT_Error
@@ -86,6 +87,10 @@ class HealthStore:
         if len(self._records) > RECORDS_MAX:
             del self._records[next(iter(self._records))]
 
+    def leave_timeline(self) -> None:
+        """Note that the clock was set: what was kept before is of an earlier timeline."""
+        self._records = {number: _earlier(one) for number, one in self._records.items()}
+
     def _on_request(self, _connection: Connection, value: bytes) -> None:
         subscribed = map(self._peripheral.is_subscribed, self.characteristics)
         if not all(subscribed):
@@ -167,6 +172,14 @@ class HealthStore:
 
     async def _answer(self, answer: RecordAnswer | RecordCount) -> None:
         await self._peripheral.indicate(self._control_point, encode_record_answer(answer), ())
+
+
+def _earlier(observation: Observation) -> Observation:
+    header = observation.header
+    if header.time is None:
+        return observation
+    time = replace(header.time, on_current_timeline=False)
+    return replace(observation, header=replace(header, time=time))
 
 
 _REFUSALS: Final[Mapping[str, RecordAnswerCode]] = {

@@ -23,7 +23,6 @@ from devices.weight_scale import (
     encode_weight,
     encode_weight_scale_feature,
 )
-from edge.virtual.cuff import device_time
 from edge.virtual.ether import Ether
 from edge.virtual.peripheral import (
     ADVERTISING_INTERVAL_MS_DEFAULT,
@@ -36,6 +35,7 @@ from edge.virtual.peripheral import (
     readable,
 )
 from edge.virtual.player import Clock, ticks
+from edge.virtual.wall_clock import WallClockService
 
 MODEL: Final = "Virtual Scale"
 PERIOD_S_DEFAULT: Final = 60.0
@@ -59,7 +59,7 @@ class Scale(Peripheral):
     """A person who steps on a scale again and again; nothing of it is recorded.
 
     The weight is indicated first, then the body composition, both with the same time. What nobody
-    confirms is lost: this scale does not store. Its clock shows UTC.
+    confirms is lost: this scale does not store.
 
     Parameters
     ----------
@@ -89,6 +89,8 @@ class Scale(Peripheral):
         self._user_id = user_id
         self._seed = seed
         self._indicating = False
+        self.wall_clock = WallClockService(clock)
+        """What weighings are dated by: UTC until it is set."""
         self._weight = _indicating(uuids.WEIGHT_MEASUREMENT)
         self._composition = _indicating(uuids.BODY_COMPOSITION_MEASUREMENT)
         self.readings["weight"] = Counters()
@@ -100,7 +102,7 @@ class Scale(Peripheral):
         return (uuids.WEIGHT_SCALE_SERVICE, uuids.BODY_COMPOSITION_SERVICE)
 
     def services(self) -> Iterable[Service]:
-        """Give the Weight Scale and the Body Composition service."""
+        """Give the Weight Scale, the Body Composition and the Current Time service."""
         scale = WeightScaleFeatures(
             features=WeightScaleFeature.TIMESTAMP
             | WeightScaleFeature.MULTIPLE_USERS
@@ -131,6 +133,7 @@ class Scale(Peripheral):
                     ),
                 ],
             ),
+            self.wall_clock.service,
         )
 
     def jobs(self) -> Iterable[Coroutine[Any, Any, None]]:
@@ -164,7 +167,7 @@ class Scale(Peripheral):
         weight_kg = self._weight_kg(t_ns)
         return WeightMeasurement(
             weight=weight_kg,
-            measured_at=device_time(t_ns),
+            measured_at=self.wall_clock.date_time(t_ns),
             user_id=self._user_id,
             bmi_and_height=BmiAndHeight(
                 bmi_kg_per_m2=round(weight_kg / _HEIGHT_M**2, 1), height=_HEIGHT_M
@@ -178,7 +181,7 @@ class Scale(Peripheral):
         fat_free_kg = self._weight_kg(t_ns) * (1 - fat_percent / 100)
         return BodyCompositionMeasurement(
             body_fat_percent=fat_percent,
-            measured_at=device_time(t_ns),
+            measured_at=self.wall_clock.date_time(t_ns),
             user_id=self._user_id,
             body_water_mass=_in_steps(fat_free_kg * _WATER_OF_FAT_FREE),
             impedance_ohm=_IMPEDANCE_OHM,
