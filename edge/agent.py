@@ -58,6 +58,7 @@ class Agent:
         self._framer = Framer(settings.subject_id, settings.agent_id, spool.taken())
         self._sender = Sender(settings.kafka, spool, settings.subject_id)
         self._states = spool.streams()
+        self._users = {one.name or one.serial: one.user_index for one in settings.devices}
         self._host = _host_clock(self._states)
         self._ledger_told_s = self._ledger_shown_s = -LEDGER_TOLD_S
         self._inbox = Inbox(self._host, self._host_stepped)
@@ -99,12 +100,18 @@ class Agent:
         finally:
             over.set()
 
-    def _intake_of(self, model: DeviceModel, identity: str) -> DeviceIntake:
+    def _intake_of(self, model: DeviceModel, identity: str, name: str) -> DeviceIntake:
         """Give the intake of a device by what identifies it: the same one after every reconnect."""
         device_id = device_pseudonym(model.name, identity, self._key)
         if device_id not in self._intakes:
             self._intakes[device_id] = DeviceIntake(
-                device_id, model, self._framer, self._states, self._host
+                device_id,
+                model,
+                self._framer,
+                self._states,
+                self._host,
+                zone=self._settings.zone,
+                user_index=self._users.get(name),
             )
         return self._intakes[device_id]
 
@@ -154,7 +161,7 @@ class Agent:
         )
         frames = self._framer.cut(self._spool.next_sequence, stored=stored)
         for intake in self._intakes.values():
-            intake.streams.note_states()
+            intake.note_states()
         self._states[_HOST_CLOCK] = host_text(self._host.state)
         try:
             await asyncio.to_thread(

@@ -262,9 +262,8 @@ class Keeper:
         model = _find_model(name, identity, link.service_uuids())
         if model is None:
             raise DeviceRefusedError("it is no model of the catalogue")
-        if model.gsp_streams or model.viatom_question is not None:
-            raise DeviceRefusedError(f"{model.name}: this agent does not speak its protocol yet")
-        return self._intake_of(model, identity.get(uuids.SERIAL_NUMBER) or device.address)
+        wanted = self.wanted.name or self.wanted.serial
+        return self._intake_of(model, identity.get(uuids.SERIAL_NUMBER) or device.address, wanted)
 
     def _check_serial(self, serial: str | None, name: str | None, address: str) -> None:
         wanted = self.wanted

@@ -74,6 +74,16 @@ class Link:
         """Tell whether the peripheral has a characteristic."""
         return self._services.get_characteristic(uuid) is not None
 
+    def can_read(self, uuid: str) -> bool:
+        """Tell whether the peripheral has a characteristic that may be read."""
+        found = self._client.services.get_characteristic(uuid)
+        return found is not None and "read" in found.properties
+
+    def can_write(self, uuid: str) -> bool:
+        """Tell whether the peripheral has a characteristic that may be written to."""
+        found = self._client.services.get_characteristic(uuid)
+        return found is not None and "write" in found.properties
+
     def service_uuids(self) -> list[str]:
         """List the services that the peripheral has."""
         return [service.uuid for service in self._services]
@@ -116,6 +126,10 @@ class Link:
     async def write(self, uuid: str, payload: bytes) -> None:
         """Write to a characteristic and wait until the peripheral has it."""
         await self._call(self._client.write_gatt_char, uuid, payload, response=True)
+
+    async def write_unanswered(self, uuid: str, payload: bytes) -> None:
+        """Write to a characteristic that does not say whether it has it."""
+        await self._call(self._client.write_gatt_char, uuid, payload, response=False)
 
     async def pair(self) -> None:
         """Encrypt the link; pair and bond where the two have no key in common yet.

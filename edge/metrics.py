@@ -53,6 +53,26 @@ CONNECTIONS: Final = Counter(
 )
 LINKS_LOST: Final = Counter("chevet_edge_links_lost_total", "Links lost.", ["device"])
 CONNECTED: Final = Gauge("chevet_edge_connected", "1 while the device is connected.", ["device"])
+RECORDS_TAKEN: Final = Counter(
+    "chevet_edge_records_taken_total", "Stored records taken over from a device.", ["device"]
+)
+READINGS_DROPPED: Final = Counter(
+    "chevet_edge_readings_dropped_total",
+    "Readings left out on purpose, by cause: another user of the device, a waveform from its "
+    "memory, or a quantity that has no code here.",
+    ["device", "cause"],
+)
+SEGMENTS_LOST: Final = Counter(
+    "chevet_edge_segments_lost_total",
+    "Notifications that are missing from observations sent in several; a weak link.",
+    ["device"],
+)
+QUESTIONS_FAILED: Final = Counter(
+    "chevet_edge_questions_failed_total",
+    "Questions to a device that only answers, which brought nothing, by cause. Growth: a weak "
+    "link, or a firmware that does not know the question.",
+    ["device", "cause"],
+)
 FRAMES_SPOOLED: Final = Counter("chevet_edge_frames_spooled_total", "Frames written to disk.")
 FRAMES_ACKNOWLEDGED: Final = Counter(
     "chevet_edge_frames_acknowledged_total", "Frames that the broker has stored."

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,7 +78,7 @@ class SampleStreams:
         self._clock_key = f"{device_id}/clock"
         self._clock = DeviceClock(host, states.get(self._clock_key))
         self._streams: dict[str, _Stream] = {}
-        self._recent: dict[tuple[str, int], RecentStamps] = {}
+        self._recent: dict[tuple[str, Fraction], RecentStamps] = {}
         # Until the first link of this run, what is missing was missed because no agent ran.
         self._absence = GapCause.AGENT_DOWN
 
@@ -92,7 +93,11 @@ class SampleStreams:
         return self._clock.relation(self._device_id)
 
     def begin(
-        self, name: str, characteristic: str, channels: Sequence[Channel | None], rate_hz: int
+        self,
+        name: str,
+        characteristic: str,
+        channels: Sequence[Channel | None],
+        rate_hz: int | Fraction,
     ) -> None:
         """Expect the samples of a stream that is being started, or started again.
 
@@ -111,13 +116,16 @@ class SampleStreams:
         self.note_states()  # one that runs already goes on where it is
         running = self._streams.get(name)
         key = f"{self._device_id}/{name}"
-        nominal = SamplePeriod(ns_numerator=NS_PER_S, ns_denominator=rate_hz)
+        rate = Fraction(rate_hz)
+        nominal = SamplePeriod(
+            ns_numerator=NS_PER_S * rate.denominator, ns_denominator=rate.numerator
+        )
         self._streams[name] = _Stream(
             key=key,
             characteristic=characteristic,
             channels=tuple(channels),
             grid=SampleGrid(nominal, self._kept(key)),
-            recent=self._recent.setdefault((name, rate_hz), RecentStamps(nominal)),
+            recent=self._recent.setdefault((name, rate), RecentStamps(nominal)),
             gap_cause=self._absence if running is None else running.gap_cause,
         )
 
@@ -272,7 +280,7 @@ class SampleStreams:
             mdc_code=channel.quantity.mdc,
             unit=channel.ucum,
             scale=channel.scale * factor,
-            offset=0.0,
+            offset=channel.offset,
             period=placement.period,
         )
         if placement.n_missing:

@@ -9,15 +9,21 @@ from typing import Final
 
 import structlog
 
+from devices import uuids
 from devices.catalogue import DeviceModel, Quirk
 from edge import link_metrics, metrics
 from edge.errors import DeviceRefusedError, LinkLostError, StaleServicesError
 from edge.inbox import Inbox
 from edge.intake import DeviceIntake
 from edge.link import Link
+from edge.protocols.device_clock import ClockSpeaker
+from edge.protocols.health_sensor import HealthSpeaker
+from edge.protocols.movesense import MovesenseSpeaker
 from edge.protocols.polar import PolarSpeaker
 from edge.protocols.speaker import Speaker
 from edge.protocols.standard import StandardSpeaker
+from edge.protocols.stored_records import StoredRecordsSpeaker, stored_records
+from edge.protocols.viatom import ViatomSpeaker
 from edge.stream_watch import Stall, StreamWatch, WatchLimits, WatchStep
 from edge.waiting import wait_any
 from ingest.frame import DeviceEventKind
@@ -33,8 +39,9 @@ LEAST_SILENCE_S: Final = 2.0
 """A link may be dark for a supervision timeout without any stream being at fault."""
 FULL_MTU_BYTES: Final = 232
 
-IntakeOf = Callable[[DeviceModel, str], DeviceIntake]
-"""Gives the intake of a device by its model and its serial number or address."""
+IntakeOf = Callable[[DeviceModel, str, str], DeviceIntake]
+"""Gives the intake of a device by its model, its serial number or address, and its name (or serial
+number) in the settings."""
 
 
 class Ended(StrEnum):
@@ -169,16 +176,30 @@ class Session:
         """See that something comes at all: readings, too, are streams of a device that streams."""
         n_payloads = self.intake.n_payloads
         # A thermometer may rightly say nothing for hours; a stream may not.
-        while self.intake.model.pmd_streams or self.intake.model.gsp_streams:
+        while self.intake.model.is_streaming:
             await asyncio.sleep(3 * self._limits.longest_s)
             if n_payloads == (n_payloads := self.intake.n_payloads):
                 self._silent.set()
 
 
 def _speakers(link: Link, intake: DeviceIntake, inbox: Inbox) -> Iterator[Speaker]:
-    yield StandardSpeaker(link, intake, inbox)
+    stores = [
+        StoredRecordsSpeaker(link, intake, inbox, records)
+        for records in stored_records(link, intake)
+    ]
+    complete = [one.complete for one in stores]
+    yield ClockSpeaker(link, intake, inbox, complete)
+    left_out = {uuid for one in stores for uuid in one.characteristics}
+    yield StandardSpeaker(link, intake, inbox, left_out)
+    yield from stores
+    if uuids.GENERIC_HEALTH_SENSOR_SERVICE in intake.model.services:
+        yield HealthSpeaker(link, intake, inbox, stores)
     if intake.model.pmd_streams:
         yield PolarSpeaker(link, intake, inbox)
+    if intake.model.gsp_streams:
+        yield MovesenseSpeaker(link, intake, inbox)
+    if intake.model.viatom_question is not None:
+        yield ViatomSpeaker(link, intake, inbox, intake.model.viatom_question)
 
 
 @contextlib.asynccontextmanager

@@ -2,8 +2,17 @@
 
 from pathlib import Path
 from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ByteSize, ConfigDict, Field, SecretStr, model_validator
+from pydantic import (
+    BaseModel,
+    ByteSize,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 
 from ingest.settings import ProcessSettings
 
@@ -19,6 +28,10 @@ class DeviceSettings(BaseModel):
     """The name that it advertises, whole; empty: it is known by its serial number."""
     serial: Annotated[str, Field(max_length=64)] = ""
     """The serial number that it states; empty: any. A device that states another is refused."""
+    user_index: Annotated[int, Field(ge=0, le=254)] | None = None
+    """The subject's number among the device's users, as a scale or a cuff counts them: what it
+    measures of another or an unknown user is left out and counted; unless told everything is
+    taken."""
 
     @model_validator(mode="after")
     def _identified(self) -> "DeviceSettings":
@@ -32,6 +45,9 @@ class AgentSettings(ProcessSettings):
 
     agent_id: _Pseudonym = "agent-1"
     """Names this agent in every Frame: unique among all agents of a subject."""
+    time_zone: Annotated[str, Field(max_length=64)] | None = None
+    """Where the devices are, such as ``Europe/Paris``: their clocks show local time; unless told
+    as this computer is set."""
     spool_path: Path = Path("var/edge/spool.sqlite")
     """Where Frames wait until Kafka has them; the keys and the socket are beside it."""
     spool_bytes_max: Annotated[ByteSize, Field(ge=100_000)] = ByteSize(2_000_000_000)
@@ -78,6 +94,21 @@ class AgentSettings(ProcessSettings):
     radio_transport: str = ""
     """What the backend is opened with, such as ``tcp-client:127.0.0.1:9999``; several, with commas
     between them, are several adapters."""
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, name: str | None) -> str | None:
+        if name is not None:
+            try:
+                ZoneInfo(name)
+            except (ZoneInfoNotFoundError, ValueError) as error:
+                raise ValueError(f"{name} is no time zone of this computer") from error
+        return name
+
+    @property
+    def zone(self) -> ZoneInfo | None:
+        """The time zone; None: as this computer is set."""
+        return None if self.time_zone is None else ZoneInfo(self.time_zone)
 
     @property
     def key_path(self) -> Path:

@@ -1,5 +1,7 @@
 """Characteristics of the Bluetooth SIG that a device sends once it is subscribed to. A shell."""
 
+from collections.abc import Collection
+
 import structlog
 
 from devices import uuids
@@ -12,9 +14,22 @@ log = structlog.get_logger()
 
 
 class StandardSpeaker:
-    """Subscribes to the characteristics of a device's row, and reads its battery."""
+    """Subscribes to the characteristics of a device's row, and reads its battery.
 
-    def __init__(self, link: Link, intake: DeviceIntake, inbox: Inbox) -> None:
+    Parameters
+    ----------
+    left_out
+        Characteristics that another speaker subscribes to.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        intake: DeviceIntake,
+        inbox: Inbox,
+        left_out: Collection[str] = (),
+    ) -> None:
+        self._left_out = frozenset(left_out)
         self._link = link
         self._intake = intake
         self._inbox = inbox
@@ -22,6 +37,8 @@ class StandardSpeaker:
     async def open(self) -> None:
         """Subscribe to what the device has of its row."""
         for uuid in self._intake.model.characteristics:
+            if uuid in self._left_out:
+                continue
             if self._link.offers(uuid):
                 await self._link.notify(uuid, self._inbox.door(self._intake, uuid))
             else:

@@ -297,3 +297,39 @@ def test_any_bytes_on_any_characteristic_leave_the_device_usable(
     bench.take(26 * 1000)
 
     assert bench.cut().n_samples == 26
+
+
+def test_frames_that_are_cut_by_a_narrow_link_are_refused_aloud_once() -> None:
+    bench = Bench().start()
+    whole = ecg_payload(0, 73)
+    for _ in range(3):
+        assert not bench.intake.take(uuids.PMD_DATA, whole[:20], UTC_0_NS)
+
+    events = bench.cut().events
+    [refused] = [one for one in events if one.kind is DeviceEventKind.STREAM_REFUSED]
+    assert refused.detail == "ECG: frames are cut at 20 bytes: the link's ATT MTU is 23"
+
+
+def test_skin_temperatures_are_readings_at_the_rate_that_was_granted() -> None:
+    row = model("Polar 360").pmd_readings[0]
+    framer = Framer("p-1", "a-1")
+    intake = DeviceIntake("band-1", model("Polar 360"), framer, {})
+    polar = PolarIntake(intake)
+    polar.begin_readings(row, rate_hz=2, now_ns=UTC_0_NS)
+    polar.set_factor(row.measurement, 1.0)
+    payload = encode_frame(
+        measurement=PmdMeasurement.SKIN_TEMPERATURE,
+        timestamp_ns=device_ns(0),
+        samples=np.array([[31.25], [31.5]], dtype=np.float32).view(np.int32),
+    )
+
+    assert intake.take(uuids.PMD_DATA, payload, UTC_0_NS)
+
+    [frame] = framer.cut(0)
+    first, second = frame.readings
+    assert (first.value, second.value, first.unit) == (31.25, 31.5, "Cel")
+    assert second.t_ns - first.t_ns == 500_000_000
+    assert [one.detail for one in frame.events] == ["SKIN_TEMPERATURE 2 Hz"]
+    intake.stop_streams(UTC_0_NS)
+    [stopped] = framer.cut(1)[0].events
+    assert (stopped.kind, stopped.detail) == (DeviceEventKind.STREAM_STOPPED, "skin_temperature")
