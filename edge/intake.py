@@ -26,9 +26,9 @@ _TIME_STEP_NS: Final = 1
 """Two readings of one quantity, and two events of one device, never share a time: in a store the
 later one would erase the earlier."""
 
-_TIMES_MAX: Final = 65_536
-"""Times of readings that are remembered, so that no two of one quantity share one: more than any
-device stores. The oldest is forgotten first."""
+_TIMES_MAX: Final = 4_096
+"""Times of readings that are remembered, so that no two of one quantity share one; the oldest is
+forgotten first. Those that a device dates with the same second come near each other."""
 
 TakePayload = Callable[[bytes, int], None]
 """Takes a payload and the UTC of its arrival in nanoseconds; raises DecodeError."""
