@@ -61,7 +61,8 @@ class Books:
     clock_ns: int = 0
     """How long an agent has run on this spool. The host's clock may leap; this one cannot."""
     sizes: dict[str, SpoolSize] = field(default_factory=dict)
-    """What waits, by the name of the key that it is sealed with."""
+    """What waits, by the name of the key that it is sealed with. Replaced, never changed: other
+    threads read it at any time."""
     streams: dict[str, str] = field(default_factory=dict)
     taken: dict[Channel, Taken] = field(default_factory=dict)
     stored: dict[Channel, Stored] = field(default_factory=dict)
@@ -156,9 +157,8 @@ class Books:
     def _resize(self, row: Row, spans: Iterable[Span], sign: int) -> None:
         n_samples = sum(span.n_samples for span in spans if span.cause is None)
         one = SpoolSize(n_frames=sign, n_samples=sign * n_samples, n_bytes=sign * row.n_bytes)
-        size = self.sizes.pop(row.key_id, SpoolSize()) + one
-        if size.n_frames > 0:
-            self.sizes[row.key_id] = size
+        sizes = self.sizes | {row.key_id: self.sizes.get(row.key_id, SpoolSize()) + one}
+        self.sizes = {key: size for key, size in sizes.items() if size.n_frames > 0}
 
     def _samples(self, spans: Iterable[Span]) -> Iterable[tuple[Channel, int]]:
         blocks = [span for span in spans if span.cause is None]

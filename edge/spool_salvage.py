@@ -105,7 +105,7 @@ def _rebuild(
 ) -> Salvage:
     books = known.books.copy()
     n_waiting = books.size.n_frames
-    books.sizes.clear()
+    books.sizes = {}
     n_sequences = books.next_sequence if has_books else _SEQUENCES_MAX
     rows = old.readable_rows(n_sequences) if old is not None else iter(())
     found = _Found()

@@ -373,6 +373,41 @@ def test_frames_are_stored_while_others_are_decrypted(tmp_path: Path) -> None:
     ward.spool.close()
 
 
+def test_what_waits_is_counted_while_frames_are_acknowledged(tmp_path: Path) -> None:
+    """Another thread may be in the middle of counting: it must neither fail nor miss a Frame."""
+    ward = Ward(tmp_path / "spool.sqlite")
+    for _ in range(2):
+        ward.send("a", 30)
+        ward.flush()
+    [first, _] = ward.spool.oldest(2)
+    sizes = ward.spool._books.sizes
+    counting = iter(sizes.items())
+    begun = [next(counting)]
+
+    ward.spool.acknowledge_to(first.sequence)
+
+    assert [*begun, *counting] == list(sizes.items())
+    assert (begun[0][1].n_frames, ward.spool.size().n_frames) == (2, 1)
+
+
+def test_the_ledger_is_read_while_a_commit_waits_for_the_disk(tmp_path: Path) -> None:
+    ward = Ward(tmp_path / "spool.sqlite")
+    ward.send("a", 30)
+    ward.flush()
+    found: list[int] = []
+
+    def read() -> None:
+        found.extend(one.spooled for one in ward.spool.stored().values())
+
+    with ward.spool._lock:  # as a commit holds it
+        reader = threading.Thread(target=read, daemon=True)
+        reader.start()
+        reader.join(10)
+        found_meanwhile = list(found)
+
+    assert found_meanwhile == [30]
+
+
 def test_a_batch_is_cut_by_bytes_and_the_next_goes_on_behind_it(tmp_path: Path) -> None:
     ward = Ward(tmp_path / "spool.sqlite")
     for _ in range(40):
