@@ -76,12 +76,12 @@ class Link:
 
     def can_read(self, uuid: str) -> bool:
         """Tell whether the peripheral has a characteristic that may be read."""
-        found = self._client.services.get_characteristic(uuid)
+        found = self._services.get_characteristic(uuid)
         return found is not None and "read" in found.properties
 
     def can_write(self, uuid: str) -> bool:
         """Tell whether the peripheral has a characteristic that may be written to."""
-        found = self._client.services.get_characteristic(uuid)
+        found = self._services.get_characteristic(uuid)
         return found is not None and "write" in found.properties
 
     def service_uuids(self) -> list[str]:

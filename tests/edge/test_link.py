@@ -1,0 +1,34 @@
+"""A link that is gone, asked for anything."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from bleak_retry_connector import BleakClientWithServiceCache
+
+from devices import uuids
+from edge.errors import LinkLostError
+from edge.link import Link
+from edge.radio import RadioAdapter
+from edge.recovery import NoRecovery
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda link: link.offers(uuids.CURRENT_TIME),
+        lambda link: link.can_read(uuids.CURRENT_TIME),
+        lambda link: link.can_write(uuids.CURRENT_TIME),
+        lambda link: link.service_uuids(),
+        lambda link: link.mtu_bytes,
+    ],
+)
+def test_what_a_peripheral_had_is_not_known_once_its_link_is_lost(
+    ask: Callable[[Link], object],
+) -> None:
+    """Whatever is asked in that moment, it is a lost link, and not the end of the agent."""
+    client = BleakClientWithServiceCache("00:00:00:00:00:01")
+    link = Link(client, asyncio.Event(), RadioAdapter(name="hci0", recovery=NoRecovery("hci0")))
+
+    with pytest.raises(LinkLostError, match="^services: BleakError$"):
+        ask(link)
