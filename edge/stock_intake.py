@@ -15,7 +15,7 @@ from devices.continuous_glucose import (
     decode_cgm_status,
 )
 from devices.continuous_glucose_session import CgmSessionStart, decode_cgm_session_start
-from devices.errors import DecodeError
+from devices.errors import DecodeError, EncodeError, InvalidFieldError
 from devices.glucose import SampleType
 from devices.glucose_readings import cgm_readings
 from devices.pulse_oximeter import MeasurementStatus, decode_plx_spot_check, encode_plx_spot_check
@@ -221,7 +221,12 @@ class SpotCheckRecords(StockRecords):
             spot_check,
             measurement_status=None if status is None else status & ~MeasurementStatus.FROM_STORAGE,
         )
-        digest = hashlib.blake2b(encode_plx_spot_check(same), digest_size=_DIGEST_BYTES).hexdigest()
+        try:
+            content = encode_plx_spot_check(same)
+        except EncodeError as error:
+            # There are numbers that can be read and not be written: no oximeter measures them.
+            raise InvalidFieldError(field=error.field, value=error.value, why=error.why) from error
+        digest = hashlib.blake2b(content, digest_size=_DIGEST_BYTES).hexdigest()
         if self._is_new(digest):
             from_storage = MeasurementStatus.FROM_STORAGE in (status or MeasurementStatus(0))
             self._intake.add_readings(plx_readings(spot_check), received_ns, stored=from_storage)

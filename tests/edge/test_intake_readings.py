@@ -13,6 +13,7 @@ from devices.heart_rate import HeartRateMeasurement, encode_heart_rate
 from devices.weight_scale import WeightMeasurement, encode_weight
 from edge.framer import Framer
 from edge.intake import DeviceIntake
+from edge.stock_intake import SpotCheckRecords
 from ingest.frame import NS_PER_S, Reading
 from ingest.reading_marks import TIME_UNCHECKED
 
@@ -101,3 +102,12 @@ def test_a_device_of_several_services_is_subscribed_to_as_all_of_them(
         uuids.RSC_MEASUREMENT,
     )
     assert model.services == frozenset(services)
+
+
+def test_a_spot_check_that_cannot_be_written_again_is_undecodable_and_ends_nothing() -> None:
+    intake = DeviceIntake("d-1", row("Chevet Virtual Spot Oximeter"), Framer("p-1", "a-1"), {})
+    SpotCheckRecords(intake).begin()
+    least_mantissa = bytes.fromhex("00 00 78 3c 00")
+
+    assert not intake.take(uuids.PLX_SPOT_CHECK, least_mantissa, UTC_0_NS)
+    assert intake.take(uuids.PLX_SPOT_CHECK, bytes.fromhex("00 61 00 3c 00"), UTC_0_NS)
