@@ -108,7 +108,11 @@ class PolarSpeaker:
         with contextlib.suppress(DeviceRefusedError):  # it may have stopped by itself
             await self._request(StopRequest(measurement=request.measurement))
         response = await self._request(request)
-        self._streams.set_factor(request.measurement, decode_start_factor(response.parameters))
+        try:
+            factor = decode_start_factor(response.parameters)
+        except DecodeError as error:
+            raise DeviceRefusedError(f"settings not understood: {error!r}") from error
+        self._streams.set_factor(request.measurement, factor)
         return True
 
     async def close(self) -> None:

@@ -4,11 +4,13 @@ import asyncio
 from collections import defaultdict
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bleak import BleakScanner
 from bleak.backends.device import BLEDevice
 
+from devices.polar_pmd import PmdStatus
 from edge import connect_plan
 from edge.bonding import renew_bond
 from edge.errors import BondLostError
@@ -18,6 +20,7 @@ from edge.radio import open_radio
 from edge.settings import DeviceSettings
 from edge.virtual.armband import Armband
 from edge.virtual.peripheral import Identity, Mend, Peripheral
+from edge.virtual.pmd import PmdService
 from edge.virtual.radio import VirtualRadio
 from edge.virtual.sensors import PersonSettings
 from edge.virtual.strap import Strap
@@ -101,6 +104,29 @@ async def test_a_stream_that_falls_silent_is_mended_by_the_mildest_step_that_hel
     lost = [e for e in events_of(frames) if e.kind is DeviceEventKind.LINK_LOST]
     assert len(lost) == (mend is Mend.CONNECTION)
     ward.assert_nobody_is_named(frames)
+
+
+async def test_a_restart_whose_answer_is_not_understood_costs_the_stream_and_not_the_agent(
+    kafka: KafkaSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ward = SensorWard(kafka, tmp_path, [STRAP], stream_silence_periods=2)
+    (strap,) = ward.sensors
+    start, is_odd = PmdService._start, asyncio.Event()
+
+    async def start_oddly(*arguments: Any) -> tuple[PmdStatus, bytes]:
+        status, parameters = await start(*arguments)
+        return status, b"\x7f\x01" if is_odd.is_set() else parameters
+
+    monkeypatch.setattr(PmdService, "_start", start_oddly)
+    async with ward.running():
+        async with ward.agent():
+            await until(lambda: sent(strap) >= 100)
+            is_odd.set()
+            strap.fall_silent(Mend.CONNECTION)
+            await until(lambda: bool(ward.logged("stream_refused")))
+        frames = await ward.frames()
+
+    assert DeviceEventKind.STREAM_REFUSED in {event.kind for event in events_of(frames)}
 
 
 async def test_twelve_sensors_on_five_slots_and_the_waveforms_keep_theirs(
