@@ -137,6 +137,8 @@ class Session:
         """Look at every stream, and climb the ladder of each that is silent."""
         pause_s = min(self._limits.least_s, self._limits.longest_s) / LOOKS_PER_SILENCE
         while True:
+            # What waits has come, however long it is until a Frame is cut.
+            self._inbox.decode()
             for stall in self._watch.look(self.intake.streams.progress, time.monotonic()):
                 try:
                     await self._mend(stall)
@@ -178,6 +180,7 @@ class Session:
         # A thermometer may rightly say nothing for hours; a stream may not.
         while self.intake.model.is_streaming:
             await asyncio.sleep(3 * self._limits.longest_s)
+            self._inbox.decode()
             if n_payloads == (n_payloads := self.intake.n_payloads):
                 self._silent.set()
 

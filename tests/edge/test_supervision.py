@@ -129,6 +129,20 @@ async def test_a_restart_whose_answer_is_not_understood_costs_the_stream_and_not
     assert DeviceEventKind.STREAM_REFUSED in {event.kind for event in events_of(frames)}
 
 
+async def test_a_long_flush_interval_is_no_silence_of_the_streams(
+    kafka: KafkaSettings, tmp_path: Path
+) -> None:
+    """What waits to be decoded has come: whoever spares a card has no streams that stall."""
+    ward = SensorWard(kafka, tmp_path, [STRAP], flush_interval_s=4.0, stream_silence_periods=2)
+    (strap,) = ward.sensors
+    async with ward.running():
+        async with ward.agent():
+            await until(lambda: sent(strap) >= 3200)
+
+        assert ward.logged("stream_stalled") == []
+        accounts_of(ward.sensors, await ward.frames())
+
+
 async def test_twelve_sensors_on_five_slots_and_the_waveforms_keep_theirs(
     kafka: KafkaSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
