@@ -30,5 +30,5 @@ def test_what_a_peripheral_had_is_not_known_once_its_link_is_lost(
     client = BleakClientWithServiceCache("00:00:00:00:00:01")
     link = Link(client, asyncio.Event(), RadioAdapter(name="hci0", recovery=NoRecovery("hci0")))
 
-    with pytest.raises(LinkLostError, match="^services: BleakError$"):
+    with pytest.raises(LinkLostError, match="services: BleakError"):
         ask(link)

@@ -113,7 +113,7 @@ async def test_a_restart_whose_answer_is_not_understood_costs_the_stream_and_not
     (strap,) = ward.sensors
     start, is_odd = PmdService._start, asyncio.Event()
 
-    async def start_oddly(*arguments: Any) -> tuple[PmdStatus, bytes]:
+    async def start_oddly(*arguments: Any) -> tuple[PmdStatus, bytes]:  # noqa: ANN401
         status, parameters = await start(*arguments)
         return status, b"\x7f\x01" if is_odd.is_set() else parameters
 

@@ -87,3 +87,17 @@ def test_the_unit_exposes_little() -> None:
     done = systemd_analyze("security", "--offline=true", "--threshold=25", "--no-pager", UNIT)
 
     assert done.returncode == 0, done.stdout[-300:]
+
+
+def unit_settings() -> dict[str, str]:
+    lines = UNIT.read_text("utf-8").splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+
+
+def test_the_unit_hides_nothing_that_tells_one_boot_from_the_next() -> None:
+    """An agent that cannot read it does not know that the host's clock ran on between two runs."""
+    assert unit_settings().get("ProcSubset", "all") == "all"
+
+
+def test_the_unit_lets_a_damaged_spool_be_copied_however_long_it_takes() -> None:
+    assert unit_settings().get("TimeoutStartSec") == "infinity"
