@@ -16,7 +16,7 @@ from edge.spool_file import (
     is_spool,
 )
 from edge.spool_old import take_over
-from edge.spool_salvage import Known, Salvage, finish_salvage, salvage
+from edge.spool_salvage import Known, Salvage, finish_salvage, owner_in, salvage
 from edge.spool_seal import Seals
 
 log = structlog.get_logger()
@@ -88,7 +88,7 @@ class SpoolPlace:
         SpoolError
         """
         log.error("spool_damaged", error=why)
-        owner = known.books.owner if known is not None else self._owner or ""
+        owner = known.books.owner if known is not None else self._owner_found()
         seals = Seals(self._keys, owner=owner)
         # Milliseconds since 1970: no agent makes so many Frames.
         new_sequence = time.time_ns() // 1_000_000
@@ -103,6 +103,11 @@ class SpoolPlace:
             has_books=done.has_books,
         )
         return self._open()
+
+    def _owner_found(self) -> str:
+        """Tell whose the Frames of a damaged spool are: not ours because we have found them."""
+        ours = self._owner or ""
+        return owner_in(self._path, self._keys, ours) or ours
 
     def _open(self) -> OpenSpool:
         file = SpoolFile(self._path)

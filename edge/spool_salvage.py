@@ -7,13 +7,15 @@ is then known to nobody, and the streams begin anew.
 """
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
 from edge.ledger import Channel, Stored, Taken
-from edge.spool_books import Books, BooksError, books_of
+from edge.spool_books import Books, BooksError, books_of, owner_of
 from edge.spool_file import Change, SpoolError, SpoolFile, beside, set_aside
 from edge.spool_rows import Row, RowDamagedError, Span, row_of
 from edge.spool_seal import Seals
@@ -25,6 +27,8 @@ NEW: Final = ".salvaged"
 """Ends the name of a new spool that is not whole yet."""
 
 _ROWS_PER_COMMIT: Final = 256
+_ROWS_ASKED_MAX: Final = 64
+"""Frames that are asked whose they are; the first that can be read tells."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +58,36 @@ class Known:
     books: Books
     was_delivered: Callable[[int], bool] = lambda _: False
     """Tells by their sequence which Frames need not be saved."""
+
+
+def owner_in(path: Path, keys: Sequence[bytes], guess: str) -> str | None:
+    """Tell whose a damaged spool is, by a Frame that can be read; None: nobody knows.
+
+    Parameters
+    ----------
+    guess
+        Whose it should be. A sealed Frame can only be read by who knows whose it is: what the books
+        say is tried, too.
+    """
+    with contextlib.suppress(SpoolError):
+        file = SpoolFile(path)
+        try:
+            rows = list(islice(file.readable_rows(_SEQUENCES_MAX), _ROWS_ASKED_MAX))
+            for owner in (guess, _stated_owner(file)):
+                seals = Seals(keys, owner=owner)
+                for row in rows:
+                    with contextlib.suppress(RowDamagedError, RecordError):
+                        frame = decode_frame(seals.open(row.key_id, row.payload, row.about()))
+                        return owner_of(frame.agent_id, frame.subject_id)
+        finally:
+            file.close()
+    return None
+
+
+def _stated_owner(file: SpoolFile) -> str:
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        return str(json.loads(file.readable_state()["facts"])["owner"])
+    return ""
 
 
 def salvage(

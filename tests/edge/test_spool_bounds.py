@@ -1,6 +1,8 @@
 """The spool's bounds, its keys, and what may give way."""
 
+import contextlib
 import random
+import sqlite3
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -177,6 +179,32 @@ def test_frames_of_another_subject_are_not_sent_as_this_ones(tmp_path: Path) -> 
     ward.spool.close()
     spool = Spool(ward.path, n_bytes_max=1 << 40, owner="a-1/p-2")
     assert (spool.next_sequence, spool.streams(), spool.stored()) == (0, {}, {})
+    spool.close()
+
+
+@pytest.mark.parametrize(
+    ("keys", "damage"),
+    [
+        ((), "DELETE FROM state WHERE name = 'facts'"),
+        ((), "UPDATE state SET text = '?' WHERE name = 'gaps'"),
+        ((KEY,), "UPDATE state SET text = '?' WHERE name = 'gaps'"),
+    ],
+)
+def test_frames_of_another_subject_are_not_sent_as_this_ones_though_the_books_are_gone(
+    tmp_path: Path, keys: tuple[bytes, ...], damage: str
+) -> None:
+    ward = Ward(tmp_path / "spool.sqlite", keys=keys)
+    ward.send("a", 30)
+    ward.flush()
+    ward.spool.close()
+    with contextlib.closing(sqlite3.connect(ward.path)) as database, database:
+        database.execute(damage)
+
+    with pytest.raises(SpoolError, match="a-1/p-1"):
+        Spool(ward.path, n_bytes_max=1 << 40, owner="a-1/p-2", keys=keys)
+
+    spool = Spool(ward.path, n_bytes_max=1 << 40, owner="a-1/p-1", keys=keys)
+    assert len(spool.oldest(10)) == 1
     spool.close()
 
 
