@@ -86,8 +86,9 @@ async def test_what_was_kept_and_what_is_observed_live_arrive_once_on_one_time(
     # What it keeps while the agent stops is for the next link.
     n_stored = len(found) - n_live
     assert n_stored <= n_kept
-    stored = Counter(list(heart_rates(sensor))[:n_stored])
-    assert stored <= Counter(one.value for one in found)
+    # A transfer that did not complete says so, and leaves some of it for the next link.
+    others = Counter(one.value for one in found) - Counter(heart_rates(sensor))
+    assert others.total() <= n_live
     blocks = [block for frame in frames for block in frame.waveforms]
     pleth = sensor.channels["pleth"]
     assert sum(block.n_samples for block in blocks) == pleth.sent
