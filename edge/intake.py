@@ -99,6 +99,7 @@ class DeviceIntake:
         self._keepers: dict[str, Callable[[], str]] = {}
         self._user_index = user_index
         self._takers: dict[str, TakePayload] = {}
+        self._over: frozenset[str] = frozenset()
         self._reading_streams: list[str] = []
         self._last_reading_ns: dict[int, int] = {}
         self._times: OrderedDict[tuple[int, int], None] = OrderedDict()
@@ -113,6 +114,7 @@ class DeviceIntake:
     def expect(self, characteristic: str, take: TakePayload) -> None:
         """Give the payloads of a characteristic to ``take``; others have their standard meaning."""
         self._takers[characteristic] = take
+        self._over -= {characteristic}
 
     def kept(self, name: str) -> str | None:
         """Give what was kept under a name, by an earlier link or an earlier run of the agent."""
@@ -140,6 +142,7 @@ class DeviceIntake:
         self.note_states()
         self._keepers.clear()
         self.streams.end_link()
+        self._over = frozenset(self._takers)
         self._takers.clear()
         self._reading_streams.clear()
         self._expect_by_model()
@@ -180,6 +183,11 @@ class DeviceIntake:
         self.n_payloads += 1
         self.last_payload_ns = received_ns
         metrics.PAYLOADS.labels(self.device_id).inc()
+        if not self.connected and characteristic in self._over:
+            # It came while its link was being ended. Who took such payloads has gone, and will ask
+            # for the record again, or find the samples missing.
+            metrics.READINGS_DROPPED.labels(self.device_id, "link_ended").inc()
+            return True
         try:
             if take := self._takers.get(characteristic):
                 take(payload, received_ns)

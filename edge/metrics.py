@@ -59,7 +59,8 @@ RECORDS_TAKEN: Final = Counter(
 READINGS_DROPPED: Final = Counter(
     "chevet_edge_readings_dropped_total",
     "Readings left out on purpose, by cause: another user of the device, a waveform from its "
-    "memory, or a quantity that has no code here.",
+    "memory, a quantity that has no code here, or what came while its link was being ended: that "
+    "is asked for again, or a gap.",
     ["device", "cause"],
 )
 SEGMENTS_LOST: Final = Counter(

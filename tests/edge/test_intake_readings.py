@@ -111,3 +111,20 @@ def test_a_spot_check_that_cannot_be_written_again_is_undecodable_and_ends_nothi
 
     assert not intake.take(uuids.PLX_SPOT_CHECK, least_mantissa, UTC_0_NS)
     assert intake.take(uuids.PLX_SPOT_CHECK, bytes.fromhex("00 61 00 3c 00"), UTC_0_NS)
+
+
+def test_a_record_that_comes_while_its_link_is_ended_is_left_to_the_next_transfer() -> None:
+    framer = Framer("p-1", "a-1")
+    intake = DeviceIntake("d-1", row("Chevet Virtual Spot Oximeter"), framer, {})
+    spot_check = bytes.fromhex("00 61 00 3c 00")
+    SpotCheckRecords(intake).begin()
+    intake.begin_link(UTC_0_NS)
+    intake.end_link(UTC_0_NS, lost=False)
+    intake.take(uuids.PLX_SPOT_CHECK, spot_check, UTC_0_NS)
+
+    SpotCheckRecords(intake).begin()
+    intake.begin_link(UTC_0_NS)
+    intake.take(uuids.PLX_SPOT_CHECK, spot_check, UTC_0_NS)
+
+    values = [one.value for frame in framer.cut(0) for one in frame.readings]
+    assert values == [97.0, 60.0]
