@@ -67,7 +67,8 @@ class Link:
                     bytes(await self._call(self._client.read_gatt_char, uuid))
                 )
             except DecodeError as error:
-                log.warning("device_information_undecodable", uuid=uuid, error=str(error))
+                # Its text would quote the serial number.
+                log.warning("device_information_undecodable", uuid=uuid, error=type(error).__name__)
         return found
 
     def offers(self, uuid: str) -> bool:

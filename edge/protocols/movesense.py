@@ -95,7 +95,9 @@ class MovesenseSpeaker:
             version = decode_gsp_hello(response.body).protocol_version
             log.info("greeted", device_id=self._intake.device_id, protocol_version=version)
         except DecodeError as error:
-            log.warning("greeting_undecodable", device_id=self._intake.device_id, error=str(error))
+            # Its text would quote the serial number, which the greeting states.
+            kind = type(error).__name__
+            log.warning("greeting_undecodable", device_id=self._intake.device_id, error=kind)
         utc_us = self._inbox.now_ns() // _NS_PER_US
         try:
             command = GspPutUtcTimeCommand(reference=_PUT_TIME, utc_us=utc_us)

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+import structlog
+from bleak.backends.service import BleakGATTServiceCollection
 from bleak_retry_connector import BleakClientWithServiceCache
 
 from devices import uuids
@@ -32,3 +34,33 @@ def test_what_a_peripheral_had_is_not_known_once_its_link_is_lost(
 
     with pytest.raises(LinkLostError, match="services: BleakError"):
         ask(link)
+
+
+class Services(BleakGATTServiceCollection):
+    """Those of a peripheral that has whatever is asked for."""
+
+    def get_characteristic(self, specifier: object) -> str:  # type: ignore[override]
+        return str(specifier)
+
+
+class Client(BleakClientWithServiceCache):
+    """Of a peripheral whose strings have a NUL inside."""
+
+    @property
+    def services(self) -> BleakGATTServiceCollection:
+        return Services()
+
+    async def read_gatt_char(self, *_: object, **__: object) -> bytearray:
+        return bytearray(b"1234\x005678")
+
+
+async def test_a_serial_number_that_cannot_be_read_is_not_logged() -> None:
+    adapter = RadioAdapter(name="hci0", recovery=NoRecovery("hci0"))
+    link = Link(Client("00:00:00:00:00:01"), asyncio.Event(), adapter)
+
+    with structlog.testing.capture_logs() as logged:
+        found = await link.identity()
+
+    assert found == {}
+    assert {one["error"] for one in logged} == {"InvalidFieldError"}
+    assert "1234" not in str(logged)
