@@ -18,12 +18,13 @@ from edge.ble_errors import BLE_ERRORS, describe
 from edge.errors import RadioUnavailableError
 from edge.radio import RadioAdapter
 from edge.scan_watch import ScanStep, ScanWatch
-from edge.waiting import wait_any
+from edge.waiting import unless, wait_any
 
 log = structlog.get_logger()
 
 START_S_MAX: Final = 20.0
 STOP_S_MAX: Final = 5.0
+"""For stopping a scan; an agent that stops waits no longer for an adapter that hangs, either."""
 SILENCE_S_MAX: Final = 3600.0
 LOOKS_PER_SILENCE: Final = 8
 RETRY: Final = BackOff(first_s=0.5, max_s=5.0)
@@ -91,7 +92,7 @@ class AdapterScanner:
         n_failures = 0
         while not stop.is_set():
             try:
-                step = await self._scan(stop)
+                step = await unless(stop, self._scan(stop), grace_s=STOP_S_MAX)
                 n_failures = 0
             except (*BLE_ERRORS, RadioUnavailableError) as error:
                 self._set_usable(usable=False, reason=describe(error))
@@ -99,7 +100,7 @@ class AdapterScanner:
                 n_failures += 1
                 step = self._due()
             if step is ScanStep.POWER_CYCLE:
-                await self._power_cycle()
+                await unless(stop, self._power_cycle(), grace_s=STOP_S_MAX)
             elif step is not None:
                 self._count(step, "done")
 
