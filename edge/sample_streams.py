@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,10 @@ from ingest.frame import (
     GapCause,
     SamplePeriod,
 )
+
+RECENT_MAX: Final = 64
+"""Streams at one rate whose newest stamps are remembered: more than a device has, unless it states
+another rate each time. The oldest is forgotten first."""
 
 OnEvent = Callable[[DeviceEventKind, int, str], None]
 """Kind, UTC in nanoseconds, and what else there is to say."""
@@ -120,6 +125,8 @@ class SampleStreams:
         nominal = SamplePeriod(
             ns_numerator=NS_PER_S * rate.denominator, ns_denominator=rate.numerator
         )
+        while len(self._recent) >= RECENT_MAX and (name, rate) not in self._recent:
+            del self._recent[next(iter(self._recent))]
         self._streams[name] = _Stream(
             key=key,
             characteristic=characteristic,

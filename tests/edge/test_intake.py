@@ -16,6 +16,7 @@ from edge import metrics
 from edge.framer import Framer
 from edge.intake import DeviceIntake
 from edge.polar_intake import PolarIntake
+from edge.sample_streams import RECENT_MAX
 from ingest.frame import DeviceEventKind, Frame, GapCause
 
 UTC_0_NS = 1_790_000_000 * 10**9
@@ -333,3 +334,14 @@ def test_skin_temperatures_are_readings_at_the_rate_that_was_granted() -> None:
     intake.stop_streams(UTC_0_NS)
     [stopped] = framer.cut(1)[0].events
     assert (stopped.kind, stopped.detail) == (DeviceEventKind.STREAM_STOPPED, "skin_temperature")
+
+
+def test_a_device_that_states_another_rate_each_time_costs_no_memory() -> None:
+    bench = Bench()
+    row = model().pmd_stream(PmdMeasurement.ECG)
+    assert row is not None
+
+    for rate_hz in range(1, 1000):
+        bench.intake.streams.begin("ecg", uuids.PMD_DATA, row.channels, rate_hz)
+
+    assert len(bench.intake.streams._recent) <= RECENT_MAX
