@@ -101,6 +101,8 @@ class ClockSegment:
     host_first_ns: int
     jump_ns: int
     """How far the device's clock was set forward just before; negative: back; 0: first segment."""
+    seen_late: bool = False
+    """It was set some packets before the first of this segment: they only seemed late."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,31 +256,37 @@ class ClockHull:
         slack_ns = DRIFT_PPT_MAX * abs(pause_ns) // PPT
         early_ns = EARLY_NS_MAX if self._spread.n_packets >= LIFT_PACKETS_MIN else LATE_NS_MAX
         late = excess_ns > LATE_NS + slack_ns
-        if goes_on and self._is_held_up(device_ns, late=late):
+        if self._is_held_up(device_ns, late=late, goes_on=goes_on):
             return Arrival.LATE
         possible = -early_ns - slack_ns <= excess_ns <= LATE_NS_MAX + slack_ns
         if was_set or not (possible or (goes_on and not late)):
             return self._begin_segment(device_ns, host_ns, jump_ns=self._line.offset_ns - offset_ns)
         if late:
             if self._lateness.add(offset_ns):
-                return self._begin_segment(
-                    device_ns, host_ns, jump_ns=self._line.offset_ns - offset_ns
-                )
+                jump_ns = self._line.offset_ns - offset_ns
+                return self._begin_segment(device_ns, host_ns, jump_ns=jump_ns, seen_late=True)
             return Arrival.LATE
         self._lateness = Lateness()
         self._take(device_ns, offset_ns, excess_ns)
         return Arrival.USUAL
 
-    def _is_held_up(self, device_ns: int, *, late: bool) -> bool:
-        """Tell whether a packet of a stream that goes on is late, and has not been for too long."""
-        if not late:
+    def _is_held_up(self, device_ns: int, *, late: bool, goes_on: bool) -> bool:
+        """Tell whether a packet is late that goes on where packets were on time, or held up.
+
+        Behind a break nobody knows: a clock that was set back meanwhile is late from then on.
+        """
+        if not late or not goes_on:
             self._held_up_ns = None
             return False
         if self._held_up_ns is None:
+            if self._lateness.n_packets:
+                return False
             self._held_up_ns = device_ns
         return device_ns - self._held_up_ns < HELD_UP_NS_MAX
 
-    def _begin_segment(self, device_ns: int, host_ns: int, *, jump_ns: int) -> Arrival:
+    def _begin_segment(
+        self, device_ns: int, host_ns: int, *, jump_ns: int, seen_late: bool = False
+    ) -> Arrival:
         first = not self._segments
         offset_ns = host_ns - device_ns
         self._segments.append(
@@ -287,6 +295,7 @@ class ClockHull:
                 device_first_ns=device_ns,
                 host_first_ns=host_ns,
                 jump_ns=jump_ns,
+                seen_late=seen_late,
             )
         )
         self._lateness = Lateness()

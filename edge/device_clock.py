@@ -52,6 +52,11 @@ class DeviceClock:
         """Whether it has heard a stamp, in this run or an earlier one."""
         return self._hull.segment >= 0
 
+    @property
+    def segment(self) -> int:
+        """Which stretch between two jumps it is in; -1 before the first stamp."""
+        return self._hull.segment
+
     def map(
         self, device_ns: int, told_ns: int, *, was_set: bool, goes_on: bool
     ) -> tuple[MappedStamp, int | None]:

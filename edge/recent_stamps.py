@@ -32,6 +32,11 @@ class RecentStamps:
         self._segment = -1
         self._spans: deque[tuple[int, int]] = deque(maxlen=STAMPS_MAX)
 
+    @property
+    def segment(self) -> int:
+        """Of the newest payload; -1 before the first."""
+        return self._segment
+
     def add(self, device_ns: int, n_samples: int, segment: int) -> None:
         """Remember a payload by its last sample's stamp and the segment of the device's clock.
 

@@ -93,6 +93,8 @@ class MappedStamp:
     """UTC gained per device time, in 1e-12."""
     segment: int
     """Number of the segment of the device's clock."""
+    seen_late: bool = False
+    """The clock was set some payloads before this segment was begun."""
 
 
 def map_stamp(device_ns: int, hull: ClockHull, now: HostTime) -> MappedStamp:
@@ -104,6 +106,7 @@ def map_stamp(device_ns: int, hull: ClockHull, now: HostTime) -> MappedStamp:
         t_ns=steady_ns + now.correction_ns,
         drift_ppt=hull.drift_ppt + now.rate_ppt,
         segment=hull.segment,
+        seen_late=hull.segments[-1].seen_late,
     )
 
 
@@ -231,8 +234,9 @@ class SampleGrid:
         if not jumped and pause_ns <= 0:
             return GridPlacement(i_first=state.i_next, t0_ns=0, period=state.period, duplicate=True)
         slipped = jumped and host_slipped and 0 < pause_ns <= OUTAGE_NS_MAX
-        by_device = slipped or not jumped or self.goes_on(stamp.device_ns, n_samples)
-        n_missing = _n_lost(state, stamp, n_samples, by_device=by_device)
+        # What seemed to go on while a clock that was set was not seen yet, did not.
+        goes_on = self.goes_on(stamp.device_ns, n_samples) and not stamp.seen_late
+        n_missing = _n_lost(state, stamp, n_samples, by_device=slipped or goes_on or not jumped)
         i_first = state.i_next + n_missing
         i_last = i_first + n_samples - 1
         rate = _recounted(state, stamp, i_last, jumped=jumped)

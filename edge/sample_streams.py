@@ -242,7 +242,9 @@ class SampleStreams:
         _check(name, len(stream.channels), samples.shape[1], device_last_ns)
         n_samples = samples.shape[0]
         was_set = stream.recent.contradict(device_last_ns, n_samples)
-        goes_on = stream.grid.goes_on(device_last_ns, n_samples)
+        goes_on = stream.recent.segment == self._clock.segment and stream.grid.goes_on(
+            device_last_ns, n_samples
+        )
         stamp, jump_ns = self._clock.map(
             device_last_ns, received_ns, was_set=was_set, goes_on=goes_on
         )

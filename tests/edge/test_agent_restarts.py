@@ -1,5 +1,6 @@
 """Numbers and times of samples over restarts of the agent and losses of the link."""
 
+from dataclasses import replace
 from typing import Final
 
 import pytest
@@ -12,7 +13,7 @@ from tests.edge.bedside import (
     ecg_payload,
     error_ms,
 )
-from tests.edge.radio_model import Radio, constant
+from tests.edge.radio_model import N_SAMPLES, Radio, constant
 
 MS: Final = 1_000_000
 HOUR_NS: Final = 3_600 * NS_PER_S
@@ -131,3 +132,29 @@ def test_a_stream_that_is_stopped_and_begun_anew_never_overlaps_the_one_before()
     assert [one.i_first for one in blocks].count(0) == 2
     assert side.gaps() == []
     Samples.of_blocks(blocks)  # times rise throughout
+
+
+@pytest.mark.parametrize(("down_s", "back_s"), [(20, 4.0), (20, 10.0), (60, 31.0), (20, 200.0)])
+@pytest.mark.parametrize("why", ["killed", "link lost"])
+def test_a_clock_set_back_while_nobody_listened_hides_no_sample(
+    down_s: float, back_s: float, why: str
+) -> None:
+    """It shows times that were not had, and all that comes seems late: not held up, but set."""
+    begin_ns, end_ns = 600 * NS_PER_S, round((600 + down_s) * NS_PER_S)
+    packets = list(Radio(ppm=constant(80), hours=0.4).packets())
+    side = Bedside()
+    side.start(0)
+    side.play([one for one in packets if one.true_ns < begin_ns])
+    if why == "killed":
+        side.start(end_ns)
+    else:
+        side.lose_link(begin_ns + NS_PER_S)
+        side.link(end_ns)
+    after = [one for one in packets if one.true_ns > end_ns]
+    side.play(replace(one, device_ns=one.device_ns - round(back_s * NS_PER_S)) for one in after)
+
+    assert side.n_events(DeviceEventKind.CLOCK_JUMPED) == 1
+    n_stored = sum(one.n_samples for one in side.blocks())
+    n_missing = sum(one.n_samples for one in side.gaps())
+    # Across the jump our own clock counts, with the delays of the radio in it.
+    assert abs(n_stored + n_missing - packets[-1].i_last - 1) <= N_SAMPLES // 2

@@ -95,7 +95,7 @@ EVERY_FAULT: tuple[Fault, ...] = (
     out_of_order,
     silent_for_a_moment,
     link_lost,
-    # adapter_pulled_out,
+    adapter_pulled_out,
     power_lost,
     clock_set,
     killed,
