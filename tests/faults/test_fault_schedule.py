@@ -146,6 +146,7 @@ async def run_schedule(ward: Ward, faults: list[Fault], rng: Random) -> dict[str
         await ward.until_sent(300)
         await asyncio.sleep(1.0)
         for fault in faults:
+            ward.done.append(fault.__name__)
             await fault(ward, rng)
             ward.n_jumps += fault in JUMPS
             await ward.until_sent(rng.randint(10, 200))

@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bumble import hci
+
 from edge.settings import DeviceSettings, EdgeSettings
 from edge.virtual.ether import Ether, EtherSettings
 from edge.virtual.peripheral import Peripheral
@@ -113,6 +115,7 @@ class Ward:
         self.radio = VirtualRadio(self.ether, 0)
         self.n_kills = 0
         self.n_jumps = 0
+        self.done: list[str] = []
         self._agent: multiprocessing.process.BaseProcess | None = None
 
     @property
@@ -132,6 +135,9 @@ class Ward:
                 "flush_interval_s": 0.1,
                 "reconnect_s_max": 0.5,
                 "drain_s": 30.0,
+                # Faults come fast: nobody waits for a device that is left alone, or for a scanner.
+                "breaker_failures": 1000,
+                "scan_silence_s": 5.0,
                 "radio_backend": "edge.virtual.bleak_bumble:backend",
                 "radio_transport": self.radio.transport_spec,
                 **self._settings,
@@ -205,7 +211,20 @@ class Ward:
         """Wait until so many more ECG samples have been handed to a link."""
         channel = self.strap.channels["ecg"]
         wanted = channel.sent + n_samples
-        await until(lambda: channel.sent >= wanted, f"{n_samples} samples sent")
+        try:
+            await until(lambda: channel.sent >= wanted, f"{n_samples} samples sent")
+        except AssertionError as error:
+            raise AssertionError(f"{error}; {self.state()}") from None
+
+    def state(self) -> str:
+        """Say who is in the air, and what the agent said last."""
+        address = hci.Address(self.strap.identity.address)
+        advertised = self.ether.advertised_as(address) is not None
+        return (
+            f"faults {self.done}; strap connected {self.strap.connected}, advertises "
+            f"{advertised}, streams {self.strap.pmd.running}, silent "
+            f"{self.ether.is_silent(self.strap.identity.address)}; {self.log()[-1500:]}"
+        )
 
     async def frames(self) -> list[Frame]:
         """Read what has arrived in Kafka, each Frame once, in order."""
