@@ -22,6 +22,7 @@ from edge.health import ask
 from edge.identity import load_key
 from edge.radio import listening
 from edge.settings import EdgeSettings
+from edge.spool_settings import key_warnings
 from edge.status import size_text
 from ingest.errors import BrokerError, BrokerRefusedError
 from ingest.kafka import missing_topics
@@ -62,6 +63,7 @@ def run_edge_checks(settings: EdgeSettings, *, listen_s: float | None) -> list[F
         check_clock(),
         check_disk(settings),
         *check_secrets(settings),
+        *check_spool_key(settings),
     ]
 
 
@@ -222,6 +224,14 @@ def check_disk(settings: EdgeSettings) -> Finding:
         detail=detail,
         remedy="make room, or lower spool_bytes_max: a full disk drops the oldest Frames sooner",
     )
+
+
+def check_spool_key(settings: EdgeSettings) -> list[Finding]:
+    """Say what is weak about how waiting Frames are kept."""
+    return [
+        Finding(name="spool key", ok=None, detail=warning, remedy="see docs/edge.md")
+        for warning in key_warnings(settings)
+    ] or [Finding(name="spool key", ok=True, detail="waiting Frames are encrypted")]
 
 
 def check_secrets(settings: EdgeSettings) -> list[Finding]:

@@ -56,12 +56,11 @@ def edge_run(config: Path | None) -> None:
     from edge.errors import EdgeError
     from edge.settings import EdgeSettings
     from edge.spool import SpoolError
-    from ingest.errors import BrokerRefusedError
 
     settings = role_settings(EdgeSettings, config)
     try:
         run_until_signal(lambda stop: run_agent(settings, stop))
-    except* (EdgeError, SpoolError, BrokerRefusedError, OSError, ValueError) as group:
+    except* (EdgeError, SpoolError, OSError, ValueError) as group:
         fail("; ".join(str(error) for error in group.exceptions))
 
 

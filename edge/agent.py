@@ -72,13 +72,7 @@ class Agent:
         )
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Run until ``stop`` is set; then stop the streams, flush and deliver what can be.
-
-        Raises
-        ------
-        BrokerRefusedError
-            Wrong credentials or rights.
-        """
+        """Run until ``stop`` is set; then stop the streams, flush and deliver what can be."""
         links_over = asyncio.Event()
         spooled = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
@@ -194,7 +188,7 @@ async def run_agent(settings: EdgeSettings, stop: asyncio.Event) -> None:
 
     Raises
     ------
-    SpoolError, RadioUnavailableError, BrokerRefusedError
+    SpoolError, RadioUnavailableError
     """
     spool = open_spool(settings)
     try:

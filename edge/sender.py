@@ -16,7 +16,7 @@ from edge import metrics
 from edge.back_off import BackOff
 from edge.spool import Spool, SpooledFrame, SpoolError
 from edge.status import BrokerStatus
-from ingest.errors import BrokerError, RecordError
+from ingest.errors import BrokerError, BrokerRefusedError, RecordError
 from ingest.kafka import Producer
 from ingest.settings import KafkaSettings
 from ingest.topics import FRAMES
@@ -60,10 +60,7 @@ class Sender:
     async def run(self, stop: asyncio.Event, *, drain_s: float) -> None:
         """Deliver until ``stop`` is set and the spool is empty, or ``drain_s`` later.
 
-        Raises
-        ------
-        BrokerRefusedError
-            Wrong credentials or rights; the Frames stay in the spool.
+        What cannot be delivered, for whatever reason, stays in the spool.
         """
         work = asyncio.create_task(self._deliver_until(stop), name="deliver")
         stopping = asyncio.create_task(stop.wait(), name="stop")
@@ -130,13 +127,15 @@ class Sender:
             try:
                 producer = await self._connected()
                 await producer.send(FRAMES, [(self._subject_id, one.payload) for one in batch])
-            except (BrokerError, RecordError) as error:
-                # A broker that takes shorter records than we write must not cost the Frames either.
+            except (BrokerError, BrokerRefusedError, RecordError) as error:
+                # A broker that takes shorter records than we write must not cost the Frames either,
+                # nor one whose password was changed: the spool holds for days, the links stay up.
                 self._n_failures += 1
                 self._error = str(error)
                 metrics.BROKER_FAILURES.inc()
                 if self._n_failures == 1:
-                    log.warning("broker_away", error=str(error))
+                    refused = isinstance(error, BrokerRefusedError)
+                    log.warning("broker_refused" if refused else "broker_away", error=str(error))
                 await self._pause(self._n_failures)
             else:
                 break

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local.embedded_broker import EmbeddedBroker
+from deploy.local.kafka import KafkaBroker
 from deploy.local.process import free_ports
 from edge import sender as sender_module
 from edge.sender import Sender
@@ -67,4 +68,38 @@ async def test_a_backlog_leaves_in_order_while_new_frames_are_stored(
     assert [sequence for sequence, _ in found] == list(range(1_100))
     ward.broker = dict(found)
     ward.check_all_arrived()
+    ward.spool.close()
+
+
+@pytest.mark.kafka
+async def test_a_broker_that_refuses_the_password_costs_no_frame_and_not_the_agent(
+    tmp_path: Path,
+) -> None:
+    ward = Ward(tmp_path / "spool.sqlite")
+    ward.send("a", 30)
+    ward.flush()
+    with KafkaBroker(secured=True) as broker:
+        kafka = KafkaSettings.model_validate(
+            {
+                "bootstrap_servers": broker.bootstrap_servers,
+                "security_protocol": "SASL_SSL",
+                "sasl_mechanism": "PLAIN",
+                "sasl_username": broker.sasl_username,
+                "sasl_password": "guessed",
+                "ssl_ca_file": broker.ca_file,
+            }
+        )
+        sender = Sender(kafka, ward.spool, "p-1")
+        stop = asyncio.Event()
+        sending = asyncio.create_task(sender.run(stop, drain_s=0.1), name="sender")
+        async with asyncio.timeout(60):
+            while sender.status().n_failures < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        assert not sending.done()
+        assert "refused" in sender.status().error
+        stop.set()
+        async with asyncio.timeout(20):
+            await sending
+
+    assert ward.spool.size().n_frames == 1
     ward.spool.close()
