@@ -161,7 +161,7 @@ class DeviceIntake:
 
     def stop_streams(self, now_ns: int) -> None:
         """Note that the agent has stopped the streams."""
-        for name in (*self.streams.stop(), *self._reading_streams):
+        for name in (*self.streams.stop(self.steady_ns(now_ns)), *self._reading_streams):
             self.event(DeviceEventKind.STREAM_STOPPED, now_ns, name)
         self._reading_streams.clear()
 

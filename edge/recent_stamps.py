@@ -37,6 +37,11 @@ class RecentStamps:
         """Of the newest payload; -1 before the first."""
         return self._segment
 
+    @property
+    def length_ns(self) -> int:
+        """How long the newest payload is; 0 before the first."""
+        return self._spans[-1][1] - self._spans[-1][0] if self._spans else 0
+
     def add(self, device_ns: int, n_samples: int, segment: int) -> None:
         """Remember a payload by its last sample's stamp and the segment of the device's clock.
 

@@ -195,6 +195,22 @@ class SampleGrid:
         """What to keep for the next start; None before the first payload."""
         return self._state
 
+    def n_silent(self, steady_ns: int, least_ns: int) -> int:
+        """Count the samples that nobody has sent until now; 0 within ``least_ns`` of the last one.
+
+        Parameters
+        ----------
+        steady_ns
+            Now, on the host's line that never steps.
+        least_ns
+            A shorter pause is the stream's own, or the radio's.
+        """
+        state = self._state
+        if state is None or steady_ns - state.steady_last_ns < least_ns:
+            return 0
+        rate = state.rate
+        return _n_within(steady_ns - state.steady_last_ns, rate.span_ns, rate.n_samples)
+
     def goes_on(self, device_ns: int, n_samples: int) -> bool:
         """Tell whether a payload's stamp is a payload's length behind the newest: none is missing.
 

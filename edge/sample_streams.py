@@ -32,6 +32,10 @@ RECENT_MAX: Final = 64
 """Streams at one rate whose newest stamps are remembered: more than a device has, unless it states
 another rate each time. The oldest is forgotten first."""
 
+SILENT_NS_MIN: Final = 2 * NS_PER_S
+SILENT_PAYLOADS_MIN: Final = 4
+"""A stream that sent nothing for so long, and for so many of its payloads, had fallen silent."""
+
 OnEvent = Callable[[DeviceEventKind, int, str], None]
 """Kind, UTC in nanoseconds, and what else there is to say."""
 
@@ -180,16 +184,30 @@ class SampleStreams:
         """Expect the samples of a stream no longer: the device has refused it."""
         self._streams.pop(name, None)
 
-    def stop(self) -> list[str]:
+    def stop(self, steady_ns: int) -> list[str]:
         """Forget the streams that the agent has stopped; give their names.
 
         A later start begins a new numbering: nothing is on the air between a stop and a start, so
-        nothing is missing. It does not begin before the end of the one before.
+        nothing is missing. It does not begin before the end of the one before. What a stream would
+        have sent that had fallen silent before the stop is a gap, counted on our clock.
+
+        Parameters
+        ----------
+        steady_ns
+            When they were stopped, on the host's line that never steps.
         """
         self.note_states(exact=True)
         for stream in self._streams.values():
-            if stream.grid.state is not None:
-                self._states[stream.key] = grid_text(replace(stream.grid.state, ended=True))
+            if stream.grid.state is None:
+                continue
+            least_ns = max(SILENT_NS_MIN, SILENT_PAYLOADS_MIN * stream.recent.length_ns)
+            n_silent = stream.grid.n_silent(steady_ns, least_ns)
+            state = stream.grid.state
+            if n_silent:
+                for channel in filter(None, stream.channels):
+                    self._add_silence(channel, state, n_silent, stream.gap_cause)
+                state = replace(state, i_next=state.i_next + n_silent)
+            self._states[stream.key] = grid_text(replace(state, ended=True))
         names = list(self._streams)
         self._streams.clear()
         return names
@@ -302,6 +320,22 @@ class SampleStreams:
             received_ns=received_ns,
         )
         metrics.SAMPLES.labels(self._device_id, channel.name).inc(counts.size)
+
+    def _add_silence(
+        self, channel: Channel, state: GridState, n_samples: int, cause: GapCause
+    ) -> None:
+        """Add the gap between the last payload of a silent stream and its stop."""
+        self._framer.add_gap(
+            Gap(
+                device_id=self._device_id,
+                channel=channel.name,
+                cause=cause,
+                i_first=state.i_next,
+                n_samples=n_samples,
+                t0_ns=state.time_ns(state.i_next),
+            )
+        )
+        metrics.SAMPLES_MISSING.labels(self._device_id, channel.name, cause).inc(n_samples)
 
     def _add_gap(self, channel: ChannelFormat, placement: GridPlacement, cause: GapCause) -> None:
         self._framer.add_gap(

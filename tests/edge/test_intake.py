@@ -232,6 +232,25 @@ def test_a_numbering_whose_clock_is_lost_is_counted_on_with_ours() -> None:
     assert (gap.cause, gap.n_samples) == (GapCause.AGENT_DOWN, 26 * 9)
 
 
+def test_a_stream_that_was_silent_before_it_was_stopped_leaves_a_gap() -> None:
+    bench = Bench().start()
+    bench.take(0)
+    bench.take(26)
+    last_ns = UTC_0_NS + 52 * 10**9 // RATE_HZ
+
+    bench.intake.stop_streams(last_ns + 10 * 10**9)
+    frame = bench.cut()
+
+    [gap] = frame.gaps
+    assert (gap.cause, gap.i_first) == (GapCause.RADIO_LOSS, 52)
+    assert gap.n_samples == pytest.approx(10 * RATE_HZ, abs=3)
+    assert gap.t0_ns == frame.waveforms[0].time_ns(52)
+    bench.start()
+    bench.take(26 * 1000)
+    again = bench.cut()
+    assert (again.gaps, again.waveforms[0].i_first) == ((), 0)
+
+
 def test_a_payload_that_comes_twice_is_stored_once() -> None:
     bench = Bench().start()
     bench.take(0)
