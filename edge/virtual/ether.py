@@ -219,6 +219,11 @@ class PeripheralController(Controller):
             advertising_set.stop()
         self._ether.remove_controller(self)
 
+    @property
+    def n_waiting(self) -> int:
+        """PDUs that its links still hold."""
+        return self._ether.n_waiting(self)
+
     def on_hci_acl_data_packet(self, packet: hci.HCI_AclDataPacket) -> None:
         """Send, or say that it is too late: the host learns of a lost link a moment later."""
         if self.find_connection_by_handle(packet.connection_handle) is not None:
@@ -281,6 +286,11 @@ class Ether(LocalLink):
     def n_links(self) -> int:
         """Connections in the air, those about to end included."""
         return len(set(self._links.values()))
+
+    def n_waiting(self, controller: Controller) -> int:
+        """PDUs that wait on the links of a controller."""
+        links = {link for link in self._links.values() if link.involves(controller)}
+        return sum(link.n_queued for link in links)
 
     # The interface that bumble's controllers call
 

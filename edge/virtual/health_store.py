@@ -1,6 +1,5 @@
 """The store of a virtual Generic Health Sensor: records, and the control point that gives them."""
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
@@ -155,8 +154,7 @@ class HealthStore:
             stored = StoredObservation(record_number=number, observation=observation)
             counts = [(self._peripheral.readings["record"], 1)]
             await self._sender.send(encode_stored_observation(stored), counts)
-            # The link takes notifications without waiting: what arrives meanwhile has its turn.
-            await asyncio.sleep(0)
+            await self._peripheral.room()
 
     def _choose(self, request: RecordRequest) -> list[int]:
         numbers = list(self._records)

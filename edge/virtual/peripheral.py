@@ -34,6 +34,8 @@ ADVERTISING_INTERVAL_MS_DEFAULT: Final = 100.0
 BATTERY_PERCENT_DEFAULT: Final = 85
 
 _LEGACY_DATA_BYTES_MAX: Final = 31
+_WAITING_MAX: Final = 16
+_ROOM_POLL_S: Final = 0.005
 _NOTIFY: Final = 0x01
 _INDICATE: Final = 0x02
 _AdType = core.AdvertisingData.Type
@@ -346,6 +348,11 @@ class Peripheral(ABC):
             connection, characteristic, payload, force=True
         )
         self._controller.undelivered = None
+
+    async def room(self) -> None:
+        """Wait until the link can take more: a stack that is full lets its application wait."""
+        while self.connected and self._controller.n_waiting > _WAITING_MAX:  # noqa: ASYNC110
+            await asyncio.sleep(_ROOM_POLL_S)
 
     async def indicate(
         self, characteristic: "Characteristic[bytes]", payload: bytes, counts: Counts
