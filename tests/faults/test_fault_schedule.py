@@ -87,7 +87,7 @@ async def disk_full(ward: Ward, rng: Random) -> None:
 JUMPS = {power_lost, clock_set}
 N_KILLS = 50
 N_WARDS = 5
-OUTAGE_SPEED = 10.0
+OUTAGE_SPEED = 15.0
 
 EVERY_FAULT: tuple[Fault, ...] = (
     lost_on_the_air,
