@@ -116,6 +116,7 @@ async def test_spot_checks_arrive_once_stored_or_live(kafka: KafkaSettings, tmp_
             await until(lambda: sent.sent >= 15)
             await ward.lose_the_link()
             await until(lambda: device.wall_clock.n_set == 1)
+            await settle(1.0)  # until the agent knows it, too: what comes before is marked
             n_before = sent.sent
             device.measure(100, ward.clock.now_ns())
             await until(lambda: sent.sent >= n_before + 61)
