@@ -1,5 +1,6 @@
 """The store of a virtual Generic Health Sensor: records, and the control point that gives them."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
@@ -106,6 +107,8 @@ class HealthStore:
     async def _obey(self, request: RecordRequest) -> None:
         if request.op_code == RecordOpCode.ABORT:
             self._aborted = True
+            while self._reporting:  # noqa: ASYNC110  # it ends at once
+                await asyncio.sleep(0.001)
             await self._refuse(request.op_code, RecordAnswerCode.SUCCESS)
         elif self._reporting:
             await self._refuse(request.op_code, RecordAnswerCode.SERVER_BUSY)
@@ -154,7 +157,7 @@ class HealthStore:
             stored = StoredObservation(record_number=number, observation=observation)
             counts = [(self._peripheral.readings["record"], 1)]
             await self._sender.send(encode_stored_observation(stored), counts)
-            await self._peripheral.room()
+            await self._peripheral.room(lambda: self._aborted)
 
     def _choose(self, request: RecordRequest) -> list[int]:
         numbers = list(self._records)

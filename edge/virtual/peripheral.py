@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import partial
@@ -349,9 +349,19 @@ class Peripheral(ABC):
         )
         self._controller.undelivered = None
 
-    async def room(self) -> None:
-        """Wait until the link can take more: a stack that is full lets its application wait."""
-        while self.connected and self._controller.n_waiting > _WAITING_MAX:  # noqa: ASYNC110
+    async def room(self, given_up: Callable[[], bool] = lambda: False) -> None:
+        """Wait until the link can take more: a stack that is full lets its application wait.
+
+        Parameters
+        ----------
+        given_up
+            Tells that nobody wants to send any more.
+        """
+
+        def full() -> bool:
+            return self.connected and self._controller.n_waiting > _WAITING_MAX
+
+        while full() and not given_up():  # noqa: ASYNC110  # a queue has no event of its own
             await asyncio.sleep(_ROOM_POLL_S)
 
     async def indicate(
