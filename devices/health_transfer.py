@@ -29,7 +29,7 @@ from devices.ghs_record_access import (
     RecordOperator,
     RecordRequest,
 )
-from devices.transfer_report import MeterMemory, TransferEnd
+from devices.transfer_report import MeterMemory, StoreTransfer, TransferEnd
 
 RECORDS_MAX: Final = 65_536
 """Records of one report; a sensor that sends more is left."""
@@ -81,33 +81,7 @@ class TakenObservations:
         return cls(anchor=(number, digest) if digest else None, fresh=dict(fresh))
 
 
-@dataclass(slots=True, kw_only=True)
-class HealthCounts:
-    """What became of what was told.
-
-    Attributes
-    ----------
-    n_taken, n_known
-        New records, and those that were taken before.
-    n_missing
-        Reported by the sensor and not received.
-    n_undecodable
-        Records that gave no value.
-    n_overwritten
-        Numbers between the anchor and the first that is left: at most so many are lost.
-    n_unexpected
-        Records and answers that nothing asked for.
-    """
-
-    n_taken: int = 0
-    n_known: int = 0
-    n_missing: int = 0
-    n_undecodable: int = 0
-    n_overwritten: int = 0
-    n_unexpected: int = 0
-
-
-class HealthTransfer:
+class HealthTransfer(StoreTransfer):
     """One transfer, from the first request to its end.
 
     Parameters
@@ -117,17 +91,12 @@ class HealthTransfer:
 
     Attributes
     ----------
-    counts
-        What became of what was told.
-    end
-        None while it lasts.
     answer_code
         Of a refusal.
-    memory
-        What a complete transfer found of the store that was known.
     """
 
     def __init__(self, taken: TakenObservations | None = None) -> None:
+        super().__init__()
         before = taken or TakenObservations()
         self._anchor = before.anchor
         self._fresh = dict(before.fresh)
@@ -135,10 +104,7 @@ class HealthTransfer:
         self._from_anchor = False
         self._was_reset = False
         self._began = False
-        self.counts = HealthCounts()
-        self.end: TransferEnd | None = None
         self.answer_code: int | None = None
-        self.memory: MeterMemory | None = None
 
     @property
     def taken(self) -> TakenObservations:
@@ -176,10 +142,6 @@ class HealthTransfer:
         self.counts.n_taken += 1
         return True
 
-    def undecodable(self) -> None:
-        """Tell that a record was whole and gave a DecodeError."""
-        self.counts.n_undecodable += 1
-
     def answer(self, answer: RecordAnswer | RecordCount) -> RecordRequest | None:
         """Tell an indication of the control point; give what to write now, if anything."""
         if not self._began or self.end is not None:
@@ -192,14 +154,6 @@ class HealthTransfer:
             return self._refused(answer.code)
         self.counts.n_unexpected += 1
         return None
-
-    def time_out(self) -> None:
-        """Tell that the sensor has been silent for too long."""
-        self.end = self.end or TransferEnd.TIMED_OUT
-
-    def link_lost(self) -> None:
-        """Tell that the link has ended."""
-        self.end = self.end or TransferEnd.LINK_LOST
 
     def _reported(self, n_records: int) -> RecordRequest | None:
         n_received = len(self._received) + self.counts.n_undecodable

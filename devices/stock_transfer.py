@@ -25,7 +25,7 @@ from devices.record_access import (
     RacpResponse,
     RacpResponseCode,
 )
-from devices.transfer_report import TransferEnd
+from devices.transfer_report import StoreTransfer, TransferEnd
 
 RECORDS_MAX: Final = 65_536
 """Records of one report, and keys that are kept; a device that sends more is left."""
@@ -83,30 +83,7 @@ class TakenStock:
         )
 
 
-@dataclass(slots=True, kw_only=True)
-class StockCounts:
-    """What became of what was told.
-
-    Attributes
-    ----------
-    n_taken, n_known
-        New records, and those that came again.
-    n_missing
-        Counted by the device and not received.
-    n_undecodable
-        Payloads that gave no record.
-    n_unexpected
-        Indications that nothing asked for.
-    """
-
-    n_taken: int = 0
-    n_known: int = 0
-    n_missing: int = 0
-    n_undecodable: int = 0
-    n_unexpected: int = 0
-
-
-class StockTransfer:
+class StockTransfer(StoreTransfer):
     """One transfer, and the live records until the next.
 
     Parameters
@@ -116,15 +93,12 @@ class StockTransfer:
 
     Attributes
     ----------
-    counts
-        What became of what was told.
-    end
-        None while it lasts.
     response_code
         Of a refusal.
     """
 
     def __init__(self, taken: TakenStock | None = None) -> None:
+        super().__init__()
         before = taken or TakenStock()
         self._session = before.session
         self._resume = before.resume
@@ -136,8 +110,6 @@ class StockTransfer:
         self._n_counts = 0
         self._asked_for: RacpOpCode | None = None
         self._from: int | None = None
-        self.counts = StockCounts()
-        self.end: TransferEnd | None = None
         self.response_code: int | None = None
 
     @property
@@ -175,10 +147,6 @@ class StockTransfer:
         self.counts.n_taken += 1
         return True
 
-    def undecodable(self) -> None:
-        """Tell that a payload gave a DecodeError."""
-        self.counts.n_undecodable += 1
-
     def indication(self, indication: RacpIndication) -> RacpRequest | None:
         """Tell an indication of the control point; give what to write now, if anything."""
         if self.end is None:
@@ -189,14 +157,6 @@ class StockTransfer:
                 return self._on_response(indication)
         self.counts.n_unexpected += 1
         return None
-
-    def time_out(self) -> None:
-        """Tell that the device has been silent for too long."""
-        self.end = self.end or TransferEnd.TIMED_OUT
-
-    def link_lost(self) -> None:
-        """Tell that the link has ended."""
-        self.end = self.end or TransferEnd.LINK_LOST
 
     def _ask(self, op_code: RacpOpCode) -> RacpRequest:
         self._asked_for = op_code

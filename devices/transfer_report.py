@@ -62,8 +62,65 @@ class TransferStep:
 
 
 @dataclass(slots=True, kw_only=True)
-class TransferCounts:
-    """What became of what was told; of the whole transfer.
+class StoreCounts:
+    """What became of what was told of any store.
+
+    Attributes
+    ----------
+    n_taken, n_known
+        New records, and those that were taken before.
+    n_missing
+        Counted by the device and not received.
+    n_undecodable
+        Payloads that gave no record.
+    n_overwritten
+        Numbers between where we left off and the first that is left: at most so many are lost.
+    n_unexpected
+        Records and answers that nothing asked for.
+    """
+
+    n_taken: int = 0
+    n_known: int = 0
+    n_missing: int = 0
+    n_undecodable: int = 0
+    n_overwritten: int = 0
+    n_unexpected: int = 0
+
+
+class StoreTransfer:
+    """What transfers that report all in one procedure have in common.
+
+    Attributes
+    ----------
+    counts
+        What became of what was told.
+    end
+        None while it lasts.
+    memory
+        What a complete transfer found of the memory that was known; None where nobody can tell.
+    """
+
+    def __init__(self) -> None:
+        self.counts = StoreCounts()
+        self.end: TransferEnd | None = None
+        self.memory: MeterMemory | None = None
+
+    def undecodable(self) -> None:
+        """Tell that a payload gave a DecodeError, and so no record."""
+        self.counts.n_undecodable += 1
+
+    def time_out(self) -> None:
+        """Tell that the device has been silent for too long."""
+        self.end = self.end or TransferEnd.TIMED_OUT
+
+    def link_lost(self) -> None:
+        """Tell that the link has ended."""
+        self.end = self.end or TransferEnd.LINK_LOST
+
+
+@dataclass(slots=True, kw_only=True)
+class TransferCounts(StoreCounts):
+    """What became of what was told of a glucose meter; of the whole transfer.
 
     Attributes
     ----------
@@ -71,30 +128,16 @@ class TransferCounts:
         Of the last report; None if the meter cannot count.
     n_received
         Different records of the last report, with the undecodable ones.
-    n_missing
-        Announced and not received.
-    n_taken, n_known
-        New records, and those that were taken before.
-    n_undecodable, n_contexts_undecodable
-        Payloads that gave no value.
+    n_contexts_undecodable
+        Payloads that gave no context.
     n_contexts_missing
         Records that were taken without the context that they announced.
     n_contexts_orphaned
         Contexts of no record of this report.
-    n_unexpected
-        Notifications and indications that nothing asked for.
-    n_overwritten
-        Numbers between where we left off and the first that is left: at most so many are lost.
     """
 
     n_announced: int | None = None
     n_received: int = 0
-    n_missing: int = 0
-    n_taken: int = 0
-    n_known: int = 0
-    n_undecodable: int = 0
     n_contexts_undecodable: int = 0
     n_contexts_missing: int = 0
     n_contexts_orphaned: int = 0
-    n_unexpected: int = 0
-    n_overwritten: int = 0

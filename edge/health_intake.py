@@ -25,22 +25,18 @@ from devices.ghs_readings import (
     health_observation_waveforms,
     unread_types,
 )
-from devices.ghs_record_access import (
-    RecordRequest,
-    decode_record_answer,
-    encode_record_request,
-)
+from devices.ghs_record_access import decode_record_answer, encode_record_request
 from devices.ghs_segments import SegmentAssembler
 from devices.health_transfer import HealthTransfer, TakenObservations
-from devices.transfer_report import MeterMemory, TransferEnd
+from devices.transfer_report import MeterMemory
 from edge import metrics
 from edge.intake import DeviceIntake
+from edge.record_intake import StoredRecords, code_text, read_kept
 from ingest.frame import NS_PER_S, PERIOD_TERM_MAX, DeviceEventKind, GapCause
 
 RESPONSES_MAX: Final = 8
 """Answers that wait for their asker, who awaits one at a time; the oldest gives way."""
 _KEPT: Final = "observations"
-_IN_ORDER: Final = frozenset({TransferEnd.COMPLETE, TransferEnd.NO_RECORDS})
 _COUNTS: Final = np.iinfo(np.int32)
 
 
@@ -160,7 +156,7 @@ class HealthIntake:
             self._intake.event(DeviceEventKind.STREAM_REFUSED, received_ns, detail)
 
 
-class HealthRecords:
+class HealthRecords(StoredRecords[HealthTransfer]):
     """What a sensor has kept while nobody heard it.
 
     Parameters
@@ -170,30 +166,15 @@ class HealthRecords:
     """
 
     characteristics = (uuids.STORED_HEALTH_OBSERVATIONS, uuids.RECORD_ACCESS_CONTROL_POINT)
-    control_point = uuids.RECORD_ACCESS_CONTROL_POINT
-    reads: tuple[str, ...] = ()
-
-    def learn(self, uuid: str, payload: bytes, received_ns: int) -> None:
-        """Take nothing: nothing is read before."""
+    _CHANGED = frozenset({MeterMemory.RESET})
 
     def __init__(self, intake: DeviceIntake) -> None:
-        self._intake = intake
+        kept = read_kept(intake.kept(_KEPT), TakenObservations.from_text)
+        super().__init__(intake, HealthTransfer(kept))
         self._assembler = SegmentAssembler()
-        self._transfer = HealthTransfer(_taken(intake.kept(_KEPT)))
-        self._requests: deque[RecordRequest] = deque()
         intake.keep(_KEPT, self._kept)
         intake.expect(uuids.STORED_HEALTH_OBSERVATIONS, self._take_segment)
         intake.expect(uuids.RECORD_ACCESS_CONTROL_POINT, self._take_answer)
-
-    @property
-    def ended(self) -> bool:
-        """Whether the transfer has come to its end."""
-        return self._transfer.end is not None
-
-    @property
-    def in_order(self) -> bool:
-        """Whether the transfer has come to its end with nothing outstanding."""
-        return self._transfer.end in _IN_ORDER
 
     def begin(self) -> bytes:
         """Begin a transfer where the last one left off; give the first request."""
@@ -201,36 +182,8 @@ class HealthRecords:
         self._requests.clear()
         return encode_record_request(self._transfer.begin())
 
-    def next_request(self) -> bytes | None:
-        """Give what follows from what has come."""
-        return encode_record_request(self._requests.popleft()) if self._requests else None
-
-    def time_out(self) -> None:
-        """Tell that the sensor has been silent for too long."""
-        self._transfer.time_out()
-
-    def link_lost(self) -> None:
-        """Tell that the link has ended."""
-        self._transfer.link_lost()
-
-    def report(self, now_ns: int) -> None:
-        """Say by events what came of the transfer, unless there was nothing new."""
-        counts, end, memory = self._transfer.counts, self._transfer.end, self._transfer.memory
-        if counts.n_taken or memory is MeterMemory.RESET:
-            found = "" if memory is None else f"; memory {memory}"
-            detail = f"{counts.n_taken} taken, {counts.n_known} known{found}"
-            self._intake.event(DeviceEventKind.RECORDS_TAKEN, now_ns, detail)
-        if counts.n_overwritten:
-            detail = f"at most {counts.n_overwritten}: overwritten before they were taken"
-            self._intake.event(DeviceEventKind.RECORDS_LOST, now_ns, detail)
-        if counts.n_undecodable:
-            detail = f"{counts.n_undecodable}: not decodable"
-            self._intake.event(DeviceEventKind.RECORDS_LOST, now_ns, detail)
-        if end not in _IN_ORDER:
-            code = self._transfer.answer_code
-            said = "" if code is None else f" (answer {code})"
-            detail = f"{end}{said}: {counts.n_taken} taken, {counts.n_missing} missing"
-            self._intake.event(DeviceEventKind.TRANSFER_FAILED, now_ns, detail)
+    def _refusal(self) -> str:
+        return code_text("answer", self._transfer.answer_code)
 
     def _kept(self) -> str:
         return self._transfer.taken.to_text()
@@ -258,7 +211,7 @@ class HealthRecords:
     def _take_answer(self, payload: bytes, _received_ns: int) -> None:
         request = self._transfer.answer(decode_record_answer(payload))
         if request is not None:
-            self._requests.append(request)
+            self._requests.append(encode_record_request(request))
 
 
 def take_readings(
@@ -270,14 +223,6 @@ def take_readings(
     n_unread = len(unread_types(observation))
     if n_unread:
         metrics.READINGS_DROPPED.labels(intake.device_id, "unknown_quantity").inc(n_unread)
-
-
-def _taken(kept: str | None) -> TakenObservations | None:
-    """Read what was kept; where it cannot be read all records are asked for, and come again."""
-    try:
-        return None if kept is None else TakenObservations.from_text(kept)
-    except ValueError:
-        return None
 
 
 def _rate(period_s: float) -> Fraction:

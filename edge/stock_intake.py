@@ -1,8 +1,7 @@
 """Stored and live records of glucose monitors and of oximeters that keep spot-checks. Pure."""
 
 import hashlib
-from abc import ABC, abstractmethod
-from collections import deque
+from abc import abstractmethod
 from dataclasses import replace
 from typing import Final
 
@@ -20,21 +19,20 @@ from devices.glucose import SampleType
 from devices.glucose_readings import cgm_readings
 from devices.pulse_oximeter import MeasurementStatus, decode_plx_spot_check, encode_plx_spot_check
 from devices.readings import plx_readings
-from devices.record_access import RacpRequest, decode_racp_indication, encode_racp_request
+from devices.record_access import decode_racp_indication, encode_racp_request
 from devices.stock_transfer import StockTransfer, TakenStock
-from devices.transfer_report import TransferEnd
 from edge import metrics
 from edge.intake import DeviceIntake
-from ingest.frame import NS_PER_S, DeviceEventKind
+from edge.record_intake import StoredRecords, code_text, read_kept
+from ingest.frame import NS_PER_S
 
 _KEPT: Final = "stock"
-_IN_ORDER: Final = frozenset({TransferEnd.COMPLETE, TransferEnd.NO_RECORDS})
 _MIN_NS: Final = 60 * NS_PER_S
 _DIGEST_BYTES: Final = 8
 
 
-class StockRecords(ABC):
-    """What both kinds have in common: a transfer, and what is said of it.
+class StockRecords(StoredRecords[StockTransfer]):
+    """What both kinds have in common: one transfer, and live records besides.
 
     Parameters
     ----------
@@ -42,35 +40,12 @@ class StockRecords(ABC):
         The device's.
     """
 
-    characteristics: tuple[str, ...] = ()
-    control_point = uuids.RECORD_ACCESS_CONTROL_POINT
-    reads: tuple[str, ...] = ()
-
     def __init__(self, intake: DeviceIntake) -> None:
-        self._intake = intake
-        self._transfer = StockTransfer(_taken(intake.kept(_KEPT)))
-        self._requests: deque[RacpRequest] = deque()
+        kept = read_kept(intake.kept(_KEPT), TakenStock.from_text)
+        super().__init__(intake, StockTransfer(kept))
         intake.keep(_KEPT, self._kept)
         intake.expect(self.characteristics[0], self._take)
         intake.expect(self.control_point, self._take_indication)
-
-    @property
-    def ended(self) -> bool:
-        """Whether the transfer has come to its end."""
-        return self._transfer.end is not None
-
-    def learn(self, uuid: str, payload: bytes, received_ns: int) -> None:  # noqa: B027
-        """Take what was read of the device; nothing is, unless a kind says so.
-
-        Raises
-        ------
-        DecodeError
-        """
-
-    @property
-    def in_order(self) -> bool:
-        """Whether the transfer has come to its end with nothing outstanding."""
-        return self._transfer.end in _IN_ORDER
 
     def begin(self) -> bytes:
         """Begin a transfer where the last one left off; give the first request."""
@@ -78,32 +53,8 @@ class StockRecords(ABC):
         self._requests.clear()
         return encode_racp_request(self._transfer.begin())
 
-    def next_request(self) -> bytes | None:
-        """Give what follows from what has come."""
-        return encode_racp_request(self._requests.popleft()) if self._requests else None
-
-    def time_out(self) -> None:
-        """Tell that the device has been silent for too long."""
-        self._transfer.time_out()
-
-    def link_lost(self) -> None:
-        """Tell that the link has ended."""
-        self._transfer.link_lost()
-
-    def report(self, now_ns: int) -> None:
-        """Say by events what came of the transfer, unless there was nothing new."""
-        counts, end = self._transfer.counts, self._transfer.end
-        if counts.n_taken:
-            detail = f"{counts.n_taken} taken, {counts.n_known} known"
-            self._intake.event(DeviceEventKind.RECORDS_TAKEN, now_ns, detail)
-        if counts.n_undecodable:
-            detail = f"{counts.n_undecodable}: not decodable"
-            self._intake.event(DeviceEventKind.RECORDS_LOST, now_ns, detail)
-        if end not in _IN_ORDER:
-            code = self._transfer.response_code
-            said = "" if code is None else f" (response {code})"
-            detail = f"{end}{said}: {counts.n_taken} taken, {counts.n_missing} missing"
-            self._intake.event(DeviceEventKind.TRANSFER_FAILED, now_ns, detail)
+    def _refusal(self) -> str:
+        return code_text("response", self._transfer.response_code)
 
     @abstractmethod
     def _take_record(self, payload: bytes, received_ns: int) -> None:
@@ -130,7 +81,7 @@ class StockRecords(ABC):
     def _take_indication(self, payload: bytes, _received_ns: int) -> None:
         request = self._transfer.indication(decode_racp_indication(payload))
         if request is not None:
-            self._requests.append(request)
+            self._requests.append(encode_racp_request(request))
 
     def _kept(self) -> str:
         return self._transfer.taken.to_text()
@@ -230,11 +181,3 @@ class SpotCheckRecords(StockRecords):
         if self._is_new(digest):
             from_storage = MeasurementStatus.FROM_STORAGE in (status or MeasurementStatus(0))
             self._intake.add_readings(plx_readings(spot_check), received_ns, stored=from_storage)
-
-
-def _taken(kept: str | None) -> TakenStock | None:
-    """Read what was kept; where it cannot be read all records are asked for, and come again."""
-    try:
-        return None if kept is None else TakenStock.from_text(kept)
-    except ValueError:
-        return None

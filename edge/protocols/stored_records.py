@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import structlog
 
@@ -37,7 +37,7 @@ class StoredRecordsSpeaker:
     """A first transfer that was not complete is tried again at once, so often."""
 
     def __init__(
-        self, link: Link, intake: DeviceIntake, inbox: Inbox, records: StoredRecords
+        self, link: Link, intake: DeviceIntake, inbox: Inbox, records: StoredRecords[Any]
     ) -> None:
         self._link = link
         self._intake = intake
@@ -118,7 +118,7 @@ class StoredRecordsSpeaker:
         return requests[0] if requests else None
 
 
-def stored_records(link: Link, intake: DeviceIntake) -> Iterator[StoredRecords]:
+def stored_records(link: Link, intake: DeviceIntake) -> Iterator[StoredRecords[Any]]:
     """Give what a device has stored, by its row and by what it offers."""
     if not link.can_write(uuids.RECORD_ACCESS_CONTROL_POINT):
         return
