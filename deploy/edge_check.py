@@ -62,7 +62,7 @@ def run_edge_checks(settings: EdgeSettings, *, listen_s: float | None) -> list[F
         asyncio.run(check_broker(settings)),
         check_clock(),
         check_disk(settings),
-        *check_secrets(settings),
+        check_key(settings),
         *check_spool_key(settings),
     ]
 
@@ -234,26 +234,19 @@ def check_spool_key(settings: EdgeSettings) -> list[Finding]:
     ] or [Finding(name="spool key", ok=True, detail="waiting Frames are encrypted")]
 
 
-def check_secrets(settings: EdgeSettings) -> list[Finding]:
-    """Check that nobody else can read the agent's keys."""
-    found = []
-    for path in (settings.key_path,):
-        if not path.exists():
-            detail = f"{path} will be made at the first start"
-            found.append(Finding(name="key", ok=None, detail=detail))
-            continue
-        try:
-            load_key(path)
-        except (OSError, ValueError) as error:
-            found.append(Finding(name="key", ok=False, detail=str(error), remedy="restore it"))
-            continue
-        mode = stat.S_IMODE(path.stat().st_mode)
-        found.append(
-            Finding(
-                name="key",
-                ok=mode & 0o077 == 0,
-                detail=f"{path} has the rights {mode:o}",
-                remedy=f"chmod 600 {path}",
-            )
-        )
-    return found
+def check_key(settings: EdgeSettings) -> Finding:
+    """Check that the agent's key can be used, and that nobody else can read it."""
+    name, path = "key", settings.key_path
+    if not path.exists():
+        return Finding(name=name, ok=None, detail=f"{path} will be made at the first start")
+    try:
+        load_key(path)
+    except (OSError, ValueError) as error:
+        return Finding(name=name, ok=False, detail=str(error), remedy="restore it")
+    mode = stat.S_IMODE(path.stat().st_mode)
+    return Finding(
+        name=name,
+        ok=mode & 0o077 == 0,
+        detail=f"{path} has the rights {mode:o}",
+        remedy=f"chmod 600 {path}",
+    )

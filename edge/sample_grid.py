@@ -251,8 +251,12 @@ class SampleGrid:
             return GridPlacement(i_first=state.i_next, t0_ns=0, period=state.period, duplicate=True)
         slipped = jumped and host_slipped and 0 < pause_ns <= OUTAGE_NS_MAX
         # What seemed to go on while a clock that was set was not seen yet, did not.
-        goes_on = self.goes_on(stamp.device_ns, n_samples) and not stamp.seen_late
-        n_missing = _n_lost(state, stamp, n_samples, by_device=slipped or goes_on or not jumped)
+        by_device = (
+            not jumped
+            or slipped
+            or (not stamp.seen_late and self.goes_on(stamp.device_ns, n_samples))
+        )
+        n_missing = _n_lost(state, stamp, n_samples, by_device=by_device)
         i_first = state.i_next + n_missing
         i_last = i_first + n_samples - 1
         rate = _recounted(state, stamp, i_last, jumped=jumped)

@@ -205,7 +205,13 @@ class SampleStreams:
             state = stream.grid.state
             if n_silent:
                 for channel in filter(None, stream.channels):
-                    self._add_silence(channel, state, n_silent, stream.gap_cause)
+                    self._add_gap(
+                        channel.name,
+                        stream.gap_cause,
+                        i_first=state.i_next,
+                        n_samples=n_silent,
+                        t0_ns=state.time_ns(state.i_next),
+                    )
                 state = replace(state, i_next=state.i_next + n_silent)
             self._states[stream.key] = grid_text(replace(state, ended=True))
         names = list(self._streams)
@@ -311,7 +317,13 @@ class SampleStreams:
             period=placement.period,
         )
         if placement.n_missing:
-            self._add_gap(fmt, placement, stream.gap_cause)
+            self._add_gap(
+                channel.name,
+                stream.gap_cause,
+                i_first=placement.i_first - placement.n_missing,
+                n_samples=placement.n_missing,
+                t0_ns=placement.gap_t0_ns,
+            )
         self._framer.add_samples(
             fmt,
             np.ascontiguousarray(counts),
@@ -321,36 +333,20 @@ class SampleStreams:
         )
         metrics.SAMPLES.labels(self._device_id, channel.name).inc(counts.size)
 
-    def _add_silence(
-        self, channel: Channel, state: GridState, n_samples: int, cause: GapCause
+    def _add_gap(
+        self, channel: str, cause: GapCause, *, i_first: int, n_samples: int, t0_ns: int
     ) -> None:
-        """Add the gap between the last payload of a silent stream and its stop."""
         self._framer.add_gap(
             Gap(
                 device_id=self._device_id,
-                channel=channel.name,
+                channel=channel,
                 cause=cause,
-                i_first=state.i_next,
+                i_first=i_first,
                 n_samples=n_samples,
-                t0_ns=state.time_ns(state.i_next),
+                t0_ns=t0_ns,
             )
         )
-        metrics.SAMPLES_MISSING.labels(self._device_id, channel.name, cause).inc(n_samples)
-
-    def _add_gap(self, channel: ChannelFormat, placement: GridPlacement, cause: GapCause) -> None:
-        self._framer.add_gap(
-            Gap(
-                device_id=self._device_id,
-                channel=channel.channel,
-                cause=cause,
-                i_first=placement.i_first - placement.n_missing,
-                n_samples=placement.n_missing,
-                t0_ns=placement.gap_t0_ns,
-            )
-        )
-        metrics.SAMPLES_MISSING.labels(self._device_id, channel.channel, cause).inc(
-            placement.n_missing
-        )
+        metrics.SAMPLES_MISSING.labels(self._device_id, channel, cause).inc(n_samples)
 
 
 def _check(name: str, n_channels: int, n_columns: int, device_ns: int) -> None:

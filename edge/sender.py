@@ -16,6 +16,7 @@ from edge import metrics
 from edge.back_off import BackOff
 from edge.spool import Spool, SpooledFrame, SpoolError
 from edge.status import BrokerStatus
+from edge.waiting import wait_any
 from ingest.errors import BrokerError, BrokerRefusedError, RecordError
 from ingest.kafka import Producer
 from ingest.settings import KafkaSettings
@@ -88,7 +89,7 @@ class Sender:
             elif self._spool.size().n_frames == 0:
                 if stop.is_set():
                     return
-                await self._wait(stop)
+                await wait_any(None, self._more, stop)
 
     async def _deliver(self, batch: list[SpooledFrame]) -> list[SpooledFrame]:
         """Send a batch, however long it takes; give the next one."""
@@ -154,17 +155,6 @@ class Sender:
     async def _pause(self, n_failures: int) -> None:
         pause_s = PAUSES.pause_s(n_failures, random.random())  # noqa: S311
         await asyncio.sleep(pause_s)
-
-    async def _wait(self, stop: asyncio.Event) -> None:
-        waiters = [
-            asyncio.create_task(self._more.wait(), name="more"),
-            asyncio.create_task(stop.wait(), name="stop"),
-        ]
-        try:
-            await asyncio.wait(waiters, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for waiter in waiters:
-                waiter.cancel()
 
     def _gauge(self) -> None:
         size = self._spool.size()

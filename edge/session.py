@@ -35,8 +35,6 @@ OPEN_GRACE_S: Final = 3.0
 """An agent that stops lets a device be opened for so long, then closes it: commands that are
 answered are easier to take back."""
 LOOKS_PER_SILENCE: Final = 8
-LEAST_SILENCE_S: Final = 2.0
-"""A link may be dark for a supervision timeout without any stream being at fault."""
 FULL_MTU_BYTES: Final = 232
 
 IntakeOf = Callable[[DeviceModel, str, str], DeviceIntake]

@@ -7,9 +7,6 @@ package would be one more thing on a small device.
 import os
 import socket
 from collections.abc import Mapping
-from typing import Final
-
-_NS_PER_US: Final = 1_000
 
 
 def notify(*lines: str, environ: Mapping[str, str] = os.environ) -> bool:
@@ -34,4 +31,4 @@ def watchdog_s(environ: Mapping[str, str] = os.environ) -> float | None:
     pid = environ.get("WATCHDOG_PID", "")
     if not text.isdecimal() or (pid and pid != str(os.getpid())):
         return None
-    return int(text) * _NS_PER_US / 1e9 or None
+    return int(text) / 1e6 or None

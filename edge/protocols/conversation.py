@@ -8,6 +8,7 @@ from edge.errors import LinkLostError
 from edge.inbox import Inbox
 from edge.intake import DeviceIntake
 from edge.link import Link
+from edge.waiting import wait_any
 
 
 class Conversation:
@@ -84,12 +85,5 @@ class Conversation:
 
     async def _wait(self, silence_s: float) -> bool:
         """Wait for a payload or the end of the link; False: neither came."""
-        events = (self._arrived, self._link.lost)
-        waiters = [asyncio.create_task(event.wait()) for event in events]
-        try:
-            await asyncio.wait(waiters, timeout=silence_s, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for waiter in waiters:
-                waiter.cancel()
-            await asyncio.gather(*waiters, return_exceptions=True)
-        return any(event.is_set() for event in events)
+        await wait_any(silence_s, self._arrived, self._link.lost)
+        return self._arrived.is_set() or self._link.lost.is_set()

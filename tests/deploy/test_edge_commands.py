@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from deploy.edge_check import check_clock, check_disk, check_secrets
+from deploy.edge_check import check_clock, check_disk, check_key
 from deploy.edge_enrol import Candidate, EnrolError, choose, enrol, release
 from deploy.local.embedded_broker import EmbeddedBroker
 from deploy.local.process import free_ports
@@ -302,11 +302,11 @@ def test_a_key_that_others_can_read_is_a_failure(tmp_path: Path) -> None:
     path.write_text("00" * 32, "ascii")
     path.chmod(0o644)
 
-    [finding] = check_secrets(settings_in(tmp_path))
+    finding = check_key(settings_in(tmp_path))
     assert (finding.ok, finding.remedy) == (False, f"chmod 600 {path}")
     path.chmod(0o600)
 
-    assert check_secrets(settings_in(tmp_path))[0].ok
+    assert check_key(settings_in(tmp_path)).ok
 
 
 def test_the_clock_has_an_answer() -> None:
