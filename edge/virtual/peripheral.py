@@ -79,6 +79,9 @@ class Counters:
     """Handed to the link of a subscribed central."""
     unsent: int = 0
     """On the air while nobody listened: no link, no subscription, a dark peer, a dropped frame."""
+    unconfirmed: int = 0
+    """Of ``unsent``: indicated on a link that ended before the confirmation came; the peer may
+    have them."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -372,10 +375,14 @@ class Peripheral(ABC):
         for counters, n_values in counts:
             counters.produced += n_values
         connection = self.connection
-        confirmed = False
-        if connection is not None and self._cccd(characteristic) & _INDICATE:
-            confirmed = await self._indicate(connection, characteristic, payload)
+        if connection is None or not self._cccd(characteristic) & _INDICATE:
+            _count(counts, sent=False)
+            return
+        confirmed = await self._indicate(connection, characteristic, payload)
         _count(counts, sent=confirmed)
+        if not confirmed:
+            for counters, n_values in counts:
+                counters.unconfirmed += n_values
 
     # Internals
 

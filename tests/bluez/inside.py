@@ -104,6 +104,7 @@ async def agent(ward: Ward) -> Counts:
         },
         "n_temperatures": sum(r.unit == "Cel" for f in frames for r in f.readings),
         "n_temperatures_sent": ward.thermometer.readings["temperature"].sent,
+        "n_temperatures_unconfirmed": ward.thermometer.readings["temperature"].unconfirmed,
     }
 
 
