@@ -30,7 +30,7 @@ from deploy.local.process import ServerError, ServerProcess, free_ports
 from deploy.local.stack import LocalStack
 from deploy.page_probe import PageProbe
 from deploy.readback import InfluxReader, Stored, read_files
-from edge.spool import Spool, SpoolError
+from edge.spool.spool import Spool, SpoolError
 from ingest.errors import IngestError, RecordingError
 from ingest.kafka import create_topics
 from ingest.recording import Recording, open_recording

@@ -20,9 +20,9 @@ from deploy.findings import Finding
 from edge.errors import RadioUnavailableError
 from edge.health import ask
 from edge.identity import load_key
-from edge.radio import listening
+from edge.links.radio import listening
 from edge.settings import EdgeSettings
-from edge.spool_settings import key_warnings
+from edge.spool.settings import key_warnings
 from edge.status import size_text
 from ingest.errors import BrokerError, BrokerRefusedError
 from ingest.kafka import missing_topics

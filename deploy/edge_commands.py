@@ -55,7 +55,7 @@ def edge_run(config: Path | None) -> None:
     from edge.agent import run_agent
     from edge.errors import EdgeError
     from edge.settings import EdgeSettings
-    from edge.spool import SpoolError
+    from edge.spool.spool import SpoolError
 
     settings = role_settings(EdgeSettings, config)
     try:

@@ -21,7 +21,7 @@ from tomlkit.items import AoT
 
 from devices.catalogue import find_model
 from edge.errors import RadioUnavailableError
-from edge.radio import listening
+from edge.links.radio import listening
 from edge.settings import AgentSettings, DeviceSettings
 
 

@@ -12,23 +12,23 @@ import structlog
 
 from devices.catalogue import DeviceModel
 from edge import metrics
-from edge.clock_state import ClockStateError, host_state, host_text
-from edge.clocks import boot_id, read_clocks
-from edge.device_clock import jump_text
+from edge.clocks.clock_state import ClockStateError, host_state, host_text
+from edge.clocks.clocks import boot_id, read_clocks
+from edge.clocks.device_clock import jump_text
+from edge.clocks.host_clock import HostClock, HostState, HostTime
 from edge.framer import Framer
 from edge.health import HealthServer
-from edge.host_clock import HostClock, HostState, HostTime
 from edge.identity import device_label, device_pseudonym, load_key
 from edge.inbox import Inbox
-from edge.intake import DeviceIntake
+from edge.intakes.intake import DeviceIntake
 from edge.ledger import ChannelTotals, totals_of
-from edge.radio import Radio, open_radio
+from edge.links.radio import Radio, open_radio
+from edge.links.supervisor import Supervisor
 from edge.reporter import Reporter
 from edge.sender import Sender
 from edge.settings import EdgeSettings
-from edge.spool import Spool, SpoolError
-from edge.spool_settings import open_spool
-from edge.supervisor import Supervisor
+from edge.spool.settings import open_spool
+from edge.spool.spool import Spool, SpoolError
 from edge.waiting import wait_any
 from ingest.frame import DeviceEventKind, GapCause
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from edge.clocks import Stamp, read_clocks
-from edge.host_clock import HostClock, HostTime
-from edge.intake import DeviceIntake
+from edge.clocks.clocks import Stamp, read_clocks
+from edge.clocks.host_clock import HostClock, HostTime
+from edge.intakes.intake import DeviceIntake
 
 PAYLOADS_MAX: Final = 20_000
 """Payloads that wait for decoding: minutes of ten sensors. A newer one is dropped and counted."""

@@ -15,11 +15,11 @@ import structlog
 
 from edge import systemd
 from edge.heartbeat import Heartbeat
-from edge.keeper import Keeper
 from edge.ledger import ChannelTotals
+from edge.links.keeper import Keeper
 from edge.sender import Sender
 from edge.settings import EdgeSettings
-from edge.spool import Spool
+from edge.spool.spool import Spool
 from edge.status import (
     AgentStatus,
     ClockStatus,

@@ -13,8 +13,8 @@ from typing import Final
 import structlog
 
 from edge import metrics
-from edge.back_off import BackOff
-from edge.spool import Spool, SpooledFrame, SpoolError
+from edge.links.back_off import BackOff
+from edge.spool.spool import Spool, SpooledFrame, SpoolError
 from edge.status import BrokerStatus
 from edge.waiting import wait_any
 from ingest.errors import BrokerError, BrokerRefusedError, RecordError

@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Callable
 
-from edge.clocks import Stamp
+from edge.clocks.clocks import Stamp
 from edge.errors import LinkLostError
 from edge.inbox import Inbox
-from edge.intake import DeviceIntake
-from edge.link import Link
+from edge.intakes.intake import DeviceIntake
+from edge.links.link import Link
 from edge.waiting import wait_any
 
 

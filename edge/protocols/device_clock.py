@@ -18,8 +18,8 @@ from devices.current_time import (
 from devices.errors import DecodeError
 from edge.errors import LinkLostError
 from edge.inbox import Inbox
-from edge.intake import DeviceIntake
-from edge.link import Link
+from edge.intakes.intake import DeviceIntake
+from edge.links.link import Link
 from ingest.frame import NS_PER_S, DeviceEventKind
 
 log = structlog.get_logger()

@@ -17,10 +17,10 @@ from devices.elapsed_time import (
 from devices.errors import DecodeError
 from devices.generic_health_sensor import GhsControlPointCode, encode_ghs_control_point
 from edge.errors import DeviceRefusedError, LinkLostError
-from edge.health_intake import HealthIntake
 from edge.inbox import Inbox
-from edge.intake import DeviceIntake
-from edge.link import RESPONSE_S_MAX, Link
+from edge.intakes.health import HealthIntake
+from edge.intakes.intake import DeviceIntake
+from edge.links.link import RESPONSE_S_MAX, Link
 from edge.protocols.conversation import Conversation
 from edge.protocols.stored_records import StoredRecordsSpeaker
 from ingest.frame import NS_PER_S, DeviceEventKind

@@ -21,9 +21,9 @@ from devices.movesense import (
 )
 from edge.errors import DeviceRefusedError
 from edge.inbox import Inbox
-from edge.intake import DeviceIntake
-from edge.link import RESPONSE_S_MAX, Link
-from edge.movesense_intake import MovesenseIntake
+from edge.intakes.intake import DeviceIntake
+from edge.intakes.movesense import MovesenseIntake
+from edge.links.link import RESPONSE_S_MAX, Link
 from edge.protocols.conversation import Conversation
 from ingest.frame import DeviceEventKind
 

@@ -30,12 +30,12 @@ from devices.polar_pmd import (
     join_parameters,
 )
 from devices.polar_queries import decode_measurement_status, decode_sdk_mode
-from edge.clocks import Stamp
+from edge.clocks.clocks import Stamp
 from edge.errors import DeviceRefusedError, LinkLostError
 from edge.inbox import Inbox
-from edge.intake import DeviceIntake
-from edge.link import RESPONSE_S_MAX, Link
-from edge.polar_intake import PolarIntake
+from edge.intakes.intake import DeviceIntake
+from edge.intakes.polar import PolarIntake
+from edge.links.link import RESPONSE_S_MAX, Link
 from ingest.frame import DeviceEventKind
 
 log = structlog.get_logger()

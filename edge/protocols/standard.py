@@ -5,10 +5,10 @@ from collections.abc import Collection
 import structlog
 
 from devices import uuids
-from edge.clocks import read_clocks
+from edge.clocks.clocks import read_clocks
 from edge.inbox import Inbox
-from edge.intake import DeviceIntake
-from edge.link import Link
+from edge.intakes.intake import DeviceIntake
+from edge.links.link import Link
 
 log = structlog.get_logger()
 

@@ -9,13 +9,13 @@ import structlog
 from devices import uuids
 from devices.errors import DecodeError
 from edge.errors import LinkLostError
-from edge.health_intake import HealthRecords
 from edge.inbox import Inbox
-from edge.intake import DeviceIntake
-from edge.link import Link
+from edge.intakes.health import HealthRecords
+from edge.intakes.intake import DeviceIntake
+from edge.intakes.records import GlucoseRecords, StoredRecords
+from edge.intakes.stock import CgmRecords, SpotCheckRecords
+from edge.links.link import Link
 from edge.protocols.conversation import Conversation
-from edge.record_intake import GlucoseRecords, StoredRecords
-from edge.stock_intake import CgmRecords, SpotCheckRecords
 
 log = structlog.get_logger()
 

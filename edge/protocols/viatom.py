@@ -7,10 +7,10 @@ from devices import uuids
 from devices.viatom_poll import ViatomFailure, ViatomPoller, ViatomQuestion
 from edge.errors import DeviceRefusedError, LinkLostError
 from edge.inbox import Inbox
-from edge.intake import DeviceIntake
-from edge.link import Link
+from edge.intakes.intake import DeviceIntake
+from edge.intakes.viatom import ViatomIntake
+from edge.links.link import Link
 from edge.protocols.conversation import Conversation
-from edge.viatom_intake import ViatomIntake
 from ingest.frame import NS_PER_S, DeviceEventKind
 
 

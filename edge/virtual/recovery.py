@@ -6,7 +6,7 @@ from edge.virtual.adapter import Adapter
 
 
 class AdapterRecovery:
-    """What `edge.recovery.Recovery` asks for.
+    """What `edge.links.recovery.Recovery` asks for.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from edge.spool import Spool
+from edge.spool.spool import Spool
 from ingest.codec import encode_frame
 from ingest.frame import Frame, SamplePeriod, WaveformBlock
 

@@ -17,9 +17,9 @@ from dbus_fast import BusType, Message, MessageType
 from dbus_fast.aio import MessageBus
 
 from edge.errors import EdgeError
-from edge.link import Link, connect
-from edge.radio import DEFAULT_ADAPTER, RadioAdapter
-from edge.recovery import NoRecovery
+from edge.links.link import Link, connect
+from edge.links.radio import DEFAULT_ADAPTER, RadioAdapter
+from edge.links.recovery import NoRecovery
 from edge.virtual.peripheral import Identity
 from tests.bluez.bonding import LOCKED, BondingPeripheral, consent
 from tests.bluez.ward import PATIENCE_S, Ward, came, until

@@ -11,12 +11,12 @@ from devices import uuids
 from devices.catalogue import DeviceModel, find_model
 from devices.polar_frames import encode_frame
 from devices.polar_pmd import PmdMeasurement
-from edge.clock_state import host_state, host_text
-from edge.device_clock import jump_text
+from edge.clocks.clock_state import host_state, host_text
+from edge.clocks.device_clock import jump_text
+from edge.clocks.host_clock import HostClock, HostTime
 from edge.framer import Framer
-from edge.host_clock import HostClock, HostTime
-from edge.intake import DeviceIntake
-from edge.polar_intake import PolarIntake
+from edge.intakes.intake import DeviceIntake
+from edge.intakes.polar import PolarIntake
 from ingest.codec import decode_frame
 from ingest.codec import encode_frame as encode_record
 from ingest.frame import NS_PER_S, DeviceEventKind, Frame, Gap, WaveformBlock

@@ -11,8 +11,8 @@ import numpy as np
 
 from edge.framer import ChannelFormat, Framer
 from edge.ledger import ChannelTotals, totals_of
-from edge.spool import Spool, SpoolError
-from edge.spool_rows import Row
+from edge.spool.rows import Row
+from edge.spool.spool import Spool, SpoolError
 from ingest.codec import decode_frame
 from ingest.frame import DeviceEvent, DeviceEventKind, Frame, Gap, GapCause, SamplePeriod
 

@@ -13,7 +13,7 @@ from deploy.local.process import free_ports
 from edge.agent import run_agent
 from edge.errors import RadioUnavailableError
 from edge.settings import DeviceSettings, EdgeSettings
-from edge.spool import Spool
+from edge.spool.spool import Spool
 from edge.virtual.ether import Ether, EtherSettings
 from edge.virtual.peripheral import Peripheral
 from edge.virtual.player import SteadyClock

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from edge.clocks import Stamp, boot_id, read_clocks
+from edge.clocks.clocks import Stamp, boot_id, read_clocks
 from edge.virtual.strap import Strap
 from ingest.frame import NS_PER_S, DeviceEvent, DeviceEventKind, Frame
 from ingest.settings import KafkaSettings

@@ -6,7 +6,7 @@ import numpy as np
 
 from devices import codes
 from devices.movesense_data import GspKind, gsp_path
-from edge.movesense_intake import STEP
+from edge.intakes.movesense import STEP
 from edge.virtual.ether import Ether
 from edge.virtual.movesense import MODEL, Movesense
 from edge.virtual.peripheral import Identity

@@ -17,7 +17,6 @@ from bleak_retry_connector import (
     BleakOutOfConnectionSlotsError,
 )
 
-from edge.ble_errors import call_error, connect_error, describe, pair_error
 from edge.errors import (
     BondLostError,
     ConnectAbortedError,
@@ -28,6 +27,7 @@ from edge.errors import (
     RadioUnavailableError,
     StaleServicesError,
 )
+from edge.links.ble_errors import call_error, connect_error, describe, pair_error
 
 WHO = "C4:E7:01:00:00:01 - Polar H10 12345678"
 OFF = BleakBluetoothNotAvailableReason.POWERED_OFF

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.clock_hull import Arrival, ClockHull
-from edge.clock_state import hull_state, hull_text
-from edge.delay_window import lower_hull
+from edge.clocks.clock_hull import Arrival, ClockHull
+from edge.clocks.clock_state import hull_state, hull_text
+from edge.clocks.delay_window import lower_hull
 from ingest.frame import NS_PER_S
 from tests.edge.radio_model import (
     LEAST_DELAY_NS,

@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from edge.connect_plan import (
+from edge.links.connect_plan import (
     EQUAL_DB,
     FRESH_S,
     HOLD_S,
@@ -17,7 +17,7 @@ from edge.connect_plan import (
     Connect,
     ConnectPlan,
 )
-from edge.importance import Importance
+from edge.links.importance import Importance
 
 ADAPTERS: Final = ("a0", "a1")
 DEVICES: Final = tuple(f"d{i}" for i in range(9))

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from edge.device_clock import DeviceClock
-from edge.host_clock import HostClock
+from edge.clocks.device_clock import DeviceClock
+from edge.clocks.host_clock import HostClock
 from ingest.frame import NS_PER_S, ClockRelation
 from tests.edge.radio_model import UTC_0_NS, Packet, Radio, constant, ramp
 

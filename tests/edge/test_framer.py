@@ -13,7 +13,7 @@ from edge import frame_room
 from edge import framer as framer_module
 from edge.frame_room import joined_blocks, joined_gaps, joined_over_causes, split_block
 from edge.framer import ChannelFormat, Framer
-from edge.spool import Spool, SpoolError
+from edge.spool.spool import Spool, SpoolError
 from ingest.codec import decode_frame
 from ingest.frame import (
     ClockRelation,

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.clock_state import host_state, host_text
-from edge.host_clock import LEAD_KEPT_NS_MAX, HostClock, HostState
+from edge.clocks.clock_state import host_state, host_text
+from edge.clocks.host_clock import LEAD_KEPT_NS_MAX, HostClock, HostState
 from ingest.frame import NS_PER_S
 
 MS = 1_000_000

@@ -13,10 +13,10 @@ from devices.heart_rate import HeartRateMeasurement, encode_heart_rate
 from devices.polar_frames import PMD_EPOCH_UNIX_NS, encode_frame
 from devices.polar_pmd import PmdMeasurement
 from edge import metrics
+from edge.clocks.sample_streams import RECENT_MAX
 from edge.framer import Framer
-from edge.intake import DeviceIntake
-from edge.polar_intake import PolarIntake
-from edge.sample_streams import RECENT_MAX
+from edge.intakes.intake import DeviceIntake
+from edge.intakes.polar import PolarIntake
 from ingest.frame import DeviceEventKind, Frame, GapCause
 
 UTC_0_NS = 1_790_000_000 * 10**9

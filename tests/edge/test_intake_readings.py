@@ -12,8 +12,8 @@ from devices.date_time import DeviceDateTime
 from devices.heart_rate import HeartRateMeasurement, encode_heart_rate
 from devices.weight_scale import WeightMeasurement, encode_weight
 from edge.framer import Framer
-from edge.intake import DeviceIntake
-from edge.stock_intake import SpotCheckRecords
+from edge.intakes.intake import DeviceIntake
+from edge.intakes.stock import SpotCheckRecords
 from ingest.frame import NS_PER_S, Reading
 from ingest.reading_marks import TIME_UNCHECKED
 

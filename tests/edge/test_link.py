@@ -10,9 +10,9 @@ from bleak_retry_connector import BleakClientWithServiceCache
 
 from devices import uuids
 from edge.errors import LinkLostError
-from edge.link import Link
-from edge.radio import RadioAdapter
-from edge.recovery import NoRecovery
+from edge.links.link import Link
+from edge.links.radio import RadioAdapter
+from edge.links.recovery import NoRecovery
 
 
 @pytest.mark.parametrize(

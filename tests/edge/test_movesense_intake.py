@@ -8,8 +8,8 @@ from devices.catalogue import CATALOGUE
 from devices.movesense import GspData, encode_gsp_notification
 from devices.movesense_data import GspFrame, GspKind, encode_gsp_frame
 from edge.framer import Framer
-from edge.intake import DeviceIntake
-from edge.movesense_intake import STEP, MovesenseIntake
+from edge.intakes.intake import DeviceIntake
+from edge.intakes.movesense import STEP, MovesenseIntake
 from ingest.frame import NS_PER_S, DeviceEventKind, Frame
 
 UTC_0_NS = 1_790_000_000 * NS_PER_S

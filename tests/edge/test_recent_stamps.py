@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.recent_stamps import STAMPS_MAX, RecentStamps
+from edge.clocks.recent_stamps import STAMPS_MAX, RecentStamps
 from ingest.frame import NS_PER_S, SamplePeriod
 
 PERIOD = SamplePeriod(ns_numerator=NS_PER_S, ns_denominator=130)

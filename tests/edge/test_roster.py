@@ -1,7 +1,7 @@
 """Whose advertisement it is: by name, by serial number in the name, by asking."""
 
 from devices import uuids
-from edge.roster import STRANGER_S, STRANGERS_MAX, Roster, Wanted
+from edge.links.roster import STRANGER_S, STRANGERS_MAX, Roster, Wanted
 
 STRAP = Wanted(label="l1", name="Polar H10 11111111")
 RING = Wanted(label="l2", serial="2222")

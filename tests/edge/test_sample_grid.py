@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.clock_hull import Arrival, ClockHull
-from edge.clock_state import grid_state, grid_text, hull_state, hull_text
-from edge.host_clock import HostClock
-from edge.sample_grid import GridPlacement, GridState, MappedStamp, SampleGrid, map_stamp
+from edge.clocks.clock_hull import Arrival, ClockHull
+from edge.clocks.clock_state import grid_state, grid_text, hull_state, hull_text
+from edge.clocks.host_clock import HostClock
+from edge.clocks.sample_grid import GridPlacement, GridState, MappedStamp, SampleGrid, map_stamp
 from ingest.frame import NS_PER_S, SamplePeriod, WaveformBlock
 from processors.dsp.sample_clock import SampleClock
 from tests.edge.radio_model import (

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from edge import scanner
-from edge.radio import RadioAdapter
-from edge.recovery import NoRecovery
-from edge.scanner import AdapterScanner
+from edge.links import scanner
+from edge.links.radio import RadioAdapter
+from edge.links.recovery import NoRecovery
+from edge.links.scanner import AdapterScanner
 from tests.edge.ward import until
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.clock_state import grid_state
+from edge.clocks.clock_state import grid_state
+from edge.clocks.sample_grid import MappedStamp, SampleGrid
 from edge.framer import ChannelFormat, Framer
 from edge.ledger import totals_of
-from edge.sample_grid import MappedStamp, SampleGrid
-from edge.spool import Spool, SpoolError
+from edge.spool.spool import Spool, SpoolError
 from ingest.codec import decode_frame, encode_frame
 from ingest.frame import Frame, Gap, GapCause, Reading, SamplePeriod
 

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.settings import EdgeSettings
-from edge.spool import AGE_EVERY_NS, FORGET_BYTES, Spool, SpoolError
-from edge.spool_rows import RowDamagedError
-from edge.spool_seal import Seals, SpoolKeyError, key_id, parse_keys
-from edge.spool_settings import key_warnings, load_keys, open_spool
+from edge.spool.rows import RowDamagedError
+from edge.spool.seal import Seals, SpoolKeyError, key_id, parse_keys
+from edge.spool.settings import key_warnings, load_keys, open_spool
+from edge.spool.spool import AGE_EVERY_NS, FORGET_BYTES, Spool, SpoolError
 from ingest.codec import decode_frame
 from ingest.frame import NS_PER_S
 from ingest.settings import KafkaSettings

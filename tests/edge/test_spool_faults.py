@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from edge.ledger import totals_of
-from edge.spool import Spool, SpoolDamagedError, SpoolError
-from edge.spool_file import beside
+from edge.spool.file import beside
+from edge.spool.spool import Spool, SpoolDamagedError, SpoolError
 from ingest.codec import decode_frame
 from tests.edge.spool_ward import Ward, gaps_of, samples_of
 

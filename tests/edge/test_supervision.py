@@ -11,12 +11,12 @@ from bleak import BleakScanner
 from bleak.backends.device import BLEDevice
 
 from devices.polar_pmd import PmdStatus
-from edge import connect_plan
-from edge.bonding import renew_bond
 from edge.errors import BondLostError
-from edge.link import connect
-from edge.link_metrics import WAITING
-from edge.radio import open_radio
+from edge.links import connect_plan
+from edge.links.bonding import renew_bond
+from edge.links.link import connect
+from edge.links.link_metrics import WAITING
+from edge.links.radio import open_radio
 from edge.settings import DeviceSettings
 from edge.virtual.armband import Armband
 from edge.virtual.peripheral import Identity, Mend, Peripheral

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from devices.date_time import DeviceDateTime
 from devices.elapsed_time import EPOCH_UNIX_NS, ElapsedTime, TimeKind, TimeResolution
-from edge.wall_clock import AHEAD_NS_MAX, StatedTime, WallClock
+from edge.clocks.wall_clock import AHEAD_NS_MAX, StatedTime, WallClock
 from ingest.frame import NS_PER_S, TIME_NS_MAX
 from ingest.reading_marks import TIME_OF_ARRIVAL, TIME_UNCHECKED
 

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.back_off import BackOff
-from edge.circuit_breaker import BreakerState, CircuitBreaker
-from edge.scan_watch import ScanStep, ScanWatch
-from edge.stream_watch import Progress, StreamWatch, WatchLimits, WatchStep
+from edge.links.back_off import BackOff
+from edge.links.circuit_breaker import BreakerState, CircuitBreaker
+from edge.links.scan_watch import ScanStep, ScanWatch
+from edge.links.stream_watch import Progress, StreamWatch, WatchLimits, WatchStep
 
 LIMITS = WatchLimits(n_periods=4, least_s=2.0, longest_s=20.0)
 

@@ -18,7 +18,7 @@ from bumble.device import Peer
 from devices import uuids
 from edge.agent import run_agent
 from edge.identity import device_label, load_key
-from edge.recovery import NoRecovery
+from edge.links.recovery import NoRecovery
 from edge.settings import DeviceSettings, EdgeSettings
 from edge.virtual.bleak_bumble import backend
 from edge.virtual.ether import Ether, EtherSettings

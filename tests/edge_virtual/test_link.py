@@ -6,9 +6,9 @@ import pytest
 
 from devices import uuids
 from edge.errors import LinkLostError
-from edge.link import connect
-from edge.radio import RadioAdapter
-from edge.recovery import NoRecovery
+from edge.links.link import connect
+from edge.links.radio import RadioAdapter
+from edge.links.recovery import NoRecovery
 from tests.edge_virtual.conftest import PATIENCE_S, World
 
 

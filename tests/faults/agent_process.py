@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
-import edge.clocks
+import edge.clocks.clocks
 import edge.virtual.bleak_bumble  # imported once, before the fork
 from deploy.process import set_up_logs
 from edge.agent import run_agent
@@ -47,7 +47,7 @@ def _set_clock(order: AgentOrder) -> None:
     )
     faster.clock_gettime_ns = lambda _clock: now_ns()
     faster.time_ns = now_ns
-    vars(edge.clocks)["time"] = faster
+    vars(edge.clocks.clocks)["time"] = faster
 
 
 async def _run(settings: EdgeSettings) -> None:

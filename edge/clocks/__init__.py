@@ -1,0 +1,1 @@
+"""Whose time a sample has: the devices' clocks, the host's, and the grid of a stream."""

@@ -1,0 +1,1 @@
+"""Radio: adapters, scans, connects, and who keeps each device."""
