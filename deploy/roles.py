@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from ingest.codec import decode_alarm, decode_frame, decode_observation
+from ingest.codec import decode_alarm, decode_frame, decode_observations
 from ingest.errors import BrokerError, RecordError
 from ingest.kafka import Consumer, create_topics, open_consumer, open_producer
 from ingest.recording import open_recording
@@ -112,7 +112,8 @@ async def _pump(consumer: Consumer, hub: LiveHub, stop: asyncio.Event) -> None:
                 if record.topic == FRAMES.name:
                     hub.add_frame(decode_frame(record.payload), time.time_ns())
                 elif record.topic == OBSERVATIONS.name:
-                    hub.add_observation(decode_observation(record.payload))
+                    for observation in decode_observations(record.payload):
+                        hub.add_observation(observation)
                 else:
                     hub.add_alarm(decode_alarm(record.payload))
             except RecordError as error:

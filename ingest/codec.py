@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import io
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import resources
 from typing import Any, Final, TypeVar
 
@@ -40,8 +40,8 @@ from ingest.frame import (
     SamplePeriod,
     WaveformBlock,
 )
-from ingest.frame_limits import FRAME_LIMITS
-from ingest.observation import AlarmEvent, AlarmPriority, Observation
+from ingest.frame_limits import FRAME_LIMITS, check_number
+from ingest.observation import N_OBSERVATIONS_MAX, AlarmEvent, AlarmPriority, Observation
 
 RECORD_BYTES_MAX: Final = 8_000_000
 """Longest record; what is longer is refused, here and there."""
@@ -54,6 +54,12 @@ DEAD_LETTER_BYTES_MAX: Final = RECORD_BYTES_MAX + 20_000
 
 MARKER: Final = b"\xc3\x01"
 HEADER_BYTES: Final = 10
+
+_LIMITS: Final[Mapping[str, Mapping[str, int]]] = {
+    "frame": FRAME_LIMITS,
+    "observation": {"observations": N_OBSERVATIONS_MAX},
+}
+"""The most items of the arrays of a record."""
 
 _Json = dict[str, Any]
 _Record = TypeVar("_Record")
@@ -77,9 +83,10 @@ def _schema(name: str) -> tuple[Any, bytes]:
 
 @functools.cache
 def _reader(schema_name: str) -> Callable[[io.BytesIO], Any]:
-    """Give what reads a record: of a Frame, array by array, so that none is too long."""
-    if schema_name.startswith("frame."):
-        return BoundedReader(_document(schema_name), FRAME_LIMITS).read
+    """Give what reads a record; array by array where there are limits, so that none is too long."""
+    limits = _LIMITS.get(schema_name.partition(".")[0])
+    if limits is not None:
+        return BoundedReader(_document(schema_name), limits).read
     schema = _schema(schema_name)[0]
     return lambda buffer: fastavro.schemaless_reader(buffer, schema, None)
 
@@ -229,8 +236,16 @@ def _build_frame(fields: _Json) -> Frame:
     )
 
 
-def _build_observation(fields: _Json) -> Observation:
-    return Observation(**{**fields, "channels": tuple(fields["channels"])})
+def _build_observation(fields: _Json) -> tuple[Observation, ...]:
+    return (Observation(**{**fields, "channels": tuple(fields["channels"])}),)
+
+
+def _build_observations(fields: _Json) -> tuple[Observation, ...]:
+    subject_id = fields["subject_id"]
+    return tuple(
+        Observation(subject_id, **{**one, "channels": tuple(one["channels"])})
+        for one in fields["observations"]
+    )
 
 
 def _build_alarm(fields: _Json) -> AlarmEvent:
@@ -272,19 +287,34 @@ def decode_frame(payload: bytes) -> Frame:
     return _decode(payload, (("frame.2", _build_frame), ("frame.1", _build_frame)))
 
 
-def encode_observation(observation: Observation) -> bytes:
-    """Write an Observation in the newest schema."""
-    return _encode("observation.1", observation._asdict())
+def encode_observations(observations: Sequence[Observation]) -> bytes:
+    """Write Observations of one subject, in order of event time, in the newest schema.
+
+    One record holds what follows from one Frame: Kafka's cost is per record.
+
+    Raises
+    ------
+    MalformedRecordError
+        There are none, or they are of several subjects.
+    OversizedRecordError
+    """
+    subjects = {one.subject_id for one in observations}
+    if len(subjects) != 1:
+        raise MalformedRecordError(f"one record is of one subject, not of {len(subjects)}")
+    check_number("observations", len(observations), N_OBSERVATIONS_MAX)
+    fields = {"subject_id": subjects.pop(), "observations": [one._asdict() for one in observations]}
+    return _encode("observation.2", fields)
 
 
-def decode_observation(payload: bytes) -> Observation:
-    """Read an Observation of any version ever shipped.
+def decode_observations(payload: bytes) -> tuple[Observation, ...]:
+    """Read the Observations of a record of any version ever shipped.
 
     Raises
     ------
     RecordError
     """
-    return _decode(payload, (("observation.1", _build_observation),))
+    versions = (("observation.2", _build_observations), ("observation.1", _build_observation))
+    return _decode(payload, versions)
 
 
 def encode_alarm(alarm: AlarmEvent) -> bytes:

@@ -51,11 +51,11 @@ FRAME_LIMITS: Final[Mapping[str, int]] = MappingProxyType(
 
 
 def check_number(name: str, n: int, n_max: int) -> None:
-    """Refuse more of something in one Frame than any agent sends.
+    """Refuse more of something in one record than any sender has.
 
     Raises
     ------
     MalformedRecordError
     """
     if n > n_max:
-        raise MalformedRecordError(f"{n} {name} in one frame; at most {n_max} are allowed")
+        raise MalformedRecordError(f"{n} {name} in one record; at most {n_max} are allowed")

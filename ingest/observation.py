@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from math import isfinite
-from typing import Any, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 from ingest.errors import MalformedRecordError
 from ingest.frame import (
@@ -15,6 +15,9 @@ from ingest.frame import (
     check_texts,
     check_time,
 )
+
+N_OBSERVATIONS_MAX: Final = 16_384
+"""Observations in one record; the longest Frame gives a few thousand."""
 
 
 class _Fields(NamedTuple):

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import faust
 import structlog
 
-from ingest.codec import decode_frame, encode_alarm, encode_dead_letter, encode_observation
+from ingest.codec import decode_frame, encode_alarm, encode_dead_letter, encode_observations
 from ingest.dead_letter import DeadLetter
 from ingest.errors import BrokerError, RecordError
 from ingest.frame import NS_PER_S, Frame
@@ -94,17 +94,15 @@ class Worker:
         return pipeline
 
     async def _send(self, outputs: list[Output]) -> None:
-        observations = [
-            (output.subject_id, encode_observation(output))
-            for output in outputs
-            if isinstance(output, Observation)
-        ]
+        observations = [output for output in outputs if isinstance(output, Observation)]
         alarms = [
             (output.subject_id, encode_alarm(output))
             for output in outputs
             if not isinstance(output, Observation)
         ]
-        await self._deliver(OBSERVATIONS, observations)
+        if observations:
+            record = (observations[0].subject_id, encode_observations(observations))
+            await self._deliver(OBSERVATIONS, [record])
         await self._deliver(ALARMS, alarms)
 
     async def _deliver(self, topic: Any, records: list[tuple[str, bytes]]) -> None:  # noqa: ANN401

@@ -12,7 +12,7 @@ import structlog
 from ingest.codec import (
     decode_alarm,
     decode_frame,
-    decode_observation,
+    decode_observations,
     encode_dead_letter,
 )
 from ingest.dead_letter import DeadLetter
@@ -47,7 +47,7 @@ class Sink:
         self._lines = LineEncoder()
         self._encoders: dict[str, Callable[[bytes], Iterable[bytes]]] = {
             FRAMES.name: self._frame,
-            OBSERVATIONS.name: self._observation,
+            OBSERVATIONS.name: self._observations,
             ALARMS.name: self._alarm,
         }
         self._received_ns: list[int] = []
@@ -89,10 +89,10 @@ class Sink:
         ]
         return self._lines.frame(frame)
 
-    def _observation(self, payload: bytes) -> Iterable[bytes]:
-        observation = decode_observation(payload)
-        metrics.OBSERVATIONS_OUT.labels(self._role).inc()
-        return self._lines.observation(observation)
+    def _observations(self, payload: bytes) -> Iterable[bytes]:
+        observations = decode_observations(payload)
+        metrics.OBSERVATIONS_OUT.labels(self._role).inc(len(observations))
+        return [line for one in observations for line in self._lines.observation(one)]
 
     def _alarm(self, payload: bytes) -> Iterable[bytes]:
         alarm = decode_alarm(payload)

@@ -25,7 +25,7 @@ from deploy.local.influx import InfluxServer
 from deploy.local.kafka import KafkaBroker
 from deploy.local.stack import DATABASE
 from deploy.readback import InfluxReader, Stored, read_files
-from ingest.codec import decode_observation
+from ingest.codec import decode_observations
 from ingest.kafka import open_consumer
 from ingest.recording import Recording, open_recording
 from ingest.settings import KafkaSettings
@@ -314,10 +314,10 @@ async def observed_beats(servers: str, subject: str, until_ns: int) -> NDArray[n
     async with asyncio.timeout(60), open_consumer(settings, (OBSERVATIONS,), group=None) as reader:
         while newest_ns < until_ns:
             for record in await reader.poll(timeout_s=1.0, n_records_max=500):
-                one = decode_observation(record.payload)
-                if one.subject_id == subject:
-                    newest_ns = max(newest_ns, one.t_ns)
-                    beats += [one.t_ns] if one.name == "rr_interval" else []
+                for one in decode_observations(record.payload):
+                    if one.subject_id == subject:
+                        newest_ns = max(newest_ns, one.t_ns)
+                        beats += [one.t_ns] if one.name == "rr_interval" else []
     return np.array(sorted(beats), dtype=np.int64)
 
 

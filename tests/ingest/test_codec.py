@@ -25,11 +25,11 @@ from ingest.codec import (
     decode_alarm,
     decode_dead_letter,
     decode_frame,
-    decode_observation,
+    decode_observations,
     encode_alarm,
     encode_dead_letter,
     encode_frame,
-    encode_observation,
+    encode_observations,
     fingerprint,
 )
 from ingest.dead_letter import DeadLetter
@@ -41,7 +41,7 @@ from ingest.errors import (
 )
 from ingest.frame import NAME_CHARS_MAX, TEXT_CHARS_MAX, Frame
 from ingest.frame_limits import FRAME_LIMITS
-from ingest.observation import AlarmEvent, Observation
+from ingest.observation import N_OBSERVATIONS_MAX, AlarmEvent, Observation
 from processors.sinks.lines import LineEncoder
 from tests.ingest import records
 
@@ -54,6 +54,7 @@ FINGERPRINTS = {
     "frame.1": "f3885ad7fb6b75d8",
     "frame.2": "41d97f1e8a9b9a73",
     "observation.1": "c547e67b2af8e8ba",
+    "observation.2": "6cc34e060c7f7478",
 }
 """A file that gives another fingerprint is another version: it needs a name of its own."""
 
@@ -88,25 +89,33 @@ def golden(schema_name: str) -> bytes:
     return bytes.fromhex((GOLDEN / f"{schema_name}.hex").read_text("ascii"))
 
 
+OBSERVATION = records.observation(unit="ø", channels=("strap-1/ecg", "møbel-2/acc/x"))
 EXAMPLES: dict[str, Any] = {
     "frame.1": records.FULL_FRAME,
     "frame.2": records.FULL_FRAME,
-    "observation.1": records.observation(unit="ø", channels=("strap-1/ecg", "møbel-2/acc/x")),
+    "observation.1": OBSERVATION,
+    "observation.2": {
+        "observations": (OBSERVATION, records.observation(value=None, reason="no_samples")),
+    },
     "alarm.1": records.alarm(active=False, detail="ø 心"),
     "dead_letter.1": records.dead_letter(payload=bytes(range(256))),
 }
+WRITTEN_NO_MORE = ("frame.1", "observation.1")
+"""What was written stays readable."""
+
 ENCODERS: dict[str, Callable[[Any], bytes]] = {
-    # Nobody writes it any more: what was written stays readable.
     "frame.1": lambda _: golden("frame.1"),
     "frame.2": encode_frame,
-    "observation.1": encode_observation,
+    "observation.1": lambda _: golden("observation.1"),
+    "observation.2": lambda record: encode_observations(record["observations"]),
     "alarm.1": encode_alarm,
     "dead_letter.1": encode_dead_letter,
 }
 DECODERS: dict[str, Callable[[bytes], object]] = {
     "frame.1": decode_frame,
     "frame.2": decode_frame,
-    "observation.1": decode_observation,
+    "observation.1": lambda payload: decode_observations(payload)[0],
+    "observation.2": lambda payload: {"observations": decode_observations(payload)},
     "alarm.1": decode_alarm,
     "dead_letter.1": decode_dead_letter,
 }
@@ -222,9 +231,31 @@ def test_a_frame_survives_the_round_trip(frame: Frame) -> None:
     assert decode_frame(encode_frame(frame)) == frame
 
 
-@given(records.observations)
-def test_an_observation_survives_the_round_trip(observation: Observation) -> None:
-    assert decode_observation(encode_observation(observation)) == observation
+@given(st.lists(records.observations, min_size=1, max_size=5))
+def test_observations_survive_the_round_trip(observations: list[Observation]) -> None:
+    subject_id = observations[0].subject_id
+    of_one_subject = tuple(one._replace(subject_id=subject_id) for one in observations)
+
+    assert decode_observations(encode_observations(of_one_subject)) == of_one_subject
+
+
+def test_a_record_of_observations_is_of_one_subject() -> None:
+    several = [records.observation(subject_id=subject_id) for subject_id in ("p-1", "p-2")]
+
+    with pytest.raises(MalformedRecordError, match="of one subject, not of 2"):
+        encode_observations(several)
+    with pytest.raises(MalformedRecordError, match="of one subject, not of 0"):
+        encode_observations([])
+
+
+def test_more_observations_than_follow_from_any_frame_are_refused() -> None:
+    too_many = [records.observation()] * (N_OBSERVATIONS_MAX + 1)
+    announced = header("observation.2") + long(3) + b"p-1" + long(N_OBSERVATIONS_MAX + 1)
+
+    with pytest.raises(MalformedRecordError, match="observations in one record"):
+        encode_observations(too_many)
+    with pytest.raises(MalformedRecordError, match="observations in one record"):
+        decode_observations(announced)
 
 
 @given(records.alarms)
@@ -394,11 +425,11 @@ def test_a_length_that_lies_is_malformed(bomb: bytes) -> None:
 
 BOMB_PROGRAM = """
 import resource, sys
-from ingest.codec import decode_dead_letter, decode_frame, decode_observation
+from ingest.codec import decode_dead_letter, decode_frame, decode_observations
 from ingest.errors import MalformedRecordError
 before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for payload in map(bytes.fromhex, sys.stdin.read().split()):
-    for decode in (decode_frame, decode_observation, decode_dead_letter):
+    for decode in (decode_frame, decode_observations, decode_dead_letter):
         try:
             decode(payload)
         except Exception as error:
@@ -481,7 +512,7 @@ def test_a_frame_at_its_limit_is_read_and_no_longer_one(name: str) -> None:
         array = long(cut) + cut * item + long(cut - n_max - 1)
         with pytest.raises(
             MalformedRecordError,
-            match=f"^{n_max + 1} {name} in one frame; at most {n_max} are allowed",
+            match=f"^{n_max + 1} {name} in one record; at most {n_max} are allowed",
         ):
             # The rest of the items is not even there: nobody looks for them.
             decode_frame(before + array + long(0))
@@ -494,7 +525,7 @@ def test_a_swarm_in_a_record_is_refused_at_once() -> None:
     assert n_items > 250_000
 
     tracemalloc.start()
-    with pytest.raises(MalformedRecordError, match=f"{n_items} events in one frame"):
+    with pytest.raises(MalformedRecordError, match=f"{n_items} events in one record"):
         decode_frame(swarm)
     _, most_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -627,7 +658,7 @@ def update() -> None:
     """Write the golden files anew: ``python -m tests.ingest.test_codec``; review the change."""
     GOLDEN.mkdir(parents=True, exist_ok=True)
     for schema_name, record in EXAMPLES.items():
-        if schema_name in NOT_IN:
+        if schema_name in WRITTEN_NO_MORE:
             continue
         payload = ENCODERS[schema_name](record)
         (GOLDEN / f"{schema_name}.hex").write_text(payload.hex(" ", 32).replace(" ", "\n") + "\n")

@@ -171,35 +171,35 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     "a frame before the first": (lambda: records.frame(sequence=-1), "sequence -1"),
     "a frame of too many samples": (
         lambda: records.frame(*[records.block(np.zeros(N_SAMPLES_MAX, dtype=np.int32))] * 2),
-        "2000000 samples in one frame",
+        "2000000 samples in one record",
     ),
     "a frame of too many blocks": (
         lambda: records.frame(*[records.block()] * (N_BLOCKS_MAX + 1)),
-        "4097 waveforms in one frame; at most 4096 are allowed",
+        "4097 waveforms in one record; at most 4096 are allowed",
     ),
     "a frame of too many readings": (
         lambda: records.frame(readings=(records.reading(),) * (N_READINGS_MAX + 1)),
-        "16385 readings in one frame; at most 16384",
+        "16385 readings in one record; at most 16384",
     ),
     "a frame of too many clocks": (
         lambda: records.frame(clocks=(records.clock(),) * (N_CLOCKS_MAX + 1)),
-        "1025 clocks in one frame; at most 1024",
+        "1025 clocks in one record; at most 1024",
     ),
     "a frame of too many gaps": (
         lambda: records.frame(gaps=(records.gap(),) * (N_GAPS_MAX + 1)),
-        "8193 gaps in one frame; at most 8192",
+        "8193 gaps in one record; at most 8192",
     ),
     "a frame of too many events": (
         lambda: records.frame(events=(records.event(),) * (N_EVENTS_MAX + 1)),
-        "4097 events in one frame; at most 4096",
+        "4097 events in one record; at most 4096",
     ),
     "a frame of too many totals": (
         lambda: records.frame(ledger=(records.totals(),) * (N_LEDGER_MAX + 1)),
-        "4097 ledger in one frame; at most 4096",
+        "4097 ledger in one record; at most 4096",
     ),
     "a frame of too many losses": (
         lambda: records.frame(losses=(records.loss(),) * (N_LOSSES_MAX + 1)),
-        "8193 losses in one frame; at most 8192",
+        "8193 losses in one record; at most 8192",
     ),
     "a negative total": (lambda: records.totals(spooled=-1), "ledger of ecg/MLII"),
     "a loss beyond all numbers": (

@@ -16,7 +16,7 @@ from ingest.codec import (
     encode_alarm,
     encode_dead_letter,
     encode_frame,
-    encode_observation,
+    encode_observations,
 )
 from ingest.dead_letter import DeadLetter
 from ingest.kafka import ConsumedRecord, create_topics, open_consumer, open_producer
@@ -120,7 +120,7 @@ async def test_frames_observations_and_alarms_are_stored_and_not_read_again(
     kafka: KafkaSettings,
 ) -> None:
     await send(kafka, FRAMES, frame(0), frame(1))
-    await send(kafka, OBSERVATIONS, encode_observation(records.observation()))
+    await send(kafka, OBSERVATIONS, encode_observations([records.observation()]))
     await send(kafka, ALARMS, encode_alarm(records.alarm()))
     store, again = MemoryStore(), MemoryStore()
 
@@ -260,7 +260,7 @@ async def test_junk_becomes_dead_letters_and_the_rest_is_stored(kafka: KafkaSett
     store = MemoryStore()
     longest = bytes(RECORD_BYTES_MAX)
     await send(kafka, FRAMES, frame(0), b"junk", frame(1), frame(2)[:-1], longest, frame(3))
-    await send(kafka, OBSERVATIONS, frame(9), encode_observation(records.observation()))
+    await send(kafka, OBSERVATIONS, frame(9), encode_observations([records.observation()]))
     await send(kafka, ALARMS, b"")
 
     async with running(kafka, store):

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from deploy.local.kafka import KafkaBroker
 from devices import codes
-from ingest.codec import decode_dead_letter, decode_observation, encode_frame
+from ingest.codec import decode_dead_letter, decode_observations, encode_frame
 from ingest.frame import Frame, Reading
 from ingest.kafka import create_topics, open_consumer, open_producer
 from ingest.settings import KafkaSettings
@@ -74,10 +74,10 @@ async def observed(settings: KafkaSettings, subject: str, n_values: int) -> dict
     async with asyncio.timeout(WAIT_S), open_consumer(settings, (OBSERVATIONS,), group=None) as one:
         while len(found) < n_values:
             for record in await one.poll(timeout_s=1.0, n_records_max=500):
-                observation = decode_observation(record.payload)
-                if observation.subject_id == subject and observation.value is not None:
-                    before = found.setdefault(observation.t_ns, observation.value)
-                    assert before == observation.value
+                for observation in decode_observations(record.payload):
+                    if observation.subject_id == subject and observation.value is not None:
+                        before = found.setdefault(observation.t_ns, observation.value)
+                        assert before == observation.value
     return found
 
 
