@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.settings import EdgeSettings
+from edge.spool.cipher import key_id
 from edge.spool.rows import RowDamagedError
-from edge.spool.seal import Seals, SpoolKeyError, key_id, parse_keys
+from edge.spool.seal import Seals, SpoolKeyError, parse_keys
 from edge.spool.settings import key_warnings, load_keys, open_spool
 from edge.spool.spool import AGE_EVERY_NS, FORGET_BYTES, Spool, SpoolError
 from ingest.codec import decode_frame
