@@ -7,6 +7,8 @@ of its own, Apache Kafka, everything at the speed of life.
 import argparse
 import asyncio
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -81,6 +83,13 @@ async def measure(kafka: KafkaSettings, n_persons: int, seconds: float) -> Cost:
     )
 
 
+def imports_mb(*modules: str) -> float:
+    """Give the memory of a fresh process that has imported these."""
+    code = f"import {', '.join(modules)}, psutil; print(psutil.Process().memory_info().rss / 1e6)"
+    ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    return float(ran.stdout)
+
+
 async def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser()
@@ -92,6 +101,12 @@ async def main() -> None:
         await create_topics(kafka)
         for n_persons in PERSONS:
             print((await measure(kafka, n_persons, seconds)).row(), flush=True)
+    installed = imports_mb("edge.agent")
+    virtual = imports_mb("edge.agent", "edge.virtual.bleak_bumble")
+    print(
+        f"of the memory: {installed:.0f} MB to load the agent, "
+        f"{virtual - installed:.0f} MB the virtual radio, which a real one has not"
+    )
 
 
 if __name__ == "__main__":
