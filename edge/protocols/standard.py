@@ -43,7 +43,7 @@ class StandardSpeaker:
                 await self._link.notify(uuid, self._inbox.door(self._intake, uuid))
             else:
                 log.warning("characteristic_missing", device_id=self._intake.device_id, uuid=uuid)
-        if self._link.offers(uuids.BATTERY_LEVEL):
+        if self._link.can_read(uuids.BATTERY_LEVEL):
             battery = await self._link.read(uuids.BATTERY_LEVEL)
             self._inbox.put(self._intake, uuids.BATTERY_LEVEL, battery, read_clocks())
 

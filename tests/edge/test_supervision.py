@@ -10,6 +10,7 @@ import pytest
 from bleak import BleakScanner
 from bleak.backends.device import BLEDevice
 
+from devices.codes import BATTERY_LEVEL
 from devices.polar_pmd import PmdStatus
 from edge.errors import BondLostError
 from edge.links import connect_plan
@@ -19,7 +20,7 @@ from edge.links.link_metrics import WAITING
 from edge.links.radio import open_radio
 from edge.settings import DeviceSettings
 from edge.virtual.armband import Armband
-from edge.virtual.peripheral import Identity, Mend, Peripheral
+from edge.virtual.peripheral import Identity, Mend, Peripheral, Permissions, Properties
 from edge.virtual.pmd import PmdService
 from edge.virtual.radio import VirtualRadio
 from edge.virtual.sensors import PersonSettings
@@ -403,3 +404,24 @@ async def test_a_scanner_whose_bus_ends_is_started_anew(
         frames = await ward.frames()
 
         accounts_of(ward.sensors, frames)
+
+
+async def test_a_battery_that_can_only_be_waited_for_is_not_read(
+    kafka: KafkaSettings, tmp_path: Path
+) -> None:
+    ward = SensorWard(kafka, tmp_path, [STRAP])
+    (strap,) = ward.sensors
+    strap._battery.properties &= ~Properties.READ
+    strap._battery.permissions &= ~Permissions.READABLE
+    async with ward.running():
+        async with ward.agent():
+            await until(lambda: sent(strap) >= 100)
+            await strap.set_battery(42)
+            n_sent = sent(strap)
+            await until(lambda: sent(strap) >= n_sent + 100)
+        frames = await ward.frames()
+
+        accounts_of(ward.sensors, frames)
+    assert strap.n_connections == 1
+    levels = [r.value for f in frames for r in f.readings if r.mdc_code == BATTERY_LEVEL.mdc]
+    assert levels == [42]
