@@ -3,6 +3,7 @@
 import asyncio
 import ctypes
 import os
+import socket
 import stat
 import tempfile
 from dataclasses import dataclass, field
@@ -58,6 +59,7 @@ def run_edge_checks(settings: EdgeSettings, *, listen_s: float | None) -> list[F
     running = _running(settings)
     return [
         check_agent(running),
+        *(check_port(settings) if running is None else ()),
         *asyncio.run(_check_radio(settings, listen_s=listen_s)),
         asyncio.run(check_broker(settings)),
         check_clock(),
@@ -82,6 +84,25 @@ def check_agent(n_frames: int | None) -> Finding:
     return Finding(
         name="agent", ok=True, detail=f"runs, {n_frames} Frames wait (chevet edge status)"
     )
+
+
+def check_port(settings: EdgeSettings) -> list[Finding]:
+    """Check that the port of the agent's status can be had; nothing where there is none."""
+    if not settings.health_port:
+        return []
+    name, where = "health port", f"127.0.0.1:{settings.health_port}"
+    with socket.socket() as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            one.bind(("127.0.0.1", settings.health_port))
+        except OSError as error:
+            remedy = (
+                "name another health_port: the agent would start, and nobody could ask it there"
+            )
+            return [
+                Finding(name=name, ok=False, detail=f"{where}: {error.strerror}", remedy=remedy)
+            ]
+    return [Finding(name=name, ok=True, detail=f"{where} is free")]
 
 
 # Radio

@@ -8,7 +8,9 @@
 =========  ==============================================================
 
 It runs in a thread of its own, so that it also answers when the agent's loop hangs: that is when
-somebody asks. The socket is readable by the agent's user only.
+somebody asks. The socket is readable by the agent's user only. A port or a socket that cannot be
+had is an error in the log and a trouble in the status; the agent works all the same, for what it
+measures matters more than who watches it.
 """
 
 import http.server
@@ -18,14 +20,19 @@ import socket
 import socketserver
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from edge import metrics
 from edge.status import AgentStatus, hanging, is_ready
+
+log = structlog.get_logger()
 
 REQUEST_S_MAX: Final = 5.0
 PATH_BYTES_MAX: Final = 100
@@ -46,18 +53,20 @@ class HealthServer:
     port
         On 127.0.0.1 besides; None: on the socket only; 0: a free one.
 
-    Raises
-    ------
-    OSError
-        The socket or the port cannot be had.
+    Attributes
+    ----------
+    unserved
+        What could not be had, with the reason.
     """
 
     def __init__(self, status: StatusNow, socket_path: Path, port: int | None = None) -> None:
         self._status = status
         self._socket_path = socket_path
         self._port = port
+        self.unserved: tuple[str, ...] = ()
         self._servers: list[socketserver.BaseServer] = []
         self._threads: list[threading.Thread] = []
+        self._has_socket = False
 
     @property
     def port(self) -> int | None:
@@ -65,16 +74,14 @@ class HealthServer:
         return self._port
 
     def __enter__(self) -> Self:
-        handler = _handler(self._status)
-        try:
-            self._serve(_UnixServer(self._socket_path, handler))
-            if self._port is not None:
-                server = http.server.ThreadingHTTPServer(("127.0.0.1", self._port), handler)
-                self._port = server.server_port
-                self._serve(server)
-        except OSError:
-            self.__exit__(None, None, None)
-            raise
+        handler = _handler(self._now)
+        self._try("socket", lambda: _UnixServer(self._socket_path, handler))
+        if (port := self._port) is not None:
+            self._try(
+                f"port {port}",
+                lambda: http.server.ThreadingHTTPServer(("127.0.0.1", port), handler),
+            )
+        metrics.HEALTH_UNSERVED.set(len(self.unserved))
         return self
 
     def __exit__(
@@ -90,7 +97,25 @@ class HealthServer:
             thread.join()
         self._servers.clear()
         self._threads.clear()
-        self._socket_path.unlink(missing_ok=True)
+        if self._has_socket:
+            self._socket_path.unlink(missing_ok=True)
+
+    def _now(self) -> AgentStatus:
+        return replace(self._status(), unserved=self.unserved)
+
+    def _try(self, what: str, open_server: Callable[[], socketserver.TCPServer]) -> None:
+        try:
+            server = open_server()
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+            log.error("health_unserved", where=what, error=why)
+            self.unserved += (f"{what}: {why}",)
+            return
+        if isinstance(server, http.server.HTTPServer):
+            self._port = server.server_port
+        else:
+            self._has_socket = True
+        self._serve(server)
 
     def _serve(self, server: socketserver.BaseServer) -> None:
         thread = threading.Thread(

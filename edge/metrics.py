@@ -118,6 +118,11 @@ READINGS_LOST: Final = Counter(
 BROKER_FAILURES: Final = Counter(
     "chevet_edge_broker_failures_total", "Deliveries that the broker did not take."
 )
+HEALTH_UNSERVED: Final = Gauge(
+    "chevet_edge_health_unserved",
+    "Socket and port of the agent's status that could not be had. Not 0: another program has the "
+    "health_port; the agent works all the same.",
+)
 
 
 def tell_ledger(totals: Iterable[ChannelTotals]) -> None:

@@ -94,6 +94,8 @@ class AgentStatus:
         The ledger: a row of counts for each device and channel.
     loops
         Seconds since each of the agent's loops came round.
+    unserved
+        Where this cannot be asked for, though the settings say so, and why.
     """
 
     version: str
@@ -106,6 +108,7 @@ class AgentStatus:
     broker: BrokerStatus
     channels: tuple[dict[str, Any], ...] = ()
     loops: dict[str, float] = field(default_factory=dict[str, float])
+    unserved: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Give it as plain values, with what is wrong."""
@@ -143,6 +146,7 @@ def status_of_json(said: dict[str, Any]) -> AgentStatus:
             "spool": SpoolStatus(**said["spool"]),
             "broker": BrokerStatus(**said["broker"]),
             "channels": tuple(said["channels"]),
+            "unserved": tuple(said["unserved"]),
         }
     )
 
@@ -168,6 +172,7 @@ def troubles(status: AgentStatus) -> list[str]:
         *(text for one in status.devices if (text := _device_trouble(one, status))),
         *_spool_troubles(status),
         *_broker_troubles(status),
+        *(f"status is not served: {where}: free it, and restart" for where in status.unserved),
     ]
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from deploy.edge_check import check_clock, check_disk, check_key
+from deploy.edge_check import check_clock, check_disk, check_key, check_port
 from deploy.edge_enrol import Candidate, EnrolError, choose, enrol, release
 from deploy.local.embedded_broker import EmbeddedBroker
 from deploy.local.process import free_ports
@@ -307,6 +307,17 @@ def test_a_key_that_others_can_read_is_a_failure(tmp_path: Path) -> None:
     path.chmod(0o600)
 
     assert check_key(settings_in(tmp_path)).ok
+
+
+def test_a_health_port_that_another_program_has_is_a_failure(tmp_path: Path) -> None:
+    assert check_port(settings_in(tmp_path)) == []
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        settings = settings_in(tmp_path, health_port=other.getsockname()[1])
+        [taken] = check_port(settings)
+    [free] = check_port(settings)
+
+    assert (taken.ok, free.ok) == (False, True)
+    assert "health_port" in taken.remedy
 
 
 def test_the_clock_has_an_answer() -> None:

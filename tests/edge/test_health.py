@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import structlog
 
 from edge.health import HealthServer, ask
-from edge.status import AgentStatus, BrokerStatus, DeviceStatus, SpoolStatus
+from edge.status import AgentStatus, BrokerStatus, DeviceStatus, SpoolStatus, status_of_json
 
 READY = AgentStatus(
     version="1",
@@ -113,16 +114,35 @@ def test_a_path_too_long_for_a_socket_works_too(tmp_path: Path) -> None:
         assert ask(folder / "agent.sock")["agent_id"] == "a-1"
 
 
-def test_a_port_that_is_taken_leaves_nothing_behind(bench: Bench, tmp_path: Path) -> None:
+def test_a_port_that_is_taken_is_a_trouble_and_keeps_nobody_from_starting(
+    bench: Bench, tmp_path: Path
+) -> None:
     path = tmp_path / "other.sock"
 
     with (
-        pytest.raises(OSError, match="in use"),
+        structlog.testing.capture_logs() as log,
         HealthServer(lambda: READY, path, port=bench.server.port),
     ):
-        pass
+        said = ask(path)
+        assert b"chevet_edge_health_unserved 1.0" in bench.get("/metrics")[1]
 
+    assert (said["alive"], said["ready"]) == (True, True)
+    assert [one["event"] for one in log if one["log_level"] == "error"] == ["health_unserved"]
+    [trouble] = said["troubles"]
+    assert f"port {bench.server.port}: Address already in use" in trouble
+    assert status_of_json(said).unserved
     assert not path.exists()
+
+
+def test_a_socket_that_cannot_be_had_leaves_what_is_in_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "agent.sock"
+    path.mkdir()
+
+    with HealthServer(lambda: READY, path, port=0) as server:
+        assert server.unserved
+        assert server.port
+
+    assert path.is_dir()
 
 
 def test_bytes_that_are_no_request_harm_nothing(bench: Bench) -> None:
