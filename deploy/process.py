@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import structlog
 
+log = structlog.get_logger()
+
 EXIT_DONE: Final = 0
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
@@ -68,11 +70,17 @@ def set_up_logs(level: str) -> None:
 
 
 def serve_metrics(port: int) -> None:
-    """Serve Prometheus metrics on 127.0.0.1; port 0: do not."""
+    """Serve Prometheus metrics on 127.0.0.1; port 0: do not.
+
+    A port that is taken is an error in the log: who is not watched works all the same.
+    """
     if port:
         from prometheus_client import start_http_server
 
-        start_http_server(port, addr="127.0.0.1")
+        try:
+            start_http_server(port, addr="127.0.0.1")
+        except OSError as error:
+            log.error("metrics_unserved", port=port, error=error.strerror)
 
 
 def run_until_signal(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
