@@ -44,5 +44,9 @@ class BondLostError(DeviceRefusedError):
     """A device does not have the key any more that it was paired with."""
 
 
+class DeviceFaultError(EdgeError):
+    """The agent itself has failed with what one device sends: its link is made anew."""
+
+
 class RadioUnavailableError(EdgeError):
     """There is no Bluetooth adapter to use."""

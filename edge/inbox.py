@@ -5,9 +5,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+import structlog
+
 from edge.clocks.clocks import Stamp, read_clocks
 from edge.clocks.host_clock import HostClock, HostTime
+from edge.faults import trace_of
 from edge.intakes.intake import DeviceIntake
+
+log = structlog.get_logger()
 
 PAYLOADS_MAX: Final = 20_000
 """Payloads that wait for decoding: minutes of ten sensors. A newer one is dropped and counted."""
@@ -60,10 +65,24 @@ class Inbox:
             intake.overflowed(characteristic)
 
     def decode(self) -> None:
-        """Give every payload that waits to its intake."""
+        """Give every payload that waits to its intake.
+
+        An error that an intake did not foresee is its own: its link is to be ended, and the
+        payloads of the others go on.
+        """
         while not self._queue.empty():
             one = self._queue.get_nowait()
-            one.intake.take(one.characteristic, one.payload, self._tell(one.arrival))
+            received_ns = self._tell(one.arrival)
+            try:
+                one.intake.take(one.characteristic, one.payload, received_ns)
+            except Exception as error:  # noqa: BLE001 - one device's fault is no other's
+                if one.intake.failed(one.characteristic):
+                    log.error(
+                        "device_fault",
+                        device_id=one.intake.device_id,
+                        characteristic=one.characteristic,
+                        error=trace_of(error),
+                    )
 
     def now_ns(self) -> int:
         """UTC now, as it is told: for an event that has no other time."""

@@ -35,6 +35,12 @@ SAMPLES_MISSING: Final = Counter(
     "Samples that will never come, by cause.",
     ["device", "channel", "cause"],
 )
+FAULTS: Final = Counter(
+    "chevet_edge_device_faults_total",
+    "Errors of the agent itself while it dealt with one device, whose link is made anew. Not 0: a "
+    "bug, to be reported with the lines device_fault of the journal.",
+    ["device"],
+)
 CLOCK_JUMPS: Final = Counter(
     "chevet_edge_clock_jumps_total",
     "Times that a device's clock was set. More than one at a change of battery: a bad device.",

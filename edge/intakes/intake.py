@@ -70,6 +70,8 @@ class DeviceIntake:
         When the newest payload came.
     battery_percent
         As it said last.
+    has_failed
+        Whether something that came over this link met an error of this program.
     """
 
     def __init__(
@@ -94,6 +96,7 @@ class DeviceIntake:
         self.since_ns: int | None = None
         self.last_payload_ns: int | None = None
         self.battery_percent: float | None = None
+        self.has_failed = False
         self._framer = framer
         self._states = states
         self._keepers: dict[str, Callable[[], str]] = {}
@@ -133,6 +136,7 @@ class DeviceIntake:
     def begin_link(self, now_ns: int) -> None:
         """Note that the device is connected."""
         self.connected, self.since_ns = True, now_ns
+        self.has_failed = False
         self.n_links += 1
         self.event(DeviceEventKind.CONNECTED, now_ns, self.model.name)
 
@@ -169,6 +173,16 @@ class DeviceIntake:
         """Note that a payload had to be dropped; its samples will be found missing."""
         self.streams.spoil(characteristic, GapCause.OVERFLOW)
         metrics.OVERFLOWED.labels(self.device_id).inc()
+
+    def failed(self, characteristic: str) -> bool:
+        """Note that a payload met an error of this program; tell whether it is this link's first.
+
+        It is lost, and its samples will be found missing.
+        """
+        metrics.FAULTS.labels(self.device_id).inc()
+        self.streams.spoil(characteristic, GapCause.UNDECODABLE)
+        is_first, self.has_failed = not self.has_failed, True
+        return is_first
 
     def event(self, kind: DeviceEventKind, t_ns: int, detail: str = "") -> None:
         """Note something that happened to the device."""

@@ -12,9 +12,11 @@ from bleak.backends.scanner import AdvertisementData
 
 from devices import uuids
 from devices.catalogue import DeviceModel, Quirk, find_model
+from edge import metrics
 from edge.errors import (
     BondLostError,
     ConnectAbortedError,
+    DeviceFaultError,
     DeviceNotFoundError,
     DeviceRefusedError,
     LinkLostError,
@@ -22,6 +24,7 @@ from edge.errors import (
     RadioUnavailableError,
     StaleServicesError,
 )
+from edge.faults import trace_of
 from edge.inbox import Inbox
 from edge.intakes.intake import DeviceIntake
 from edge.links import link_metrics
@@ -168,6 +171,8 @@ class Keeper:
             self._lost(error)
             if self._had_link:
                 self._adapters.doubt(turn.adapter)
+        except Exception as error:  # noqa: BLE001 - one device's fault is no other's
+            self._faulted(error)
         finally:
             # What was heard before the link is no sign that the device is still there.
             self._sightings.clear()
@@ -195,8 +200,10 @@ class Keeper:
             raise
         finally:
             self.connected = False
-            await link.disconnect()
-            self._queue.ended(turn)
+            try:
+                await link.disconnect()
+            finally:
+                self._queue.ended(turn)
 
     async def _connect(self, turn: Connect) -> Link:
         """Connect through the adapter whose turn it is, to what it has heard last."""
@@ -305,6 +312,17 @@ class Keeper:
         if not (isinstance(error, StaleServicesError) and self._had_link):
             self._count_failure()
 
+    def _faulted(self, error: Exception) -> None:
+        """Take an error of this program as a failure of the device: the others go on."""
+        if self._had_link and time.monotonic() - self._since_s >= STABLE_S:
+            self._breaker.succeeded()
+        if not isinstance(error, DeviceFaultError):
+            device_id = self.wanted.label if self._intake is None else self._intake.device_id
+            metrics.FAULTS.labels(device_id).inc()
+            self._log.error("device_fault", error=trace_of(error))
+        self._note_failure("fault", "an error of the agent itself: see device_fault")
+        self._count_failure()
+
     def _has_worked(self) -> bool:
         """Tell whether a link that has ended was a good one."""
         if self._intake is None:
@@ -313,7 +331,7 @@ class Keeper:
         stood_s = time.monotonic() - self._since_s
         return stood_s >= STABLE_S or self._importance() <= Importance.RESULTS
 
-    def _note_failure(self, cause: str, error: Exception) -> None:
+    def _note_failure(self, cause: str, error: Exception | str) -> None:
         link_metrics.CONNECT_FAILURES.labels(cause).inc()
         self._log.info("link_failed", cause=cause, error=str(error))
 

@@ -7,7 +7,8 @@ from prometheus_client import Counter, Gauge
 CONNECT_FAILURES: Final = Counter(
     "chevet_edge_connect_failures_total",
     "Connections that did not come about, by cause. not_found: it advertises and does not answer. "
-    "out_of_slots: add an adapter. aborted: interference or range. radio: see the adapter.",
+    "out_of_slots: add an adapter. aborted: interference or range. radio: see the adapter. "
+    "fault: a bug of the agent.",
     ["cause"],
 )
 WAITING: Final = Gauge(

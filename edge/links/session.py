@@ -12,7 +12,13 @@ import structlog
 from devices import uuids
 from devices.catalogue import DeviceModel, Quirk
 from edge import metrics
-from edge.errors import DeviceRefusedError, LinkLostError, StaleServicesError
+from edge.errors import (
+    DeviceFaultError,
+    DeviceRefusedError,
+    EdgeError,
+    LinkLostError,
+    StaleServicesError,
+)
 from edge.inbox import Inbox
 from edge.intakes.intake import DeviceIntake
 from edge.links import link_metrics
@@ -69,6 +75,7 @@ class Session:
         self._watch = StreamWatch(limits)
         self._speakers = tuple(_speakers(link, intake, inbox))
         self._silent = asyncio.Event()
+        self._faulty = asyncio.Event()
 
     async def open(self) -> None:
         """Say what has to be said before the device sends.
@@ -87,6 +94,8 @@ class Session:
         ------
         LinkLostError
             The link is lost, or a stream has fallen silent and could not be mended.
+        DeviceFaultError
+            What it sends meets an error of this program.
         """
         async with asyncio.TaskGroup() as tasks:
             jobs = [
@@ -94,9 +103,11 @@ class Session:
                 tasks.create_task(self._watch_streams(), name="streams"),
                 tasks.create_task(self._watch_link(), name="link"),
             ]
-            await wait_any(None, stop, give_way, self.link.lost, self._silent)
+            await wait_any(None, stop, give_way, self.link.lost, self._silent, self._faulty)
             for job in jobs:
                 job.cancel()
+        if self._faulty.is_set():
+            raise DeviceFaultError("what it sends meets an error of the agent itself")
         if self.link.lost.is_set():
             raise LinkLostError("disconnected")
         if self._silent.is_set():
@@ -113,10 +124,14 @@ class Session:
                 self._inbox.decode()
                 self.intake.stop_streams(self._inbox.now_ns())
 
+    def fail(self) -> None:
+        """Note an error that nobody foresaw: the link ends as if it were lost."""
+        self._faulty.set()
+
     def end(self) -> None:
         """Decode what the link has delivered, then note that it is over."""
         self._inbox.decode()
-        lost = self.link.lost.is_set() or self._silent.is_set()
+        lost = self.link.lost.is_set() or self._silent.is_set() or self._faulty.is_set()
         self.intake.end_link(self._inbox.now_ns(), lost=lost)
         metrics.CONNECTED.labels(self.intake.device_id).set(0)
         if lost:
@@ -138,6 +153,8 @@ class Session:
         while True:
             # What waits has come, however long it is until a Frame is cut.
             self._inbox.decode()
+            if self.intake.has_failed:
+                self.fail()
             for stall in self._watch.look(self.intake.streams.progress, time.monotonic()):
                 try:
                     await self._mend(stall)
@@ -228,5 +245,10 @@ async def open_session(
         if Quirk.FULL_MTU_NEEDED in intake.model.quirks and link.mtu_bytes < FULL_MTU_BYTES:
             log.warning("mtu_too_small", device_id=intake.device_id, mtu_bytes=link.mtu_bytes)
         yield session
+    except EdgeError:
+        raise
+    except Exception:
+        session.fail()
+        raise
     finally:
         session.end()
