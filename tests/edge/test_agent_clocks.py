@@ -68,7 +68,7 @@ def walls(monkeypatch: pytest.MonkeyPatch, step_ns: int) -> Iterator[list[int]]:
         now = read_clocks()
         return Stamp(now.mono_ns, now.wall_ns + added[-1])
 
-    for module in ("link", "inbox", "agent"):
+    for module in ("links.link", "inbox", "agent"):
         monkeypatch.setattr(f"edge.{module}.read_clocks", read)
     yield added
     assert added == [0, step_ns]
