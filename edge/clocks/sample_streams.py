@@ -184,7 +184,7 @@ class SampleStreams:
         """Expect the samples of a stream no longer: the device has refused it."""
         self._streams.pop(name, None)
 
-    def stop(self, steady_ns: int) -> list[str]:
+    def stop(self, asked_ns: int) -> list[str]:
         """Forget the streams that the agent has stopped; give their names.
 
         A later start begins a new numbering: nothing is on the air between a stop and a start, so
@@ -193,15 +193,16 @@ class SampleStreams:
 
         Parameters
         ----------
-        steady_ns
-            When they were stopped, on the host's line that never steps.
+        asked_ns
+            When the first of them was asked to stop, on the host's line that never steps. The
+            answers may take seconds, one after the other: who has stopped meanwhile was not silent.
         """
         self.note_states(exact=True)
         for stream in self._streams.values():
             if stream.grid.state is None:
                 continue
             least_ns = max(SILENT_NS_MIN, SILENT_PAYLOADS_MIN * stream.recent.length_ns)
-            n_silent = stream.grid.n_silent(steady_ns, least_ns)
+            n_silent = stream.grid.n_silent(asked_ns, least_ns)
             state = stream.grid.state
             if n_silent:
                 for channel in filter(None, stream.channels):

@@ -163,9 +163,17 @@ class DeviceIntake:
         if name in self._reading_streams:
             self._reading_streams.remove(name)
 
-    def stop_streams(self, now_ns: int) -> None:
-        """Note that the agent has stopped the streams."""
-        for name in (*self.streams.stop(self.steady_ns(now_ns)), *self._reading_streams):
+    def stop_streams(self, now_ns: int, *, asked_ns: int) -> None:
+        """Note that the agent has stopped the streams.
+
+        Parameters
+        ----------
+        now_ns
+            UTC, as it was just told.
+        asked_ns
+            When it began to, on the host's line that never steps.
+        """
+        for name in (*self.streams.stop(asked_ns), *self._reading_streams):
             self.event(DeviceEventKind.STREAM_STOPPED, now_ns, name)
         self._reading_streams.clear()
 

@@ -118,11 +118,12 @@ class Session:
         """Stop the streams in good order, as far as the link still stands."""
         with contextlib.suppress(LinkLostError, TimeoutError):
             async with asyncio.timeout(STOP_S_MAX):
+                asked_ns = self.intake.steady_ns(self._inbox.now_ns())
                 for one in self._speakers:
                     with contextlib.suppress(DeviceRefusedError):
                         await one.close()
                 self._inbox.decode()
-                self.intake.stop_streams(self._inbox.now_ns())
+                self.intake.stop_streams(self._inbox.now_ns(), asked_ns=asked_ns)
 
     def fail(self) -> None:
         """Note an error that nobody foresaw: the link ends as if it were lost."""

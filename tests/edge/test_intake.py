@@ -178,7 +178,7 @@ def test_what_was_on_the_air_while_no_agent_ran_is_a_gap_of_that_cause() -> None
 def test_a_stream_that_was_stopped_on_purpose_leaves_no_gap() -> None:
     bench = Bench().start()
     bench.take(0)
-    bench.intake.stop_streams(UTC_0_NS)
+    bench.intake.stop_streams(UTC_0_NS, asked_ns=UTC_0_NS)
     bench.intake.end_link(UTC_0_NS, lost=False)
     frame = bench.cut()
     assert DeviceEventKind.STREAM_STOPPED in {event.kind for event in frame.events}
@@ -238,7 +238,8 @@ def test_a_stream_that_was_silent_before_it_was_stopped_leaves_a_gap() -> None:
     bench.take(26)
     last_ns = UTC_0_NS + 52 * 10**9 // RATE_HZ
 
-    bench.intake.stop_streams(last_ns + 10 * 10**9)
+    asked_ns = last_ns + 10 * 10**9
+    bench.intake.stop_streams(asked_ns + 3 * 10**9, asked_ns=asked_ns)
     frame = bench.cut()
 
     [gap] = frame.gaps
@@ -350,7 +351,7 @@ def test_skin_temperatures_are_readings_at_the_rate_that_was_granted() -> None:
     assert (first.value, second.value, first.unit) == (31.25, 31.5, "Cel")
     assert second.t_ns - first.t_ns == 500_000_000
     assert [one.detail for one in frame.events] == ["SKIN_TEMPERATURE 2 Hz"]
-    intake.stop_streams(UTC_0_NS)
+    intake.stop_streams(UTC_0_NS, asked_ns=UTC_0_NS)
     [stopped] = framer.cut(1)[0].events
     assert (stopped.kind, stopped.detail) == (DeviceEventKind.STREAM_STOPPED, "skin_temperature")
 

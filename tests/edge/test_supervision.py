@@ -11,7 +11,8 @@ from bleak import BleakScanner
 from bleak.backends.device import BLEDevice
 
 from devices.codes import BATTERY_LEVEL
-from devices.polar_pmd import PmdStatus
+from devices.polar_pmd import PmdMeasurement, PmdStatus
+from edge.clocks import sample_streams
 from edge.errors import BondLostError
 from edge.links import connect_plan
 from edge.links.bonding import renew_bond
@@ -128,6 +129,29 @@ async def test_a_restart_whose_answer_is_not_understood_costs_the_stream_and_not
         frames = await ward.frames()
 
     assert DeviceEventKind.STREAM_REFUSED in {event.kind for event in events_of(frames)}
+
+
+async def test_a_stop_that_takes_long_is_no_silence_of_the_streams_that_are_stopped_already(
+    kafka: KafkaSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ward = SensorWard(kafka, tmp_path, [STRAP])
+    (strap,) = ward.sensors
+    stop = PmdService._stop
+
+    async def stop_slowly(pmd: PmdService, measurement: PmdMeasurement) -> PmdStatus:
+        if measurement is PmdMeasurement.ECG:
+            await asyncio.sleep(1.0)  # the acceleration was stopped before it
+        return await stop(pmd, measurement)
+
+    monkeypatch.setattr(sample_streams, "SILENT_NS_MIN", 0)  # four payloads are 0.8 s
+    async with ward.running():
+        async with ward.agent():
+            await until(lambda: min(sent(strap), sent(strap, "acc/x")) >= 100)
+            monkeypatch.setattr(PmdService, "_stop", stop_slowly)
+        frames = await ward.frames()
+
+        accounts_of(ward.sensors, frames)
+    assert [gap for frame in frames for gap in frame.gaps] == []
 
 
 async def test_a_long_flush_interval_is_no_silence_of_the_streams(
