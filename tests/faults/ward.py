@@ -8,12 +8,14 @@ import asyncio
 import contextlib
 import multiprocessing
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bumble import hci
 
+from edge.health import ask
 from edge.settings import DeviceSettings, EdgeSettings
 from edge.virtual.ether import Ether, EtherSettings
 from edge.virtual.peripheral import Peripheral
@@ -22,7 +24,7 @@ from edge.virtual.radio import VirtualRadio
 from edge.virtual.sensors import PersonSettings, SensorsSettings, build_sensors
 from edge.virtual.strap import Strap
 from ingest.codec import decode_frame
-from ingest.frame import Frame
+from ingest.frame import NS_PER_S, DeviceEventKind, Frame
 from ingest.kafka import open_consumer
 from ingest.settings import KafkaSettings
 from ingest.topics import FRAMES
@@ -114,7 +116,7 @@ class Ward:
         self.sensors = build_sensors(SensorsSettings(persons=persons), self.ether, self.clock)
         self.radio = VirtualRadio(self.ether, 0)
         self.n_kills = 0
-        self.n_jumps = 0
+        self.jumps_s: list[float] = []
         self.done: list[str] = []
         self._agent: multiprocessing.process.BaseProcess | None = None
 
@@ -202,10 +204,51 @@ class Ward:
         path = self.folder / "agent.log"
         return path.read_text("utf-8") if path.exists() else ""
 
+    @contextlib.contextmanager
+    def jump(self) -> Iterator[None]:
+        """Note how far the strap's clock is set within the block: seconds, forward is positive."""
+        clock = self.strap.pmd._clock
+        before_ns = clock.device_ns(0)
+        yield
+        self.jumps_s.append((clock.device_ns(0) - before_ns) / NS_PER_S)
+
     # Facts
 
-    async def until_connected(self) -> None:
-        await until(lambda: all(one.connected for one in self.sensors), "all sensors connected")
+    async def until_numbered(self) -> None:
+        """Wait until the numbering of every channel is on the agent's disk."""
+        n_channels = sum(len(one.channels) for one in self.sensors)
+        await self._until_agent(
+            lambda said: sum(one["spooled"] > 0 for one in said["channels"]) == n_channels,
+            "every channel on disk",
+        )
+
+    async def until_begun(self) -> None:
+        """Wait until the agent has begun all streams on the links that stand: it will stop them."""
+        n_streams = sum(
+            len({name.partition("/")[0] for name in one.channels}) for one in self.sensors
+        )
+        await self._until_agent(
+            lambda said: sum(len(one["streams"]) for one in said["devices"]) == n_streams,
+            "every stream begun",
+        )
+
+    async def _until_agent(self, fact: Callable[[dict[str, Any]], bool], what: str) -> None:
+        """Wait for what the agent says of itself, newly: it takes stock once a second."""
+        socket_path = self.settings().socket_path
+        n_before: int | None = None
+        try:
+            async with asyncio.timeout(WAIT_S):
+                while True:
+                    # Nobody answers while an agent starts.
+                    with contextlib.suppress(OSError, ValueError):
+                        said = await asyncio.to_thread(ask, socket_path)
+                        n_payloads = sum(one["n_payloads"] for one in said["devices"])
+                        if n_before not in (None, n_payloads) and fact(said):
+                            return
+                        n_before = n_payloads if n_before is None else n_before
+                    await asyncio.sleep(0.2)
+        except TimeoutError:
+            raise AssertionError(f"not within {WAIT_S} s: {what}; {self.state()}") from None
 
     async def until_sent(self, n_samples: int) -> None:
         """Wait until so many more ECG samples have been handed to a link."""
@@ -239,6 +282,16 @@ class Ward:
 
     def produced(self, sensor: Peripheral) -> dict[str, int]:
         return {name: one.produced for name, one in sensor.channels.items() if one.produced}
+
+
+def jumps_of(frames: list[Frame]) -> list[float]:
+    """Give the jumps of a device's clock that were told, in seconds."""
+    return [
+        float(event.detail.removesuffix(" s"))
+        for frame in frames
+        for event in frame.events
+        if event.kind is DeviceEventKind.CLOCK_JUMPED
+    ]
 
 
 def sums_of(frames: list[Frame]) -> dict[tuple[str, str], Sums]:
