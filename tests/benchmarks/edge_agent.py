@@ -59,7 +59,7 @@ async def measure(kafka: KafkaSettings, n_persons: int, seconds: float) -> Cost:
             "log_level": "warning",
         }
         await ward.start()
-        await ward.until_connected()
+        await ward.until_begun()
         await asyncio.sleep(SETTLE_S)
         agent = psutil.Process(ward.pid)
         before, begun_s = agent.cpu_times(), time.monotonic()
