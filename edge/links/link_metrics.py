@@ -19,6 +19,10 @@ GAVE_WAY: Final = Counter(
     "chevet_edge_links_gave_way_total",
     "Links ended for a device that matters more, or whose turn it was. Add an adapter.",
 )
+ADAPTERS: Final = Gauge(
+    "chevet_edge_adapters",
+    "Adapters in use, those that are away included. 0: none was ever there, or BlueZ does not run.",
+)
 ADAPTER_LINKS: Final = Gauge("chevet_edge_adapter_links", "Links of an adapter.", ["adapter"])
 ADAPTER_USABLE: Final = Gauge(
     "chevet_edge_adapter_usable",

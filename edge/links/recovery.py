@@ -1,6 +1,10 @@
 """What can be done about an adapter that hangs or has moved. A shell."""
 
 import asyncio
+import os
+import re
+from collections.abc import Collection
+from pathlib import Path
 from typing import Final, Protocol
 
 import structlog
@@ -11,6 +15,8 @@ log = structlog.get_logger()
 RECOVERY_S_MAX: Final = 60.0
 """A power cycle with a USB reset takes about ten seconds."""
 LOOK_S_MAX: Final = 10.0
+SYSFS_FOLDER: Final = Path("/sys/class/bluetooth")
+_ADAPTER_NAME: Final = re.compile(r"hci\d+")
 
 
 class Recovery(Protocol):
@@ -18,6 +24,10 @@ class Recovery(Protocol):
 
     async def locate(self) -> str | None:
         """Give the name under which the system knows it now; None: it is not there."""
+
+    def mark(self) -> int:
+        """Give a number that is another one once the adapter was away, however shortly. Cheap."""
+        ...
 
     async def power_cycle(self) -> bool:
         """Take its power away and give it back; its links end. False: it did not help."""
@@ -40,11 +50,14 @@ class BlueZRecovery:
         As the system knows the adapter at the start, ``hci0``.
     address
         By which it is found again when it comes back under another name.
+    addresses
+        Of all adapters in use: another one's is not taken for this one, whatever its name.
     """
 
-    def __init__(self, name: str, address: str) -> None:
+    def __init__(self, name: str, address: str, addresses: Collection[str] = ()) -> None:
         self._name = name
         self._address = address
+        self._addresses = addresses
 
     async def locate(self) -> str | None:
         """Look for the adapter by its address."""
@@ -52,7 +65,13 @@ class BlueZRecovery:
         self._name = next(
             (name for name, address in found.items() if address == self._address), self._name
         )
-        return self._name if self._name in found else None
+        address = found.get(self._name)
+        is_anothers = address != self._address and address in self._addresses
+        return None if address is None or is_anothers else self._name
+
+    def mark(self) -> int:
+        """Give the inode of its entry in sysfs: Linux makes a new one whenever it is plugged in."""
+        return present_adapters().get(self._name, 0)
 
     async def power_cycle(self) -> bool:
         """Unblock, power-cycle and, where that does not help, reset the USB port."""
@@ -82,6 +101,10 @@ class NoRecovery:
         """Take it to be there."""
         return self._name
 
+    def mark(self) -> int:
+        """Take it to have been there."""
+        return 0
+
     async def power_cycle(self) -> bool:
         """Do nothing."""
         return False
@@ -89,6 +112,20 @@ class NoRecovery:
     async def forget_services(self, address: str) -> bool:
         """Do nothing."""
         return False
+
+
+def present_adapters(folder: Path = SYSFS_FOLDER) -> dict[str, int]:
+    """Give the inodes of Linux' adapters in sysfs by their names, in order; elsewhere none."""
+    try:
+        with os.scandir(folder) as entries:
+            return {
+                one.name: one.inode()
+                for one in sorted(entries, key=lambda one: one.name)
+                # Links are there, too, as hci0:64.
+                if _ADAPTER_NAME.fullmatch(one.name)
+            }
+    except OSError:
+        return {}
 
 
 async def bluez_adapters() -> dict[str, str]:

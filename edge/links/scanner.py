@@ -84,7 +84,7 @@ class AdapterScanner:
         )
 
     def doubt(self) -> None:
-        """Note that the adapter has failed elsewhere: its scan is started anew."""
+        """Note that the adapter has failed elsewhere or was away: its scan is started anew."""
         self._doubted.set()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -96,7 +96,8 @@ class AdapterScanner:
                 n_failures = 0
             except (*BLE_ERRORS, RadioUnavailableError) as error:
                 self._set_usable(usable=False, reason=describe(error))
-                await wait_any(RETRY.pause_s(n_failures, random.random()), stop)  # noqa: S311
+                pause_s = RETRY.pause_s(n_failures, random.random())  # noqa: S311
+                await wait_any(pause_s, stop, self._doubted)
                 n_failures += 1
                 step = self._due()
             if step is ScanStep.POWER_CYCLE:

@@ -13,6 +13,7 @@ from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData
 
 from edge.inbox import Inbox
+from edge.links.adapter_watch import AdapterWatch
 from edge.links.connect_plan import ConnectPlan
 from edge.links.connect_queue import ConnectQueue
 from edge.links.keeper import Keeper
@@ -51,20 +52,10 @@ class Supervisor:
         self._roster = Roster(wanted)
         self._plan = ConnectPlan()
         self._queue = ConnectQueue(self._plan, self._give_way)
-        self._adapters = {one.name: one for one in radio.adapters}
-        self._scanners = {
-            one.name: AdapterScanner(
-                one,
-                silence_s=settings.scan_silence_s,
-                on_advertisement=self._advertised,
-                on_usable=self._set_usable,
-                expected=self._is_missing,
-                n_links=self._plan.n_links,
-            )
-            for one in radio.adapters
-        }
-        for one in radio.adapters:
-            self._plan.add_adapter(one.name, settings.adapter_slots)
+        self._settings = settings
+        self._radio = radio
+        self._adapters: dict[str, RadioAdapter] = {}
+        self._scanners: dict[str, AdapterScanner] = {}
         self._keepers = {
             one.label: Keeper(
                 one,
@@ -81,10 +72,28 @@ class Supervisor:
     async def run(self, stop: asyncio.Event) -> None:
         """Keep every device of the settings connected until ``stop`` is set."""
         async with asyncio.TaskGroup() as tasks:
-            for name, scanner in self._scanners.items():
-                tasks.create_task(scanner.run(stop), name=f"scan {name}")
+
+            def scan(adapter: RadioAdapter) -> None:
+                scanner = self._use(adapter)
+                tasks.create_task(scanner.run(stop), name=f"scan {adapter.name}")
+
+            watch = AdapterWatch(self._radio, scan, lambda name: self._scanners[name].doubt())
+            tasks.create_task(watch.run(stop), name="adapters")
             for label, keeper in self._keepers.items():
                 tasks.create_task(keeper.run(stop), name=label)
+
+    def _use(self, adapter: RadioAdapter) -> AdapterScanner:
+        self._adapters[adapter.name] = adapter
+        self._plan.add_adapter(adapter.name, self._settings.adapter_slots)
+        self._scanners[adapter.name] = scanner = AdapterScanner(
+            adapter,
+            silence_s=self._settings.scan_silence_s,
+            on_advertisement=self._advertised,
+            on_usable=self._set_usable,
+            expected=self._is_missing,
+            n_links=self._plan.n_links,
+        )
+        return scanner
 
     @property
     def keepers(self) -> tuple[Keeper, ...]:

@@ -89,6 +89,7 @@ class Adapter:
     ) -> None:
         self.name = name
         self.max_connections = max_connections
+        self.n_lost = 0
         self._open_controller = open_controller
         self._transport: Transport | None = None
         self._device: Device | None = None
@@ -249,6 +250,7 @@ class Adapter:
     def _on_transport_lost(self, device: Device) -> None:
         if self._device is device:
             self._device = self._transport = None
+            self.n_lost += 1
             self._scanners.clear()
 
     def _on_advertisement(self, advertisement: Advertisement) -> None:

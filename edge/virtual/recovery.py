@@ -21,6 +21,10 @@ class AdapterRecovery:
         """Give its name, which never changes."""
         return self._adapter.name
 
+    def mark(self) -> int:
+        """Count how often its controller was lost."""
+        return self._adapter.n_lost
+
     async def power_cycle(self) -> bool:
         """Release the controller and open it anew."""
         try:

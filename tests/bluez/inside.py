@@ -108,6 +108,25 @@ async def agent(ward: Ward) -> Counts:
     }
 
 
+async def plugging(ward: Ward) -> Counts:
+    """The agent starts without an adapter; it is plugged in, and put back at once without links."""
+    await ward.radio.__aexit__(None, None, None)
+    await until_adapter(present=False)
+    n_before = [one.n_connections for one in ward.sensors]
+    async with ward.agent(scan_silence_s=3600):
+        await ward.radio.__aenter__()
+        await ward.until_connected(1)
+        for sensor in ward.sensors:
+            ward.ether.silence(sensor.identity.address)
+        await ward.until_disconnected()
+        await ward.radio.__aexit__(None, None, None)
+        await ward.radio.__aenter__()
+        for sensor in ward.sensors:
+            ward.ether.restore(sensor.identity.address)
+        await ward.until_connected(1)
+    return {"n_connections": [one.n_connections for one in ward.sensors], "n_before": n_before}
+
+
 async def pairing(ward: Ward) -> Counts:
     """Read what is for encrypted links only: after pairing, and on a new link with the bond."""
     return {
@@ -190,7 +209,7 @@ async def _powered(bus: MessageBus) -> bool | None:
     return None
 
 
-SCENARIOS: tuple[Callable[[Ward], Awaitable[Counts]], ...] = (scan, agent, pairing)
+SCENARIOS: tuple[Callable[[Ward], Awaitable[Counts]], ...] = (scan, agent, pairing, plugging)
 
 
 async def main(folder: Path, report: TextIO) -> None:

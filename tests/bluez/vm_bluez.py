@@ -138,3 +138,14 @@ def test_a_bond_is_used_again_without_pairing_again(reports: dict[str, Report]) 
     assert pairing["with_the_bond"] == SECRET.hex()
     assert pairing["n_encrypted_links"] == 2
     assert pairing["n_pairings_with_the_bond"] == 1
+
+
+def test_an_adapter_that_comes_later_or_was_away_for_a_moment_is_taken_into_use(
+    reports: dict[str, Report],
+) -> None:
+    plugging = sound(reports["plugging"])
+
+    assert all(
+        now >= before + 2
+        for now, before in zip(plugging["n_connections"], plugging["n_before"], strict=True)
+    )

@@ -80,7 +80,7 @@ class Ward:
     def kafka(self) -> KafkaSettings:
         return KafkaSettings(bootstrap_servers=self.broker.bootstrap_servers)
 
-    def settings(self) -> EdgeSettings:
+    def settings(self, scan_silence_s: float = 20.0) -> EdgeSettings:
         """The agent's settings: nothing is said of a radio, so it takes the system's."""
         return EdgeSettings(
             subject_id=SUBJECT,
@@ -91,7 +91,7 @@ class Ward:
             kafka=self.kafka,
             spool_path=self.folder / "spool.sqlite",
             reconnect_s_max=2.0,
-            scan_silence_s=20.0,
+            scan_silence_s=scan_silence_s,
             connect_timeout_s=30.0,
         )
 
@@ -107,10 +107,10 @@ class Ward:
             yield
 
     @contextlib.asynccontextmanager
-    async def agent(self) -> AsyncIterator[None]:
+    async def agent(self, **settings: float) -> AsyncIterator[None]:
         """Run the agent; stop it in good order at the end."""
         stop = asyncio.Event()
-        running = asyncio.create_task(run_agent(self.settings(), stop), name="agent")
+        running = asyncio.create_task(run_agent(self.settings(**settings), stop), name="agent")
         try:
             yield
         finally:

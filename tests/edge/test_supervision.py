@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import defaultdict
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from bleak import BleakScanner
 from bleak.backends.device import BLEDevice
 
+from deploy.local.process import free_ports
 from devices.codes import BATTERY_LEVEL
 from devices.polar_pmd import PmdMeasurement, PmdStatus
 from edge.clocks import sample_streams
@@ -60,6 +62,45 @@ async def test_an_adapter_that_is_pulled_out_and_put_back_costs_a_gap_and_nothin
     assert set(causes) == {"link_lost"}
     assert len(ward.logged("adapter_scans")) == 2
     ward.assert_nobody_is_named(frames)
+
+
+async def test_an_adapter_that_is_put_back_at_once_is_noticed_though_no_link_stood_on_it(
+    kafka: KafkaSettings, tmp_path: Path
+) -> None:
+    ward = SensorWard(kafka, tmp_path, [STRAP], scan_silence_s=600)
+    (strap,) = ward.sensors
+    async with ward.running():
+        ward.ether.silence(strap.identity.address)
+        async with ward.agent():
+            await until(lambda: bool(ward.logged("adapter_scans")))
+            await ward.radio.unplug()
+            await ward.radio.plug_in()
+            ward.ether.restore(strap.identity.address)
+            await until(lambda: sent(strap) >= 100)
+        frames = await ward.frames()
+
+        accounts_of(ward.sensors, frames)
+    assert len(ward.logged("adapter_was_away")) == 1
+
+
+async def test_an_adapter_that_is_plugged_in_later_is_taken_into_use(
+    kafka: KafkaSettings, tmp_path: Path
+) -> None:
+    ward = SensorWard(kafka, tmp_path, [STRAP, STRAP], adapter_slots=1)
+    corridor = VirtualRadio(ward.ether, free_ports(1)[0], place="corridor")
+    async with ward.running(), AsyncExitStack() as later:
+        ward.set(radio_transport=f"{ward.radio.transport_spec}, {corridor.transport_spec}")
+        async with ward.agent():
+            await until(lambda: max(map(sent, ward.sensors)) >= 100)
+            assert sum(one.connected for one in ward.sensors) == 1
+            await later.enter_async_context(corridor)
+            await until(lambda: min(map(sent, ward.sensors)) >= 100)
+        frames = await ward.frames()
+
+        accounts_of(ward.sensors, frames)
+    for event in ("adapter_taken", "connected"):
+        assert [one["adapter"] for one in ward.logged(event)] == ["radio0", "radio1"]
+    assert len(ward.logged("adapter_missing")) == 1
 
 
 async def test_an_adapter_that_hangs_is_power_cycled(kafka: KafkaSettings, tmp_path: Path) -> None:
