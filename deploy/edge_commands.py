@@ -140,6 +140,11 @@ def edge_status(config: Path | None, as_json: bool) -> None:  # noqa: FBT001
     type=click.Path(dir_okay=False, path_type=Path),
     help="Secret key of the pseudonyms; subject.key beside the spool unless told. Made if missing.",
 )
+@click.option(
+    "--pair/--no-pair",
+    default=None,
+    help="Pair with the devices, anew where there is a key; unless told with those that need it.",
+)
 @_listen_option
 def edge_enrol(
     config: Path,
@@ -147,6 +152,7 @@ def edge_enrol(
     subject: str | None,
     patient_id: str | None,
     subject_key: Path | None,
+    pair: bool | None,  # noqa: FBT001
     listen_s: float,
 ) -> None:
     """Bind devices to a subject, in the agent's settings file.
@@ -155,6 +161,10 @@ def edge_enrol(
     every agent that has the same subject key. Whoever has the key can find a patient again by
     trying identifiers: keep it as you keep the list of patients.
 
+    A device that sends nothing without a key it shares with this machine, such as a cuff or a
+    glucose meter, is paired with here and now, anew if it was before. Questions about passkeys come
+    at the terminal; without one only devices that ask for none can be paired with.
+
     \b
     chevet edge enrol --patient-id -                          # asks, scans, lets you choose
     chevet edge enrol --subject p-4711 --name "Polar H10 ABCDEF01"
@@ -162,10 +172,12 @@ def edge_enrol(
     from deploy.edge_enrol import (
         EnrolError,
         UnfinishedSettings,
+        check_enrol,
         choose,
         enrol,
         find_candidates,
     )
+    from deploy.edge_pair import need_bond, pair_devices, terminal
     from edge.identity import load_key, subject_pseudonym
 
     if subject is not None and patient_id is not None:
@@ -184,6 +196,14 @@ def edge_enrol(
             click.echo(f"listening for {listen_s:g} s …", err=True)
             candidates = asyncio.run(find_candidates(settings, listen_s))
             names = tuple(choose(candidates, lambda text: str(click.prompt(text, err=True))))
+            needy = [one.name for one in candidates if one.needs_bond and one.name in names]
+        else:
+            needy = need_bond(names)
+        check_enrol(config, subject)
+        if to_pair := {None: needy, True: list(names), False: []}[pair]:
+            click.echo("pairing …", err=True)
+            asyncio.run(pair_devices(settings, to_pair, listen_s, terminal()))
+            click.echo(f"paired with {len(to_pair)} of {len(names)} devices", err=True)
         changes = enrol(config, names, subject)
     except (EnrolError, OSError, ValueError) as error:
         fail(str(error))

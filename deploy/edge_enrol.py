@@ -19,7 +19,7 @@ from bleak.exc import BleakError
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import AoT
 
-from devices.catalogue import find_model
+from devices.catalogue import DeviceModel, Quirk, find_model
 from edge.errors import RadioUnavailableError
 from edge.links.radio import listening
 from edge.settings import AgentSettings, DeviceSettings
@@ -44,11 +44,21 @@ class Candidate:
     ----------
     model
         Of the catalogue, as far as its advertisement tells.
+    needs_bond
+        Whether it has to be paired with.
     """
 
     name: str
     model: str
     rssi_dbm: int
+    needs_bond: bool = False
+
+
+def find_row(name: str, service_uuids: Sequence[str]) -> DeviceModel | None:
+    """Find a device's row of the catalogue by what it advertises."""
+    return find_model(
+        local_name=name, manufacturer=None, model_number=None, service_uuids=list(service_uuids)
+    )
 
 
 async def find_candidates(settings: AgentSettings, listen_s: float) -> list[Candidate]:
@@ -65,16 +75,15 @@ async def find_candidates(settings: AgentSettings, listen_s: float) -> list[Cand
         name = advertisement.local_name or device.name
         if not name:
             return
-        model = find_model(
-            local_name=name,
-            manufacturer=None,
-            model_number=None,
-            service_uuids=advertisement.service_uuids,
-        )
+        model = find_row(name, advertisement.service_uuids)
         if model is not None:
             before = found[name].rssi_dbm if name in found else -999
-            rssi_dbm = max(before, advertisement.rssi)
-            found[name] = Candidate(name=name, model=model.name, rssi_dbm=rssi_dbm)
+            found[name] = Candidate(
+                name=name,
+                model=model.name,
+                rssi_dbm=max(before, advertisement.rssi),
+                needs_bond=Quirk.BONDING_NEEDED in model.quirks,
+            )
 
     try:
         async with listening(settings, take):
@@ -111,14 +120,7 @@ def enrol(path: Path, names: Sequence[str], subject_id: str | None) -> list[str]
     """
     document = _read(path)
     changes: list[str] = []
-    held = document.get("subject_id")
-    if subject_id is not None and held is not None and held != subject_id:
-        raise EnrolError(
-            f"{path} belongs to subject {held}: release its devices and empty its spool first, or "
-            "use another file"
-        )
-    if subject_id is None and held is None:
-        raise EnrolError(f"{path} names no subject yet: give --patient-id or --subject")
+    held = _held_subject(path, document, subject_id)
     if held is None:
         # In front: behind a table it would be that table's.
         document = _with_subject(document, str(subject_id))
@@ -133,6 +135,31 @@ def enrol(path: Path, names: Sequence[str], subject_id: str | None) -> list[str]
     if changes:
         _write(path, tomlkit.dumps(document))
     return changes
+
+
+def check_enrol(path: Path, subject_id: str | None) -> None:
+    """Check that `enrol` would write into a settings file, before anything else is done.
+
+    Raises
+    ------
+    EnrolError
+        As `enrol`.
+    """
+    document = _read(path)
+    _held_subject(path, document, subject_id)
+    _devices(document)
+
+
+def _held_subject(path: Path, document: tomlkit.TOMLDocument, subject_id: str | None) -> str | None:
+    held = document.get("subject_id")
+    if subject_id is not None and held is not None and held != subject_id:
+        raise EnrolError(
+            f"{path} belongs to subject {held}: release its devices and empty its spool first, or "
+            "use another file"
+        )
+    if subject_id is None and held is None:
+        raise EnrolError(f"{path} names no subject yet: give --patient-id or --subject")
+    return None if held is None else str(held)
 
 
 def release(path: Path, name: str) -> None:

@@ -45,6 +45,8 @@ async def renew_bond(
     ------
     LinkLostError, RadioUnavailableError
         The old key may be gone all the same.
+    DeviceRefusedError
+        The system does not pair at a program's request.
     BondLostError
         The device does not pair: it may have to be put into its pairing mode.
     """

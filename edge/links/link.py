@@ -16,6 +16,7 @@ from devices import uuids
 from devices.device_information import decode_string
 from devices.errors import DecodeError
 from edge.clocks.clocks import read_clocks
+from edge.errors import DeviceRefusedError
 from edge.inbox import Door
 from edge.links.ble_errors import (
     BLE_ERRORS,
@@ -35,6 +36,7 @@ PAIR_S_MAX: Final = 30.0
 """The Security Manager gives up after so long. Core 5.4 Vol 3 H 3.4."""
 N_ATTEMPTS_MAX: Final = 2
 _ATT_HEADER_BYTES: Final = 3
+_CANNOT_PAIR: Final = "Bluetooth here pairs in the system's own settings only: pair there"
 
 
 class Link:
@@ -140,11 +142,15 @@ class Link:
         BondLostError
             We have a key, and the peripheral has it no more. It is not replaced here: whoever
             stands there could be another device.
+        DeviceRefusedError
+            The system does not pair at a program's request.
         LinkLostError
         """
         try:
             async with asyncio.timeout(PAIR_S_MAX):
                 await self._client.pair()
+        except NotImplementedError as error:
+            raise DeviceRefusedError(_CANNOT_PAIR) from error
         except BLE_ERRORS as error:
             raise pair_error(error) from error
 
@@ -153,9 +159,14 @@ class Link:
 
         Raises
         ------
+        DeviceRefusedError
+            The system does not do so at a program's request.
         LinkLostError
         """
-        await self._call(self._client.unpair)
+        try:
+            await self._call(self._client.unpair)
+        except NotImplementedError as error:
+            raise DeviceRefusedError(_CANNOT_PAIR) from error
 
     async def forget_services(self) -> None:
         """Let the system forget what it remembers of the services: they are not true."""

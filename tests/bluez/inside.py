@@ -16,12 +16,15 @@ from bleak.exc import BleakError
 from dbus_fast import BusType, Message, MessageType
 from dbus_fast.aio import MessageBus
 
+from deploy.edge_enrol import EnrolError
+from deploy.edge_pair import pair_devices
 from edge.errors import EdgeError
 from edge.links.link import Link, connect
+from edge.links.pairing_agent import PairingAgent, pairing_agent
 from edge.links.radio import DEFAULT_ADAPTER, RadioAdapter
 from edge.links.recovery import NoRecovery
 from edge.virtual.peripheral import Identity
-from tests.bluez.bonding import LOCKED, BondingPeripheral, consent
+from tests.bluez.bonding import LOCKED, BondingPeripheral, Display
 from tests.bluez.ward import PATIENCE_S, Ward, came, until
 
 REPORT = Path("/dev/ttyS1")
@@ -142,7 +145,7 @@ async def _pair(ward: Ward, number: int, *, secure_connections: bool) -> Counts:
     )
     found: Counts = {}
     async with peripheral.running():
-        async with consent(), _linked(peripheral) as link:
+        async with pairing_agent(None) as agent, _linked(peripheral, agent) as link:
             await link.pair()
             found["after_pairing"] = await _read(link)
             # The peripheral has the last keys a moment after BlueZ is done.
@@ -158,12 +161,16 @@ async def _pair(ward: Ward, number: int, *, secure_connections: bool) -> Counts:
 
 
 @contextlib.asynccontextmanager
-async def _linked(peripheral: BondingPeripheral) -> AsyncIterator[Link]:
+async def _linked(
+    peripheral: BondingPeripheral, agent: PairingAgent | None = None
+) -> AsyncIterator[Link]:
     """Give a link through the agent's own connector, and end it at both ends."""
     name = peripheral.identity.name
     device = await BleakScanner.find_device_by_name(name, PATIENCE_S)
     if device is None:
         raise TimeoutError(f"{name} was not heard")
+    if agent is not None:
+        agent.expect(device.details["path"])
     adapter = RadioAdapter(name=DEFAULT_ADAPTER, recovery=NoRecovery(DEFAULT_ADAPTER))
     link = await connect(lambda: device, name, adapter, timeout_s=PATIENCE_S)
     try:
@@ -171,6 +178,34 @@ async def _linked(peripheral: BondingPeripheral) -> AsyncIterator[Link]:
     finally:
         await link.disconnect()
         await until(lambda: not peripheral.connected, lambda: f"{name} is still connected")
+
+
+async def passkey(ward: Ward) -> Counts:
+    """Enrol what shows a passkey: typed wrongly, then rightly; then read with the key."""
+    display = Display()
+    who = Identity(model="Display", serial="0093", address="C4:E7:7F:00:00:93")
+    peripheral = BondingPeripheral(
+        ward.ether, who, ward.clock, secure_connections=True, display=display
+    )
+    settings, names, found = ward.settings(), [who.name], {}
+
+    async def ask(question: str) -> str:
+        found["question"] = question
+        shown = await display.shown
+        return f"{shown if 'refused' in found else (shown + 1) % 1_000_000:06}"
+
+    async with peripheral.running():
+        try:
+            await pair_devices(settings, names, PATIENCE_S, ask)
+        except EnrolError as error:
+            found["refused"] = str(error)
+        display.shown = asyncio.get_running_loop().create_future()
+        await until(lambda: not peripheral.connected, lambda: "still connected")
+        await pair_devices(settings, names, PATIENCE_S, ask)
+        await until(lambda: not peripheral.connected, lambda: "still connected")
+        async with _linked(peripheral) as link:
+            found["with_the_bond"] = await _read(link)
+        return found | {"n_pairings": peripheral.n_pairings}
 
 
 async def _read(link: Link) -> str:
@@ -209,7 +244,13 @@ async def _powered(bus: MessageBus) -> bool | None:
     return None
 
 
-SCENARIOS: tuple[Callable[[Ward], Awaitable[Counts]], ...] = (scan, agent, pairing, plugging)
+SCENARIOS: tuple[Callable[[Ward], Awaitable[Counts]], ...] = (
+    scan,
+    agent,
+    pairing,
+    passkey,
+    plugging,
+)
 
 
 async def main(folder: Path, report: TextIO) -> None:
@@ -226,7 +267,7 @@ async def main(folder: Path, report: TextIO) -> None:
             begun_s = time.monotonic()
             try:
                 counts = await scenario(ward)
-            except (BleakError, EdgeError, OSError, TimeoutError, BaseExceptionGroup):
+            except (BleakError, EdgeError, EnrolError, OSError, BaseExceptionGroup):
                 counts = {"error": traceback.format_exc()}
             took_s = round(time.monotonic() - begun_s, 2)
             tell(scenario=scenario.__name__, took_s=took_s, **counts)

@@ -149,3 +149,14 @@ def test_an_adapter_that_comes_later_or_was_away_for_a_moment_is_taken_into_use(
         now >= before + 2
         for now, before in zip(plugging["n_connections"], plugging["n_before"], strict=True)
     )
+
+
+def test_a_device_that_shows_a_passkey_is_paired_with_by_who_types_it(
+    reports: dict[str, Report],
+) -> None:
+    passkey = sound(reports["passkey"])
+
+    assert "passkey" in passkey["question"]
+    assert "was the passkey right" in passkey["refused"]
+    assert passkey["n_pairings"] == 1
+    assert passkey["with_the_bond"] == SECRET.hex()

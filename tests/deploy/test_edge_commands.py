@@ -21,6 +21,7 @@ from deploy.local.process import free_ports
 from edge.health import ask
 from edge.settings import EdgeSettings
 from edge.virtual.ether import Ether
+from edge.virtual.peripheral import Peripheral
 from edge.virtual.player import SteadyClock
 from edge.virtual.radio import VirtualRadio
 from edge.virtual.sensors import PersonSettings, SensorsSettings, build_sensors
@@ -221,6 +222,74 @@ def test_a_choice_is_by_numbers() -> None:
 def test_what_is_no_choice_is_refused(answer: str) -> None:
     with pytest.raises(EnrolError, match="is no choice from 1 to 3"):
         choose(CANDIDATES, lambda _: answer)
+
+
+# enrol, with pairing
+
+CUFF = "Chevet Virtual Cuff 0001"
+
+
+@contextlib.asynccontextmanager
+async def cuff_on_air() -> AsyncIterator[tuple[VirtualRadio, Peripheral]]:
+    """Switch on a cuff, which tells nothing to those who share no key with it."""
+    ether = Ether()
+    settings = SensorsSettings(persons=(PersonSettings(cuff=True),))
+    (cuff,) = build_sensors(settings, ether, SteadyClock())
+    async with VirtualRadio(ether, 0) as radio, cuff.running():
+        yield radio, cuff
+
+
+@pytest.mark.parametrize("named", [True, False])
+async def test_a_device_that_needs_a_key_is_paired_with(tmp_path: Path, *, named: bool) -> None:
+    words = ["edge", "enrol", "--subject", "p-1", "--seconds", "2"]
+    async with cuff_on_air() as (radio, cuff):
+        path = write(tmp_path, radio)
+        done = await chevet(
+            *words, *(("--name", CUFF) if named else ()), folder=tmp_path, typed="1\n"
+        )
+        assert done.code == 0, done.err
+        first = cuff.bonded.is_set()
+        await cuff.forget_bonds()
+        again = await chevet(*words, "--name", CUFF, folder=tmp_path)
+
+        assert (first, cuff.bonded.is_set()) == (True, True)
+    assert "paired with 1 of 1 devices" in done.err
+    assert (again.code, again.out) == (0, "agent.toml: nothing has changed\n")
+    assert [one["name"] for one in tomllib.loads(path.read_text("utf-8"))["devices"]] == [CUFF]
+
+
+async def test_who_does_not_want_to_pair_does_not(tmp_path: Path) -> None:
+    words = ["edge", "enrol", "--subject", "p-1", "--name", CUFF, "--no-pair"]
+    async with cuff_on_air() as (radio, cuff):
+        write(tmp_path, radio)
+        done = await chevet(*words, folder=tmp_path)
+
+        assert cuff.n_connections == 0
+    assert done.code == 0, done.err
+
+
+async def test_a_device_that_cannot_be_paired_with_is_not_enrolled(tmp_path: Path) -> None:
+    async with VirtualRadio(Ether(), 0) as radio:
+        path = write(tmp_path, radio)
+        before = path.read_bytes()
+        words = ["edge", "enrol", "--subject", "p-1", "--name", CUFF, "--seconds", "1"]
+        done = await chevet(*words, folder=tmp_path)
+
+    assert done.code == 1
+    assert f"{CUFF} was not heard" in done.err
+    assert path.read_bytes() == before
+
+
+async def test_a_subject_that_is_anothers_is_refused_before_anything_is_paired_with(
+    tmp_path: Path,
+) -> None:
+    async with cuff_on_air() as (radio, cuff):
+        write(tmp_path, radio, subject_id="p-1")
+        words = ["edge", "enrol", "--subject", "p-2", "--name", CUFF, "--seconds", "1"]
+        done = await chevet(*words, folder=tmp_path)
+
+        assert cuff.n_connections == 0
+    assert "belongs to subject p-1" in done.err
 
 
 # check

@@ -9,7 +9,7 @@ from bleak.backends.service import BleakGATTServiceCollection
 from bleak_retry_connector import BleakClientWithServiceCache
 
 from devices import uuids
-from edge.errors import LinkLostError
+from edge.errors import DeviceRefusedError, LinkLostError
 from edge.links.link import Link
 from edge.links.radio import RadioAdapter
 from edge.links.recovery import NoRecovery
@@ -64,3 +64,22 @@ async def test_a_serial_number_that_cannot_be_read_is_not_logged() -> None:
     assert found == {}
     assert {one["error"] for one in logged} == {"InvalidFieldError"}
     assert "1234" not in str(logged)
+
+
+class Unpairing(BleakClientWithServiceCache):
+    """A client of a system that pairs in its own settings."""
+
+    async def pair(self, *_: object, **__: object) -> None:
+        raise NotImplementedError
+
+    async def unpair(self) -> None:
+        raise NotImplementedError
+
+
+async def test_a_system_that_cannot_pair_refuses_in_clear_words() -> None:
+    adapter = RadioAdapter(name="hci0", recovery=NoRecovery("hci0"))
+    link = Link(Unpairing("00:00:00:00:00:01"), asyncio.Event(), adapter)
+
+    for act in (link.pair, link.unpair):
+        with pytest.raises(DeviceRefusedError, match="pair there"):
+            await act()
