@@ -19,6 +19,7 @@ from dbus_fast.aio import MessageBus
 from deploy.edge_enrol import EnrolError
 from deploy.edge_pair import pair_devices
 from edge.errors import EdgeError
+from edge.links import link_metrics
 from edge.links.link import Link, connect
 from edge.links.pairing_agent import PairingAgent, pairing_agent
 from edge.links.radio import DEFAULT_ADAPTER, RadioAdapter
@@ -113,15 +114,16 @@ async def agent(ward: Ward) -> Counts:
 
 async def plugging(ward: Ward) -> Counts:
     """The agent starts without an adapter; it is plugged in, and put back at once without links."""
+    for sensor in ward.sensors:
+        ward.ether.silence(sensor.identity.address)
     await ward.radio.__aexit__(None, None, None)
     await until_adapter(present=False)
+    scans = link_metrics.ADAPTER_USABLE.labels("hci0")
+    scans.set(0)
     n_before = [one.n_connections for one in ward.sensors]
     async with ward.agent(scan_silence_s=3600):
         await ward.radio.__aenter__()
-        await ward.until_connected(1)
-        for sensor in ward.sensors:
-            ward.ether.silence(sensor.identity.address)
-        await ward.until_disconnected()
+        await until(lambda: scans._value.get() == 1, lambda: "it does not scan")
         await ward.radio.__aexit__(None, None, None)
         await ward.radio.__aenter__()
         for sensor in ward.sensors:
