@@ -82,7 +82,8 @@ class AgentSettings(ProcessSettings):
     """How long it is left alone the first time; each probe that fails doubles it, up to ten times
     this."""
     adapters: tuple[Annotated[str, Field(pattern=r"^hci[0-9]+$")], ...] = ()
-    """The system's Bluetooth adapters to use, such as ``hci0``; none named: all that there are."""
+    """The system's Bluetooth adapters to use, such as ``hci0``; none named: all that there are,
+    those that come later included."""
     adapter_slots: Annotated[int, Field(ge=1, le=64)] | None = None
     """Links that an adapter can hold; unless told it is learnt from the adapter's errors."""
     scan_silence_s: Annotated[float, Field(ge=1, le=3600)] = 60.0
