@@ -6,6 +6,7 @@ with nobody.
 Source: BlueZ, doc/org.bluez.Agent.rst and doc/org.bluez.AgentManager.rst.
 """
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
@@ -21,6 +22,7 @@ AGENT_PATH: Final = "/chevet/pairing"
 PASSKEY_DIGITS_MAX: Final = 6
 """Core 5.4 Vol 3 H 2.3.5."""
 _REJECTED: Final = "org.bluez.Error.Rejected"
+_CANCELED: Final = "org.bluez.Error.Canceled"
 
 Ask = Callable[[str], Awaitable[str]]
 """Puts a question to the operator beside the device and gives the answer; cancelled when the device
@@ -40,6 +42,7 @@ class PairingAgent(ServiceInterface):
         super().__init__("org.bluez.Agent1")
         self._ask = ask
         self._device: str | None = None
+        self._asking: asyncio.Future[str] | None = None
 
     @property
     def capability(self) -> str:
@@ -80,17 +83,30 @@ class PairingAgent(ServiceInterface):
 
     @dbus_method(name="Cancel")
     def cancel(self) -> None:
-        """Note that the device has given up: the pairing itself fails, and says so."""
+        """Ask no longer: the device has given up, and the pairing itself says so."""
+        self.stop_asking()
 
     @dbus_method(name="Release")
     def release(self) -> None:
         """Be no agent any more."""
 
+    def stop_asking(self) -> None:
+        """Leave the operator in peace: the answer is of no use any more."""
+        if self._asking is not None:
+            self._asking.cancel()
+
     async def _answer(self, device: str, question: str) -> str:
         self._check(device)
         if self._ask is None:
             raise DBusError(_REJECTED, "nobody is there to answer")
-        return await self._ask(question)
+        self._asking = asking = asyncio.ensure_future(self._ask(question))
+        try:
+            await asyncio.wait({asking})
+        finally:
+            asking.cancel()
+        if asking.cancelled():
+            raise DBusError(_CANCELED, "the device has given up")
+        return asking.result()
 
     def _check(self, device: str) -> None:
         if device != self._device:
@@ -125,6 +141,7 @@ async def pairing_agent(ask: Ask | None) -> AsyncIterator[PairingAgent]:
         await _manage(bus, "RequestDefaultAgent", "o", [AGENT_PATH])
         yield agent
     finally:
+        agent.stop_asking()
         # BlueZ forgets the agent of a bus that is gone.
         bus.disconnect()
 

@@ -1,6 +1,9 @@
 """What somebody types when a device asks for its passkey."""
 
+import asyncio
+
 import pytest
+from dbus_fast import DBusError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,3 +36,37 @@ async def nobody(_question: str) -> str:
 def test_where_nobody_is_asked_nothing_but_consent_is_offered() -> None:
     assert PairingAgent(None).capability == "NoInputNoOutput"
     assert PairingAgent(nobody).capability == "KeyboardDisplay"
+
+
+async def test_another_device_than_the_one_that_is_enrolled_is_refused() -> None:
+    agent = PairingAgent(nobody)
+
+    with pytest.raises(DBusError, match="not the device"):
+        await agent._answer("/org/bluez/hci0/dev_A", "?")
+    agent.expect("/org/bluez/hci0/dev_A")
+
+    assert await agent._answer("/org/bluez/hci0/dev_A", "?") == ""
+    with pytest.raises(DBusError, match="not the device"):
+        agent._check("/org/bluez/hci0/dev_B")
+
+
+async def test_a_device_that_gives_up_leaves_no_question_behind() -> None:
+    asked, withdrawn = asyncio.Event(), asyncio.Event()
+
+    async def ask(_question: str) -> str:
+        asked.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            withdrawn.set()
+        return ""
+
+    agent = PairingAgent(ask)
+    agent.expect("/a")
+    answer = asyncio.create_task(agent._answer("/a", "?"))
+    await asked.wait()
+    agent.stop_asking()
+
+    with pytest.raises(DBusError, match="given up"):
+        await answer
+    assert withdrawn.is_set()
