@@ -6,13 +6,16 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from edge import metrics
+from edge.identity import device_pseudonym, load_key
 from edge.settings import EdgeSettings
 from edge.virtual.ether import Ether
 from edge.virtual.peripheral import Peripheral
 from edge.virtual.player import Clock, SteadyClock
 from ingest.frame import DeviceEvent, DeviceEventKind, Frame, Reading
 from ingest.settings import KafkaSettings
-from tests.edge.test_agent import Ward, broker_of, until
+from tests.edge.test_agent import Ward, broker_of
+from tests.waiting import until
 
 Device = TypeVar("Device", bound=Peripheral)
 
@@ -60,11 +63,19 @@ class DeviceWard(Ward, Generic[Device]):
         address = self.device.identity.address
         self.ether.silence(address)
         await until(lambda: not self.device.connected)
-        await settle(dark_s)
+        await asyncio.sleep(dark_s)
         self.ether.restore(address)
 
     async def until_connected(self, n_connections: int = 1) -> None:
         await until(lambda: self.device.n_connections >= n_connections)
+
+    async def until_taken(self, n_records: int) -> None:
+        """Wait until the agents have taken over so many of the device's stored records, in all."""
+        identity = self.device.identity
+        key = load_key(self.settings().key_path)
+        device_id = device_pseudonym(f"Chevet {identity.model}", identity.serial, key)
+        taken = metrics.RECORDS_TAKEN.labels(device_id)
+        await until(lambda: taken._value.get() >= n_records, f"{n_records} records are taken over")
 
 
 def readings_of(frames: list[Frame], mdc_code: int) -> list[Reading]:
@@ -73,8 +84,3 @@ def readings_of(frames: list[Frame], mdc_code: int) -> list[Reading]:
 
 def events_of(frames: list[Frame], *kinds: DeviceEventKind) -> list[DeviceEvent]:
     return [one for frame in frames for one in frame.events if one.kind in kinds]
-
-
-async def settle(seconds: float = 0.3) -> None:
-    """Let the agent cut a Frame or two; nothing tells when it has."""
-    await asyncio.sleep(seconds)

@@ -3,10 +3,12 @@
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, MutableMapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+import structlog
 
 from deploy.local.embedded_broker import EmbeddedBroker
 from deploy.local.process import free_ports
@@ -24,8 +26,8 @@ from ingest.frame import DeviceEventKind, Frame
 from ingest.kafka import create_topics, open_consumer
 from ingest.settings import KafkaSettings
 from ingest.topics import FRAMES
+from tests.waiting import WAIT_S, until
 
-WAIT_S = 30.0
 SUBJECT = "p-agent"
 EPOCH_SPREAD_NS_MAX = 250_000_000
 """As much as the first payload may be late by, and much less than a payload that was miscounted."""
@@ -43,6 +45,7 @@ class Ward:
         )
         self.sensors = build_sensors(settings, self.ether, SteadyClock())
         self.radio = VirtualRadio(self.ether, 0)
+        self.log: list[MutableMapping[str, Any]] = []
 
     @property
     def strap(self) -> Peripheral:
@@ -63,16 +66,21 @@ class Ward:
 
     @contextlib.asynccontextmanager
     async def agent(self) -> AsyncIterator[None]:
-        """Run an agent; stop it in good order at the end."""
+        """Run an agent and record its log; stop it in good order at the end."""
         stop = asyncio.Event()
-        async with asyncio.TaskGroup() as tasks:
-            running = tasks.create_task(run_agent(self.settings(), stop), name="agent")
-            try:
-                yield
-            finally:
-                stop.set()
-                async with asyncio.timeout(WAIT_S):
-                    await asyncio.wait([running])
+        with structlog.testing.capture_logs() as self.log:
+            async with asyncio.TaskGroup() as tasks:
+                running = tasks.create_task(run_agent(self.settings(), stop), name="agent")
+                try:
+                    yield
+                finally:
+                    stop.set()
+                    async with asyncio.timeout(WAIT_S):
+                        await asyncio.wait([running])
+
+    async def until_logged(self, event: str) -> None:
+        """Wait until the agent that runs has logged something under this name."""
+        await until(lambda: any(one["event"] == event for one in self.log), f"{event} is logged")
 
     def produced(self) -> dict[str, int]:
         return {name: one.produced for name, one in self.strap.channels.items()}
@@ -91,12 +99,6 @@ class Ward:
                     if frame.subject_id == SUBJECT:
                         found[frame.sequence] = frame
         return [found[sequence] for sequence in sorted(found)]
-
-
-async def until(fact: Callable[[], bool]) -> None:
-    async with asyncio.timeout(WAIT_S):
-        while not fact():  # noqa: ASYNC110
-            await asyncio.sleep(0.02)  # the fact has no event of its own
 
 
 @pytest.fixture

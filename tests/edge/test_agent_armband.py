@@ -16,7 +16,8 @@ from edge.virtual.sensors import PersonSettings, SensorsSettings, build_sensors
 from edge.virtual.strap import still_person_mg
 from ingest.frame import DeviceEventKind, Frame, Reading
 from ingest.settings import KafkaSettings
-from tests.edge.test_agent import Ward, broker_of, kafka, until
+from tests.edge.test_agent import Ward, broker_of, kafka
+from tests.waiting import until
 
 __all__ = ["kafka"]
 

@@ -20,7 +20,8 @@ from ingest.frame import DeviceEventKind
 from ingest.reading_marks import TIME_OF_ARRIVAL, TIME_UNCHECKED
 from ingest.settings import KafkaSettings
 from tests.edge.device_ward import DeviceWard, events_of, readings_of
-from tests.edge.test_agent import kafka, until
+from tests.edge.test_agent import kafka
+from tests.waiting import until
 
 __all__ = ["kafka"]
 

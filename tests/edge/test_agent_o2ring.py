@@ -13,8 +13,9 @@ from edge.virtual.player import Body, Clock
 from ingest.frame import DeviceEventKind, WaveformBlock
 from ingest.settings import KafkaSettings
 from tests.edge.device_ward import DeviceWard, events_of, readings_of
-from tests.edge.test_agent import kafka, until
+from tests.edge.test_agent import kafka
 from tests.edge_virtual.conftest import ppg_recording
+from tests.waiting import until
 
 __all__ = ["kafka"]
 

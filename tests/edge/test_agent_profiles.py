@@ -20,8 +20,9 @@ from edge.virtual.scale import Scale
 from ingest.frame import DeviceEventKind
 from ingest.reading_marks import TIME_OF_ARRIVAL, TIME_UNCHECKED
 from ingest.settings import KafkaSettings
-from tests.edge.device_ward import DeviceWard, events_of, readings_of, settle
-from tests.edge.test_agent import kafka, until
+from tests.edge.device_ward import DeviceWard, events_of, readings_of
+from tests.edge.test_agent import kafka
+from tests.waiting import until
 
 __all__ = ["kafka"]
 
@@ -66,7 +67,6 @@ async def test_another_users_weighings_are_counted_and_left_out(
     async with ward.running():
         async with ward.agent():
             await until(lambda: weight.sent >= 3)
-            await settle()
         frames = await ward.frames()
 
     assert readings_of(frames, codes.BODY_MASS.mdc) == []
@@ -90,10 +90,9 @@ async def test_a_cuff_whose_clock_is_a_date_only_is_read_and_set(
     pressure = device.readings["cuff_pressure"]
     async with ward.running():
         async with ward.agent():
-            await until(lambda: device.wall_clock.n_set == 1)
+            await ward.until_logged("clock_set")
             device._give_result(ward.clock.now_ns())
             await until(lambda: device.readings["blood_pressure"].sent == 1)
-            await settle()
         frames = await ward.frames()
 
     [systolic] = readings_of(frames, codes.SYSTOLIC_PRESSURE.mdc)

@@ -17,8 +17,9 @@ from edge.virtual.spot_oximeter import SpotOximeter
 from ingest.frame import DeviceEventKind
 from ingest.reading_marks import TIME_OF_ARRIVAL, TIME_UNCHECKED
 from ingest.settings import KafkaSettings
-from tests.edge.device_ward import DeviceWard, events_of, readings_of, settle
-from tests.edge.test_agent import kafka, until
+from tests.edge.device_ward import DeviceWard, events_of, readings_of
+from tests.edge.test_agent import kafka
+from tests.waiting import until
 
 __all__ = ["kafka"]
 
@@ -56,15 +57,11 @@ async def test_every_minute_of_a_session_arrives_once_though_the_link_is_lost(
             await until(lambda: sent.sent >= 100)
             monitor.drop_next_notifications(3)
             await ward.lose_the_link()
-            n_before = sent.sent
-            await until(lambda: sent.sent >= n_before + 320)
-            await settle(1.0)
-            n_minutes = len(monitor.store.records)
+            await ward.until_taken(n_minutes := 320)
         frames = await ward.frames()
 
     found = readings_of(frames, codes.GLUCOSE_INTERSTITIAL.mdc)
-    # What it measures while the agent stops is for the next link.
-    assert len(found) >= n_minutes - 1
+    assert len(found) >= n_minutes
     wanted = Counter(map(monitor.glucose_mg_per_dl, range(len(found))))
     assert Counter(one.value for one in found) == wanted
     # From here on its minutes are half seconds, and would be of the future.
@@ -83,16 +80,12 @@ async def test_a_new_session_is_taken_from_its_beginning(
 ) -> None:
     ward = monitor_ward(kafka, tmp_path, MonitorSettings(period_s=3600.0, n_stored=20))
     monitor = ward.device
-    sent = monitor.readings["cgm"]
     async with ward.running():
         async with ward.agent():
-            await until(lambda: sent.sent >= 20)
-            await settle()
+            await ward.until_taken(20)
         monitor.begin_session(12)
-        n_before = sent.sent
         async with ward.agent():
-            await until(lambda: sent.sent >= n_before + 12)
-            await settle()
+            await ward.until_taken(32)
         frames = await ward.frames()
 
     assert len(readings_of(frames, codes.GLUCOSE_INTERSTITIAL.mdc)) == 32
@@ -115,16 +108,13 @@ async def test_spot_checks_arrive_once_stored_or_live(kafka: KafkaSettings, tmp_
         async with ward.agent():
             await until(lambda: sent.sent >= 15)
             await ward.lose_the_link()
-            await until(lambda: device.wall_clock.n_set == 1)
-            await settle(1.0)  # until the agent knows it, too: what comes before is marked
-            n_before = sent.sent
+            await ward.until_logged("clock_set")  # what comes before the agent knows it is marked
             device.measure(100, ward.clock.now_ns())
-            await until(lambda: sent.sent >= n_before + 61)
-            await settle()
+            await ward.until_taken(61)
         n_before = sent.sent
         async with ward.agent():
-            await until(lambda: sent.sent >= n_before + 61)
-            await settle()
+            # Who asks a second time has dealt with what came the first time.
+            await until(lambda: sent.sent > n_before + 61)
         frames = await ward.frames()
 
     found = readings_of(frames, codes.SPO2.mdc)

@@ -8,7 +8,7 @@ from edge.links import scanner
 from edge.links.radio import RadioAdapter
 from edge.links.recovery import NoRecovery
 from edge.links.scanner import AdapterScanner
-from tests.edge.ward import until
+from tests.waiting import until
 
 
 class Hanging(NoRecovery):

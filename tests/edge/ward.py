@@ -31,9 +31,10 @@ from ingest.frame import DeviceEvent, Frame
 from ingest.kafka import open_consumer
 from ingest.settings import KafkaSettings
 from ingest.topics import FRAMES
-from tests.edge.test_agent import SUBJECT, WAIT_S, broker_of, until
+from tests.edge.test_agent import SUBJECT, broker_of
+from tests.waiting import WAIT_S
 
-__all__ = ["broker_of", "until"]
+__all__ = ["broker_of"]
 
 _INVALID_HANDLE = 0x01
 

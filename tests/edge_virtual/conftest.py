@@ -45,8 +45,8 @@ from edge.virtual.strap import Strap
 from edge.virtual.thermometer import MODEL as THERMOMETER_MODEL
 from edge.virtual.thermometer import Thermometer
 from ingest.recording import Numeric, Recording, Signal
+from tests.waiting import WAIT_S
 
-PATIENCE_S = 10.0
 START_NS = 1_800_000_000 * NS_PER_S
 SUPERVISION_TIMEOUT_S = 0.15
 ADVERTISING_INTERVAL_MS = 20.0
@@ -88,13 +88,6 @@ async def let_run() -> None:
         await asyncio.sleep(0)
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for what no event announces, as a peripheral's own view of its link."""
-    async with asyncio.timeout(PATIENCE_S):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.001)
-
-
 class Inbox(Generic[Item]):
     """What a subscription has brought, and a wait for more."""
 
@@ -108,7 +101,7 @@ class Inbox(Generic[Item]):
         self._arrived.set()
 
     async def until(self, condition: Callable[[list[Item]], bool]) -> list[Item]:
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(WAIT_S):
             while not condition(self.items):
                 self._arrived.clear()
                 await self._arrived.wait()
@@ -235,7 +228,7 @@ class Agent:
 
     async def find(self, name: str) -> BLEDevice:
         found = await BleakScanner.find_device_by_name(
-            name, timeout=PATIENCE_S, backend=self.scanner_type
+            name, timeout=WAIT_S, backend=self.scanner_type
         )
         assert found is not None, name
         return found
@@ -244,7 +237,7 @@ class Agent:
         self,
         device: BLEDevice | str,
         on_disconnect: Callable[[BleakClient], None] | None = None,
-        timeout: float = PATIENCE_S,
+        timeout: float = WAIT_S,
     ) -> BleakClient:
         return BleakClient(device, on_disconnect, timeout=timeout, backend=self.client_type)
 

@@ -58,8 +58,8 @@ from tests.edge_virtual.conftest import (
     World,
     ecg_recording,
     ppg_recording,
-    until,
 )
+from tests.waiting import until
 
 ACC = PmdMeasurement.ACC
 ECG = PmdMeasurement.ECG

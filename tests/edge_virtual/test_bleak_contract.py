@@ -17,7 +17,8 @@ from devices.battery import decode_battery_level
 from devices.device_information import decode_string
 from edge.virtual.adapter import Adapter
 from edge.virtual.bleak_bumble import backend
-from tests.edge_virtual.conftest import PATIENCE_S, World
+from tests.edge_virtual.conftest import World
+from tests.waiting import WAIT_S
 
 STRAP = "Chevet Virtual Strap 0001"
 
@@ -261,11 +262,11 @@ async def test_link_loss_calls_back_and_ends_the_operation_in_flight(world: Worl
     reads = [
         asyncio.create_task(client.read_gatt_char(uuids.BATTERY_LEVEL)) for _ in range(3)
     ]  # one on the air, two in the queue behind it
-    outcomes = await asyncio.wait_for(asyncio.gather(*reads, return_exceptions=True), PATIENCE_S)
+    outcomes = await asyncio.wait_for(asyncio.gather(*reads, return_exceptions=True), WAIT_S)
 
     assert [type(outcome) for outcome in outcomes] == [BleakError] * 3
     assert "disconnected" in str(outcomes[0])
-    await asyncio.wait_for(lost.wait(), PATIENCE_S)
+    await asyncio.wait_for(lost.wait(), WAIT_S)
     assert not client.is_connected
     world.ether.restore(strap.identity.address)
     await agent.find(STRAP)
@@ -306,7 +307,7 @@ async def test_short_silence_delays_but_loses_nothing(world: World) -> None:
     await asyncio.sleep(0)
     world.ether.restore(strap.identity.address)
 
-    assert await asyncio.wait_for(read, PATIENCE_S) == b"\x55"
+    assert await asyncio.wait_for(read, WAIT_S) == b"\x55"
     assert client.is_connected
 
 
@@ -396,7 +397,7 @@ async def test_retry_connector_connects_with_a_client_class_that_passes_the_back
 
     assert await client.read_gatt_char(uuids.BATTERY_LEVEL) == b"\x55"
     world.ether.silence(strap.identity.address)
-    await asyncio.wait_for(lost.wait(), PATIENCE_S)
+    await asyncio.wait_for(lost.wait(), WAIT_S)
 
 
 async def test_two_agents_want_one_peripheral_and_one_gets_it(world: World) -> None:
@@ -442,7 +443,7 @@ async def test_lost_controller_ends_links_and_comes_back_when_it_is_there_again(
 
     await radio.__aexit__(None, None, None)
 
-    await asyncio.wait_for(lost.wait(), PATIENCE_S)
+    await asyncio.wait_for(lost.wait(), WAIT_S)
     with pytest.raises(BleakError):
         await client.read_gatt_char(uuids.BATTERY_LEVEL)
     with pytest.raises(BleakBluetoothNotAvailableError):

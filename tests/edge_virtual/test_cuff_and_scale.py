@@ -32,14 +32,8 @@ from edge.virtual.peripheral import Identity
 from edge.virtual.player import NS_PER_S
 from edge.virtual.scale import MODEL as SCALE_MODEL
 from edge.virtual.scale import Scale
-from tests.edge_virtual.conftest import (
-    ADVERTISING_INTERVAL_MS,
-    START_NS,
-    Inbox,
-    World,
-    let_run,
-    until,
-)
+from tests.edge_virtual.conftest import ADVERTISING_INTERVAL_MS, START_NS, Inbox, World, let_run
+from tests.waiting import until
 
 CUFF = Identity(model=CUFF_MODEL, serial="0001", address="C4:E7:41:00:00:01")
 SCALE = Identity(model=SCALE_MODEL, serial="0001", address="C4:E7:42:00:00:01")

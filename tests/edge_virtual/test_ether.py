@@ -6,7 +6,8 @@ from devices import uuids
 from edge.virtual.bleak_bumble import backend
 from edge.virtual.ether import Ether, EtherSettings
 from edge.virtual.radio import HCI_BACKLOG_BYTES_MAX, VirtualRadio
-from tests.edge_virtual.conftest import PATIENCE_S, World, until
+from tests.edge_virtual.conftest import World
+from tests.waiting import WAIT_S, until
 
 INTERVAL_S = 0.02
 
@@ -70,7 +71,7 @@ async def test_what_is_not_hci_is_cut_off(tcp_world: World) -> None:
 
     writer.write(b"GET / HTTP/1.1\r\n\r\n")
 
-    assert await asyncio.wait_for(reader.read(), PATIENCE_S) == b""
+    assert await asyncio.wait_for(reader.read(), WAIT_S) == b""
     writer.close()
     await writer.wait_closed()
     radio = tcp_world.radio

@@ -29,15 +29,8 @@ from devices.taken_records import TakenRecords
 from devices.transfer_report import GlucoseRecord, MeterMemory, TransferEnd, TransferStep
 from edge.virtual.glucose_meter import MODEL, GlucoseMeter, MeterSettings
 from edge.virtual.peripheral import Identity
-from tests.edge_virtual.conftest import (
-    ADVERTISING_INTERVAL_MS,
-    PATIENCE_S,
-    START_NS,
-    Agent,
-    Inbox,
-    World,
-    until,
-)
+from tests.edge_virtual.conftest import ADVERTISING_INTERVAL_MS, START_NS, Agent, Inbox, World
+from tests.waiting import WAIT_S, until
 
 Message = GlucoseMeasurement | GlucoseContext | RacpIndication
 RACP = uuids.RECORD_ACCESS_CONTROL_POINT
@@ -78,7 +71,7 @@ class Collector:
                 await client.disconnect()
                 transfer.link_lost()
                 break
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(WAIT_S):
                 step = tell(transfer, await arrived.get())
             n_messages += 1
             await self._follow(client, transfer, step)
@@ -302,7 +295,7 @@ async def test_abort_ends_a_report(world: World) -> None:
         if step.request is not None:
             await client.write_gatt_char(RACP, encode_racp_request(step.request), response=True)
             n_written += 1
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(WAIT_S):
             step = tell(transfer, await arrived.get())
         if transfer.counts.n_taken == 5:
             step = transfer.abort()

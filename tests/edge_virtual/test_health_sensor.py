@@ -30,14 +30,8 @@ from devices.uuids import CURRENT_ELAPSED_TIME
 from edge.virtual.health_sensor import MODEL, PLETH_HZ, HealthSensor, PatchSettings
 from edge.virtual.peripheral import Identity
 from edge.virtual.player import NS_PER_S
-from tests.edge_virtual.conftest import (
-    ADVERTISING_INTERVAL_MS,
-    START_NS,
-    Inbox,
-    World,
-    let_run,
-    until,
-)
+from tests.edge_virtual.conftest import ADVERTISING_INTERVAL_MS, START_NS, Inbox, World, let_run
+from tests.waiting import until
 
 LIVE = uuids.LIVE_HEALTH_OBSERVATIONS
 CONTROL_POINT = uuids.GHS_CONTROL_POINT

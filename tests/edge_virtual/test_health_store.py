@@ -24,7 +24,8 @@ from edge.virtual.health_sensor import MODEL, HealthSensor, PatchSettings
 from edge.virtual.health_store import RECORDS_MAX
 from edge.virtual.peripheral import Identity
 from edge.virtual.player import NS_PER_S
-from tests.edge_virtual.conftest import ADVERTISING_INTERVAL_MS, START_NS, Inbox, World, until
+from tests.edge_virtual.conftest import ADVERTISING_INTERVAL_MS, START_NS, Inbox, World
+from tests.waiting import until
 
 COUNT = RecordOpCode.COUNT
 REPORT = RecordOpCode.REPORT

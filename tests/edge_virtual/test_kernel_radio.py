@@ -9,7 +9,8 @@ from bumble import hci
 from edge.virtual.ether import Ether
 from edge.virtual.kernel_radio import ADDRESS_DEFAULT, KernelController
 from edge.virtual.peripheral import Peripheral
-from tests.edge_virtual.conftest import World, let_run, until
+from tests.edge_virtual.conftest import World, let_run
+from tests.waiting import until
 
 ENHANCED_COMPLETE = 1 << 9
 MTU_REQUEST = bytes.fromhex("0300 0400 02 f700")

@@ -26,7 +26,8 @@ from edge.virtual.sensors import (
 from edge.virtual.strap import microvolts
 from ingest.errors import RecordingError
 from ingest.recording import open_recording
-from tests.edge_virtual.conftest import PATIENCE_S, HandClock, Pmd
+from tests.edge_virtual.conftest import HandClock, Pmd
+from tests.waiting import WAIT_S
 
 ECG = PmdMeasurement.ECG
 
@@ -42,11 +43,11 @@ class Ward:
         )
 
     async def __aenter__(self) -> str:
-        return await asyncio.wait_for(self._ready, PATIENCE_S)
+        return await asyncio.wait_for(self._ready, WAIT_S)
 
     async def __aexit__(self, *_: object) -> None:
         self._stop.set()
-        await asyncio.wait_for(self._run, PATIENCE_S)
+        await asyncio.wait_for(self._run, WAIT_S)
 
 
 def rows(path: Path) -> dict[str, Any]:

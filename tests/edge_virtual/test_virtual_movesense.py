@@ -49,8 +49,8 @@ from tests.edge_virtual.conftest import (
     World,
     ecg_recording,
     ppg_recording,
-    until,
 )
+from tests.waiting import until
 
 ECG_REFERENCE = 100
 IMU_REFERENCE = 99

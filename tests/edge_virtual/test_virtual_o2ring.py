@@ -26,8 +26,8 @@ from tests.edge_virtual.conftest import (
     World,
     ecg_recording,
     ppg_recording,
-    until,
 )
+from tests.waiting import until
 
 NS_PER_S = 1_000_000_000
 

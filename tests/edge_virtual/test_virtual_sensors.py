@@ -47,8 +47,8 @@ from tests.edge_virtual.conftest import (
     ecg_recording,
     let_run,
     ppg_recording,
-    until,
 )
+from tests.waiting import until
 
 ECG = PmdMeasurement.ECG
 ACC = PmdMeasurement.ACC

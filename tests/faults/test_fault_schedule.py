@@ -20,7 +20,8 @@ from edge.virtual.pmd_offers import FRAME_S
 from ingest.frame import NS_PER_S, Frame
 from ingest.kafka import create_topics
 from ingest.settings import KafkaSettings
-from tests.faults.ward import Sums, Ward, jumps_of, sums_of, until
+from tests.faults.ward import Sums, Ward, jumps_of, sums_of
+from tests.waiting import until
 
 Fault = Callable[[Ward, Random], Awaitable[None]]
 

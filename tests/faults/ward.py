@@ -29,20 +29,10 @@ from ingest.kafka import open_consumer
 from ingest.settings import KafkaSettings
 from ingest.topics import FRAMES
 from tests.faults.agent_process import AgentOrder, agent_main
+from tests.waiting import WAIT_S, until
 
-WAIT_S = 60.0
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["tests.faults.agent_process"])
-
-
-async def until(fact: Callable[[], bool], what: str, wait_s: float = WAIT_S) -> None:
-    """Wait for a fact that has no event of its own."""
-    try:
-        async with asyncio.timeout(wait_s):
-            while not fact():  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
-    except TimeoutError:
-        raise AssertionError(f"not within {wait_s} s: {what}") from None
 
 
 @dataclass(slots=True)
@@ -219,7 +209,7 @@ class Ward:
         n_channels = sum(len(one.channels) for one in self.sensors)
         await self._until_agent(
             lambda said: sum(one["spooled"] > 0 for one in said["channels"]) == n_channels,
-            "every channel on disk",
+            "every channel is on disk",
         )
 
     async def until_begun(self) -> None:
@@ -229,7 +219,7 @@ class Ward:
         )
         await self._until_agent(
             lambda said: sum(len(one["streams"]) for one in said["devices"]) == n_streams,
-            "every stream begun",
+            "every stream is begun",
         )
 
     async def _until_agent(self, fact: Callable[[dict[str, Any]], bool], what: str) -> None:
@@ -248,16 +238,13 @@ class Ward:
                         n_before = n_payloads if n_before is None else n_before
                     await asyncio.sleep(0.2)
         except TimeoutError:
-            raise AssertionError(f"not within {WAIT_S} s: {what}; {self.state()}") from None
+            raise AssertionError(f"not within {WAIT_S} s that {what}; {self.state()}") from None
 
     async def until_sent(self, n_samples: int) -> None:
         """Wait until so many more ECG samples have been handed to a link."""
         channel = self.strap.channels["ecg"]
         wanted = channel.sent + n_samples
-        try:
-            await until(lambda: channel.sent >= wanted, f"{n_samples} samples sent")
-        except AssertionError as error:
-            raise AssertionError(f"{error}; {self.state()}") from None
+        await until(lambda: channel.sent >= wanted, f"{n_samples} are sent;", self.state)
 
     def state(self) -> str:
         """Say who is in the air, and what the agent said last."""
