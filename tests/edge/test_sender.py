@@ -13,10 +13,11 @@ from deploy.local.process import free_ports
 from edge import sender as sender_module
 from edge.sender import Sender
 from ingest.codec import decode_frame
-from ingest.kafka import create_topics, open_consumer
+from ingest.kafka import create_topics
 from ingest.settings import KafkaSettings
 from ingest.topics import FRAMES
 from tests.edge.spool_ward import Ward
+from tests.stored import stored_records
 
 
 @pytest.fixture
@@ -32,11 +33,8 @@ async def kafka() -> AsyncIterator[KafkaSettings]:
 
 
 async def arrived(kafka: KafkaSettings) -> list[tuple[int, bytes]]:
-    found = []
-    async with open_consumer(kafka, (FRAMES,), group=None) as consumer:
-        while records := await consumer.poll(timeout_s=1.5, n_records_max=5_000):
-            found += [(decode_frame(one.payload).sequence, one.payload) for one in records]
-    return found
+    found = await stored_records(kafka, FRAMES)
+    return [(decode_frame(one.payload).sequence, one.payload) for one in found]
 
 
 async def test_a_backlog_leaves_in_order_while_new_frames_are_stored(

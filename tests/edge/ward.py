@@ -26,12 +26,10 @@ from edge.virtual.peripheral import Peripheral
 from edge.virtual.player import SteadyClock
 from edge.virtual.radio import VirtualRadio
 from edge.virtual.sensors import PersonSettings, SensorsSettings, build_sensors
-from ingest.codec import decode_frame
 from ingest.frame import DeviceEvent, Frame
-from ingest.kafka import open_consumer
 from ingest.settings import KafkaSettings
-from ingest.topics import FRAMES
 from tests.edge.test_agent import SUBJECT, broker_of
+from tests.stored import stored_frames
 from tests.waiting import WAIT_S
 
 __all__ = ["broker_of"]
@@ -71,6 +69,7 @@ class SensorWard:
             "spool_path": self.folder / "spool.sqlite",
             "flush_interval_s": 0.1,
             "reconnect_s_max": 0.5,
+            "drain_s": WAIT_S,
             "radio_backend": "edge.virtual.bleak_bumble:backend",
             "radio_transport": self.radio.transport_spec,
         }
@@ -108,13 +107,7 @@ class SensorWard:
 
     async def frames(self) -> list[Frame]:
         """Read what has arrived in Kafka, each Frame once, in order."""
-        found: dict[int, Frame] = {}
-        async with open_consumer(self.kafka, (FRAMES,), group=None) as consumer:
-            while records := await consumer.poll(timeout_s=1.5, n_records_max=1000):
-                for frame in (decode_frame(one.payload) for one in records):
-                    if frame.subject_id == SUBJECT:
-                        found[frame.sequence] = frame
-        return [found[sequence] for sequence in sorted(found)]
+        return await stored_frames(self.kafka, SUBJECT)
 
     def logged(self, event: str) -> list[MutableMapping[str, Any]]:
         """Give what the agent has logged under a name."""

@@ -23,12 +23,10 @@ from edge.virtual.player import SteadyClock
 from edge.virtual.radio import VirtualRadio
 from edge.virtual.sensors import PersonSettings, SensorsSettings, build_sensors
 from edge.virtual.strap import Strap
-from ingest.codec import decode_frame
 from ingest.frame import NS_PER_S, DeviceEventKind, Frame
-from ingest.kafka import open_consumer
 from ingest.settings import KafkaSettings
-from ingest.topics import FRAMES
 from tests.faults.agent_process import AgentOrder, agent_main
+from tests.stored import stored_frames
 from tests.waiting import WAIT_S, until
 
 _FORKS = multiprocessing.get_context("forkserver")
@@ -126,7 +124,7 @@ class Ward:
                 "spool_path": self.folder / "spool.sqlite",
                 "flush_interval_s": 0.1,
                 "reconnect_s_max": 0.5,
-                "drain_s": 30.0,
+                "drain_s": WAIT_S,
                 # Faults come fast: nobody waits for a device that is left alone, or for a scanner.
                 "breaker_failures": 1000,
                 "scan_silence_s": 5.0,
@@ -258,14 +256,7 @@ class Ward:
 
     async def frames(self) -> list[Frame]:
         """Read what has arrived in Kafka, each Frame once, in order."""
-        found: dict[int, Frame] = {}
-        async with open_consumer(self.kafka, (FRAMES,), group=None) as consumer:
-            while records := await consumer.poll(timeout_s=1.5, n_records_max=5000):
-                for one in records:
-                    frame = decode_frame(one.payload)
-                    if frame.subject_id == self.name:
-                        found[frame.sequence] = frame
-        return [found[sequence] for sequence in sorted(found)]
+        return await stored_frames(self.kafka, self.name)
 
     def produced(self, sensor: Peripheral) -> dict[str, int]:
         return {name: one.produced for name, one in sensor.channels.items() if one.produced}
