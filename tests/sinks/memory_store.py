@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from processors.sinks.store import RejectedLines, StoreError
+from tests.waiting import WAIT_S
 
 
 class MemoryStore:
@@ -64,5 +65,5 @@ class MemoryStore:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until a write makes the condition true."""
-        async with asyncio.timeout(20), self._changed:
+        async with asyncio.timeout(WAIT_S), self._changed:
             await self._changed.wait_for(condition)

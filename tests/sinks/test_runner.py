@@ -29,12 +29,13 @@ from processors.sinks.store import StoreRefusedError, StoreUnavailableError
 from tests.ingest import records
 from tests.ingest.records import T0_NS
 from tests.sinks.memory_store import MemoryStore
+from tests.waiting import WAIT_S
 
 pytestmark = pytest.mark.usefixtures("no_task_left_behind")
 
 GROUP = "sink"
-SOON_S = 3.0
-"""Far less than any back-off or time-out, with room for a slow machine."""
+SOON_S = BACK_OFF_S_MAX - 5.0
+"""Less than the back-off that a sink does not wait for, with room for a slow machine."""
 
 
 @pytest.fixture
@@ -100,7 +101,7 @@ async def running(
 async def dead_letters(kafka: KafkaSettings, n_letters: int) -> list[DeadLetter]:
     letters: list[DeadLetter] = []
     async with (
-        asyncio.timeout(20),
+        asyncio.timeout(WAIT_S),
         open_consumer(kafka, [DEAD_LETTERS], group=None) as consumer,
     ):
         while len(letters) < n_letters:
@@ -244,7 +245,7 @@ async def test_what_was_stored_but_not_committed_comes_again_and_is_stored_once(
     await send(kafka, FRAMES, *map(frame, range(10)))
 
     with pytest.raises(KilledError):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(WAIT_S):
             await run_sink(kafka, store, group=GROUP, n_records_max=500, stop=asyncio.Event())
     n_before = len(store.points)
     store.after_write = lambda: None
@@ -306,7 +307,7 @@ async def test_a_store_that_refuses_ends_the_sink_and_nothing_is_committed(
     store = MemoryStore()
 
     with pytest.raises(StoreRefusedError):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(WAIT_S):
             await run_sink(
                 kafka,
                 MemoryStore(StoreRefusedError("no")),
@@ -363,7 +364,7 @@ async def test_a_sink_that_is_stopped_while_the_broker_is_away_stops_soon(
     monkeypatch.setattr(runner_module, "back_off_s", long_back_off)
 
     async with running(kafka, MemoryStore()):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(WAIT_S):
             await tried.wait()
 
 
