@@ -99,10 +99,16 @@ class WallClock:
     def was_set(self, at_ns: int, error_ns: int = 0) -> None:
         """Note that the clock shows local time since an instant, with a known error.
 
-        What it called earlier than that was stated by the clock as it was before.
+        What it called earlier than that, or what would be of the future, was stated by the clock as
+        it was before. Told again of the same instant, the error is known better.
         """
         offset_ns = _in_seconds(at_ns - _date_ns(self.local(at_ns)) - error_ns)
+        self.was_not_set(at_ns)
         self._dates = [*self._dates[-1:], _Relation(at_ns, offset_ns)]
+
+    def was_not_set(self, at_ns: int) -> None:
+        """Take back that it was set at an instant."""
+        self._dates = [one for one in self._dates if one.since_ns < at_ns]
 
     def error_ns(self, shown: datetime, at_ns: int) -> int:
         """Tell how far ahead of local time the clock is; negative: behind."""
@@ -126,7 +132,7 @@ class WallClock:
         if date is None:
             return StatedTime(received_ns, TIME_OF_ARRIVAL)
         if self._dates:
-            return _if_possible(StatedTime(self._corrected_ns(date)), received_ns)
+            return _if_possible(StatedTime(self._corrected_ns(date, received_ns)), received_ns)
         t_ns = self._local_ns(date)
         oldest_ns = 0 if stored else received_ns - AGE_NS_MAX
         if t_ns < oldest_ns:
@@ -162,10 +168,10 @@ class WallClock:
             return _if_possible(StatedTime(time.utc_ns, TIME_UNCHECKED), received_ns)
         return StatedTime(received_ns, TIME_OF_ARRIVAL)
 
-    def _corrected_ns(self, date: datetime) -> int:
+    def _corrected_ns(self, date: datetime, received_ns: int) -> int:
         *before, newest = self._dates
         t_ns = _date_ns(date) + newest.offset_ns
-        if before and t_ns < newest.since_ns - _OVERLAP_NS:
+        if before and not newest.since_ns - _OVERLAP_NS <= t_ns <= received_ns + AHEAD_NS_MAX:
             return _date_ns(date) + before[0].offset_ns
         return t_ns
 

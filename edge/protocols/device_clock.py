@@ -81,25 +81,32 @@ class ClockSpeaker:
             if uuid == uuids.CURRENT_TIME
             else encode_date_time(current.date_time)
         )
+        # What is measured before we have read it again is dated by it all the same.
+        self._intake.clock.was_set(now_ns)
         try:
             await self._link.write(uuid, encoded)
         except LinkLostError as error:
             if self._link.lost.is_set():
                 raise
-            log.warning("clock_not_set", device_id=self._intake.device_id, error=str(error))
+            self._note_not_set(now_ns, str(error))
             return
         shown = await self._read()
         if shown is None:
+            self._note_not_set(now_ns, "it tells nothing any more")
             return
         left_ns = self._intake.clock.error_ns(*shown)
         if abs(left_ns) >= abs(error_ns) - ERROR_NS_MAX:
-            log.warning("clock_not_set", device_id=self._intake.device_id, error="it did not move")
+            self._note_not_set(now_ns, "it did not move")
             return
         self._intake.clock.was_set(now_ns, left_ns)
         seconds = round(error_ns / NS_PER_S)
         detail = f"{abs(seconds)} s {'ahead' if seconds > 0 else 'behind'}"
         log.info("clock_set", device_id=self._intake.device_id, error=detail)
         self._intake.event(DeviceEventKind.CLOCK_SET, now_ns, detail)
+
+    def _note_not_set(self, at_ns: int, why: str) -> None:
+        self._intake.clock.was_not_set(at_ns)
+        log.warning("clock_not_set", device_id=self._intake.device_id, error=why)
 
     async def _read(self) -> tuple[datetime, int] | None:
         """Read what the clock shows, and the UTC at which it did; None: it does not know."""

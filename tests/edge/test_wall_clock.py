@@ -78,6 +78,34 @@ def test_what_was_measured_before_the_clock_was_set_keeps_the_old_error() -> Non
     assert after == StatedTime(NOW_NS + 60 * NS_PER_S)
 
 
+@pytest.mark.parametrize("error", [timedelta(days=-3), timedelta(days=3), timedelta(seconds=-40)])
+def test_while_a_clock_is_being_set_both_its_errors_are_known(error: timedelta) -> None:
+    """Nobody knows when within the setting it was: what comes meanwhile may be dated by either."""
+    clock = WallClock(PARIS)
+    clock.compare(local(NOW_NS) + error, NOW_NS)
+    clock.was_set(NOW_NS)
+    measured_ns = NOW_NS + NS_PER_S
+
+    as_it_was = clock.utc(date(local(measured_ns) + error), measured_ns)
+    as_it_is = clock.utc(date(local(measured_ns)), measured_ns)
+    clock.was_set(NOW_NS, -NS_PER_S)
+    as_it_was_later = clock.utc(date(local(NOW_NS - DAY_NS) + error), measured_ns)
+
+    assert as_it_was == as_it_is == StatedTime(measured_ns)
+    assert as_it_was_later == StatedTime(NOW_NS - DAY_NS)
+
+
+def test_a_clock_that_would_not_be_set_keeps_its_error() -> None:
+    clock, ahead = WallClock(PARIS), timedelta(seconds=40)
+    clock.compare(local(NOW_NS) + ahead, NOW_NS)
+    clock.was_set(NOW_NS)
+
+    clock.was_not_set(NOW_NS)
+
+    measured_ns = NOW_NS + 60 * NS_PER_S
+    assert clock.utc(date(local(measured_ns) + ahead), measured_ns) == StatedTime(measured_ns)
+
+
 @pytest.mark.parametrize("stored", [False, True])
 def test_a_date_of_years_ago_is_believed_of_a_memory_only(stored: bool) -> None:  # noqa: FBT001
     stated = WallClock(PARIS).utc(date(datetime(2000, 1, 1)), NOW_NS, stored=stored)  # noqa: DTZ001
