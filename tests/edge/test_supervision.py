@@ -200,11 +200,11 @@ async def test_a_long_flush_interval_is_no_silence_of_the_streams(
     kafka: KafkaSettings, tmp_path: Path
 ) -> None:
     """What waits to be decoded has come: whoever spares a card has no streams that stall."""
-    ward = SensorWard(kafka, tmp_path, [STRAP], flush_interval_s=4.0, stream_silence_periods=2)
+    ward = SensorWard(kafka, tmp_path, [STRAP], flush_interval_s=3.0, stream_silence_periods=2)
     (strap,) = ward.sensors
     async with ward.running():
         async with ward.agent():
-            await until(lambda: sent(strap) >= 3200)
+            await until(lambda: sent(strap) >= 2000)
 
         assert ward.logged("stream_stalled") == []
         accounts_of(ward.sensors, await ward.frames())
@@ -249,7 +249,7 @@ async def test_devices_without_waveforms_take_turns_on_the_last_slot(
     ward = SensorWard(kafka, tmp_path, persons, adapter_slots=1)
     async with ward.running():
         async with ward.agent():
-            await until(lambda: all(one.readings["temperature"].sent > 1 for one in ward.sensors))
+            await until(lambda: all(one.readings["temperature"].sent > 0 for one in ward.sensors))
         frames = await ward.frames()
 
     assert sum(one.connected for one in ward.sensors) == 0
