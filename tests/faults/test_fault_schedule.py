@@ -170,7 +170,9 @@ async def run_schedule(ward: Ward, faults: list[Fault], rng: Random) -> dict[str
             await fault(ward, rng)
             await ward.until_sent(rng.randint(10, 200))
         await ward.until_begun()
-        await ward.until_sent(300)
+        await ward.until_in_order()
+        # Four payloads that are late show that a clock was set back.
+        await ward.until_sent(600)
         await ward.stop()
         sums = account(ward, await ward.frames())
     causes: Counter[str] = Counter()

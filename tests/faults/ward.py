@@ -219,6 +219,11 @@ class Ward:
             "every stream is begun",
         )
 
+    async def until_in_order(self) -> None:
+        """Wait until the strap holds nothing back: nobody would see what is lost at its stop."""
+        strap = self.strap
+        await until(lambda: strap._n_to_swap == 0 and strap._held is None, "all is in order")
+
     async def _until_agent(self, fact: Callable[[dict[str, Any]], bool], what: str) -> None:
         """Wait for what the agent says of itself, newly: it takes stock once a second."""
         socket_path = self.settings().socket_path
