@@ -42,6 +42,15 @@ class BoundedReader:
                 schema = {"namespace": document["namespace"], **schema}
             return fastavro.parse_schema(schema, named_schemas=named)
 
+        self._whole = _reader(fastavro.parse_schema(document))
+        self._n_bytes_harmless = min(
+            (
+                n_items_max[field["name"]] * _n_bytes_min(field["type"]["items"])
+                for field in document["fields"]
+                if field["name"] in n_items_max
+            ),
+            default=0,
+        )
         self._fields: dict[str, _Read] = {}
         for field in document["fields"]:
             name, schema = field["name"], field["type"]
@@ -59,7 +68,29 @@ class BoundedReader:
         MalformedRecordError
             An array is longer than it may be.
         """
+        begin = buffer.tell()
+        if buffer.getbuffer().nbytes - begin <= self._n_bytes_harmless:
+            # Nearly always. So few bytes hold no array that is too long: all fields in one go.
+            try:
+                record: _Json = self._whole(buffer)
+            except Exception:  # noqa: BLE001  # read field by field it fails again, and says why
+                buffer.seek(begin)
+            else:
+                return record
         return {name: read(buffer) for name, read in self._fields.items()}
+
+
+_N_BYTES_MIN: Final = {"null": 0, "float": 4, "double": 8}
+"""Other types take a byte at the least: a number, a length, or which of several it is."""
+
+
+def _n_bytes_min(schema: Any) -> int:  # noqa: ANN401
+    """Give the fewest bytes that a value of a schema takes."""
+    if isinstance(schema, dict):
+        if schema["type"] == "record":
+            return sum(_n_bytes_min(field["type"]) for field in schema["fields"])
+        return _n_bytes_min(schema["type"])
+    return 1 if isinstance(schema, list) else _N_BYTES_MIN.get(schema, 1)
 
 
 def _reader(schema: Any) -> _Read:  # noqa: ANN401

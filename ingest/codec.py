@@ -203,15 +203,26 @@ def _block_fields(block: WaveformBlock) -> _Json:
     }
 
 
+@functools.lru_cache(maxsize=1024)
+def _period(ns_numerator: int, ns_denominator: int) -> SamplePeriod:
+    # Kept, because it is the same in all Frames of a sensor.
+    return SamplePeriod(ns_numerator=ns_numerator, ns_denominator=ns_denominator)
+
+
 def _build_block(fields: _Json) -> WaveformBlock:
-    counts = _unpack(fields)
-    period = SamplePeriod(
-        ns_numerator=fields.pop("period_ns_numerator"),
-        ns_denominator=fields.pop("period_ns_denominator"),
+    return WaveformBlock(
+        device_id=fields["device_id"],
+        channel=fields["channel"],
+        mdc_code=fields["mdc_code"],
+        unit=fields["unit"],
+        scale=fields["scale"],
+        offset=fields["offset"],
+        i_first=fields["i_first"],
+        t0_ns=fields["t0_ns"],
+        period=_period(fields["period_ns_numerator"], fields["period_ns_denominator"]),
+        counts=_unpack(fields),
+        received_ns=fields["received_ns"],
     )
-    for name in ("n_samples", "sample_format", "counts"):
-        del fields[name]
-    return WaveformBlock(**fields, period=period, counts=counts)
 
 
 def _build_frame(fields: _Json) -> Frame:
