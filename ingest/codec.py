@@ -42,6 +42,7 @@ from ingest.frame import (
 )
 from ingest.frame_limits import FRAME_LIMITS, check_number
 from ingest.observation import N_OBSERVATIONS_MAX, AlarmEvent, AlarmPriority, Observation
+from ingest.observation_avro import observations_bytes
 
 RECORD_BYTES_MAX: Final = 8_000_000
 """Longest record; what is longer is refused, here and there."""
@@ -97,16 +98,21 @@ def fingerprint(schema_name: str) -> bytes:
 
 
 def _encode(schema_name: str, fields: _Json, n_bytes_max: int = RECORD_BYTES_MAX) -> bytes:
-    schema, crc = _schema(schema_name)
-    buffer = io.BytesIO()
-    buffer.write(MARKER)
-    buffer.write(crc)
+    def body() -> bytes:
+        buffer = io.BytesIO()
+        fastavro.schemaless_writer(buffer, _schema(schema_name)[0], fields)
+        return buffer.getvalue()
+
+    return _payload(schema_name, body, n_bytes_max)
+
+
+def _payload(schema_name: str, body: Callable[[], bytes], n_bytes_max: int) -> bytes:
+    """Put the header before a body, and see that it is one that may be."""
     try:
-        fastavro.schemaless_writer(buffer, schema, fields)
+        payload = b"".join((MARKER, fingerprint(schema_name), body()))
     except (OverflowError, UnicodeEncodeError) as error:
         # A number beyond 64 bits, or half of a surrogate pair.
         raise MalformedRecordError(f"no {schema_name} can say this: {_text(error)}") from error
-    payload = buffer.getvalue()
     if len(payload) > n_bytes_max:
         raise OversizedRecordError(
             f"a {schema_name} of {len(payload)} bytes; at most {n_bytes_max} are allowed"
@@ -313,8 +319,8 @@ def encode_observations(observations: Sequence[Observation]) -> bytes:
     if len(subjects) != 1:
         raise MalformedRecordError(f"one record is of one subject, not of {len(subjects)}")
     check_number("observations", len(observations), N_OBSERVATIONS_MAX)
-    fields = {"subject_id": subjects.pop(), "observations": [one._asdict() for one in observations]}
-    return _encode("observation.2", fields)
+    body = functools.partial(observations_bytes, subjects.pop(), observations)
+    return _payload("observation.2", body, RECORD_BYTES_MAX)
 
 
 def decode_observations(payload: bytes) -> tuple[Observation, ...]:

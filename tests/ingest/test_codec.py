@@ -1,5 +1,6 @@
 import contextlib
 import dataclasses
+import io
 import json
 import random
 import re
@@ -11,6 +12,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import fastavro
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -237,6 +239,31 @@ def test_observations_survive_the_round_trip(observations: list[Observation]) ->
     of_one_subject = tuple(one._replace(subject_id=subject_id) for one in observations)
 
     assert decode_observations(encode_observations(of_one_subject)) == of_one_subject
+
+
+@given(st.lists(records.observations, min_size=1, max_size=5))
+def test_observations_are_written_as_any_avro_writer_does(observations: list[Observation]) -> None:
+    subject_id = observations[0].subject_id
+    of_one_subject = [one._replace(subject_id=subject_id) for one in observations]
+    fields = {"subject_id": subject_id, "observations": [one._asdict() for one in of_one_subject]}
+    schema = json.loads((SCHEMAS / "observation.2.avsc").read_text("utf-8"))
+    body = io.BytesIO()
+    fastavro.schemaless_writer(body, schema, fields)
+
+    assert encode_observations(of_one_subject) == header("observation.2") + body.getvalue()
+
+
+@pytest.mark.parametrize("mdc_code", [-(2**63), -(2**63) + 1, -65, -64, -1, 0, 63, 64, 2**63 - 1])
+def test_a_number_is_written_as_any_avro_writer_does(mdc_code: int) -> None:
+    one = records.observation(mdc_code=mdc_code)
+
+    assert decode_observations(encode_observations([one])) == (one,)
+
+
+@pytest.mark.parametrize("mdc_code", [-(2**63) - 1, 2**63])
+def test_an_observation_with_a_number_beyond_64_bits_cannot_be_written(mdc_code: int) -> None:
+    with pytest.raises(MalformedRecordError, match="can say this: OverflowError"):
+        encode_observations([records.observation(mdc_code=mdc_code)])
 
 
 def test_a_record_of_observations_is_of_one_subject() -> None:
