@@ -1,7 +1,8 @@
 """How a stream step is written down, so that another process continues where it stood.
 
 A state is ``magic, CRC-32, header length, header as JSON, arrays, parts``: numbers survive bit for
-bit, and damage is noticed.
+bit, and damage is noticed. A part that is a state itself has a sum of its own and is not summed
+again: of steps within steps, every byte would be summed at each level.
 
     StateError              start afresh: what was kept cannot be used
     ├── StateVersionError   written by another step or another version of it
@@ -13,7 +14,7 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -23,12 +24,13 @@ from numpy.typing import NDArray
 Scalar = int | float | str | bool | None
 Array = NDArray[np.float64] | NDArray[np.int64]
 
-_MAGIC = b"CVS1"
+_MAGIC = b"CVS2"
 _LENGTH_AT = len(_MAGIC) + 4
 _HEADER_AT = _LENGTH_AT + 4
 _FLOAT = "<f8"
 _INT = "<i8"
 _ITEM_BYTES = 8
+_to_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
 class StateError(ValueError):
@@ -68,10 +70,10 @@ class State:
             "arrays": {name: [a.dtype.str, *a.shape] for name, a in self.arrays.items()},
             "children": {name: len(child) for name, child in self.children.items()},
         }
-        text = json.dumps(header, separators=(",", ":"), allow_nan=False).encode()
-        length = len(text).to_bytes(4, "little")
-        content = b"".join((length, text, *blobs, *self.children.values()))
-        return _MAGIC + zlib.crc32(content).to_bytes(4, "little") + content
+        text = _to_json(header).encode()
+        own = b"".join((len(text).to_bytes(4, "little"), text, *blobs))
+        crc = _sum(own, self.children.values())
+        return b"".join((_MAGIC, crc.to_bytes(4, "little"), own, *self.children.values()))
 
     @classmethod
     def from_bytes(cls, state: bytes, *, kind: str, version: int) -> State:
@@ -178,24 +180,36 @@ def _array_bytes(array: Array) -> bytes:
     return array.tobytes()
 
 
+def _sum(own: bytes, parts: Iterable[bytes]) -> int:
+    """CRC-32 of what a state has itself, and of those of its parts that are no states."""
+    crc = zlib.crc32(own)
+    for part in parts:
+        if not part.startswith(_MAGIC):
+            crc = zlib.crc32(part, crc)
+    return crc
+
+
 def _decode(state: bytes, *, kind: str, version: int) -> State:
-    crc = int.from_bytes(state[len(_MAGIC) : _LENGTH_AT], "little")
-    if state[: len(_MAGIC)] != _MAGIC or crc != zlib.crc32(state[_LENGTH_AT:]):
-        raise MalformedStateError(f"{kind}: no state, or a damaged one ({len(state)} bytes)")
+    if not state.startswith(_MAGIC):
+        raise MalformedStateError(f"{kind}: no state ({len(state)} bytes)")
     at = _HEADER_AT + int.from_bytes(state[_LENGTH_AT:_HEADER_AT], "little")
     header = json.loads(state[_HEADER_AT:at].decode())
-    found = f"{header['kind']} {header['version']}"
-    if found != f"{kind} {version}":
-        raise StateVersionError(expected=f"{kind} {version}", found=found)
     arrays: dict[str, Array] = {}
     for name, (dtype, *shape) in header["arrays"].items():
         n_bytes = math.prod(shape) * _ITEM_BYTES
         arrays[name] = _array(_piece(state, at, n_bytes), dtype, shape)
         at += n_bytes
+    own = state[_LENGTH_AT:at]
     children: dict[str, bytes] = {}
     for name, n_bytes in header["children"].items():
         children[name] = _piece(state, at, n_bytes)
         at += n_bytes
+    crc = int.from_bytes(state[len(_MAGIC) : _LENGTH_AT], "little")
+    if at != len(state) or crc != _sum(own, children.values()):
+        raise MalformedStateError(f"{kind}: a damaged state ({len(state)} bytes)")
+    found = f"{header['kind']} {header['version']}"
+    if found != f"{kind} {version}":
+        raise StateVersionError(expected=f"{kind} {version}", found=found)
     return State(
         kind=kind,
         version=version,

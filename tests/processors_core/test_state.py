@@ -55,6 +55,34 @@ def test_a_damaged_byte_is_noticed(at: int, flip: int) -> None:
         State.from_bytes(bytes(damaged), kind="step", version=3)
 
 
+NESTED = State(
+    kind="whole",
+    version=1,
+    children={"step": KEPT.to_bytes(), "raw": b"\x07" * 9, "other": KEPT.to_bytes()},
+)
+
+
+@given(at=st.integers(0, len(NESTED.to_bytes()) - 1), flip=st.integers(1, 255))
+def test_a_damaged_byte_of_a_part_is_noticed(at: int, flip: int) -> None:
+    """By the state, or by that of its parts in which it is: a part has a sum of its own."""
+    damaged = bytearray(NESTED.to_bytes())
+    damaged[at] ^= flip
+
+    with pytest.raises(MalformedStateError):
+        read_nested(bytes(damaged))
+
+
+def read_nested(state: bytes) -> list[State]:
+    whole = State.from_bytes(state, kind="whole", version=1)
+    parts = [whole.child(name) for name in ("step", "other")]
+    return [State.from_bytes(part, kind="step", version=3) for part in parts]
+
+
+def test_bytes_behind_a_state_are_noticed() -> None:
+    with pytest.raises(MalformedStateError, match="damaged"):
+        State.from_bytes(NESTED.to_bytes() + b"\x00", kind="whole", version=1)
+
+
 json_texts = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
@@ -90,7 +118,7 @@ def test_a_forged_array_says_what_is_wrong_with_it(arrays: object, message: str)
 def forged(header: dict[str, object], rest: bytes) -> bytes:
     text = json.dumps(header).encode()
     content = len(text).to_bytes(4, "little") + text + rest
-    return b"CVS1" + zlib.crc32(content).to_bytes(4, "little") + content
+    return b"CVS2" + zlib.crc32(content).to_bytes(4, "little") + content
 
 
 def test_asking_for_what_is_not_there_names_it() -> None:
