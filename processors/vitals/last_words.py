@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Final, Generic, NamedTuple, TypeVar
 
-from processors.dsp.state import Scalar, State, translated_errors
+import numpy as np
+
+from processors.dsp.state import State, translated_errors
 from processors.vitals.derived import Derived
 from processors.vitals.reasons import NoValueReason
 
-_VERSION = 1
+_VERSION = 2
 
 KEPT_MAX: Final = 16
 """Values of one source: as much as sources may be late one against another."""
@@ -94,31 +98,32 @@ class LastWords(Generic[Kind]):
 
     def to_bytes(self) -> bytes:
         """Everything it remembers."""
-        scalars: dict[str, Scalar] = {"n_sources": len(self._said)}
-        for i, (source, kept) in enumerate(self._said.items()):
-            scalars[f"source_{i}"] = source
-            scalars[f"kind_{i}"] = str(self._kinds[source])
-            scalars[f"n_{i}"] = len(kept)
-            for j, said in enumerate(kept):
-                which = f"{i}_{j}"
-                scalars[f"t_ns_{which}"] = said.t_ns
-                scalars[f"rate_{which}"] = said.rate
-                scalars[f"reason_{which}"] = None if said.reason is None else str(said.reason)
-                scalars[f"quality_{which}"] = said.quality
-                scalars[f"age_s_{which}"] = said.age_s
-        return State(kind=self._name, version=_VERSION, scalars=scalars).to_bytes()
+        words = [said for kept in self._said.values() for said in kept]
+        sources = [[one, self._kinds[one], len(kept)] for one, kept in self._said.items()]
+        return State(
+            kind=self._name,
+            version=_VERSION,
+            scalars={
+                "sources": json.dumps(sources),
+                "reasons": json.dumps([said.reason for said in words]),
+            },
+            arrays={
+                "t_ns": np.array([said.t_ns for said in words], dtype=np.int64),
+                "rates": np.array([said.rate or 0.0 for said in words], dtype=np.float64),
+                "qualities": np.array([said.quality for said in words], dtype=np.float64),
+                "ages_s": np.array([said.age_s for said in words], dtype=np.float64),
+            },
+        ).to_bytes()
 
     def restore(self, state: bytes) -> None:
         """Continue where ``to_bytes`` stood; raises StateError."""
         kept = State.from_bytes(state, kind=self._name, version=_VERSION)
         kinds = {str(kind): kind for kind in self._age_s_max}
+        words = _words(kept)
         with translated_errors(self._name):
-            for i in range(min(kept.integer("n_sources"), self._sources_max)):
-                source = str(kept.scalars[f"source_{i}"])
-                self._kinds[source] = kinds[str(kept.scalars[f"kind_{i}"])]
-                n_kept = min(kept.integer(f"n_{i}"), KEPT_MAX)
-                said = (_restored(kept, f"{i}_{j}") for j in range(n_kept))
-                self._said[source] = deque(said, maxlen=KEPT_MAX)
+            for source, kind, n_kept in json.loads(kept.text("sources"))[: self._sources_max]:
+                self._kinds[str(source)] = kinds[kind]
+                self._said[str(source)] = deque(itertools.islice(words, n_kept), maxlen=KEPT_MAX)
 
 
 def best_reason(current: Sequence[Said]) -> NoValueReason:
@@ -127,12 +132,15 @@ def best_reason(current: Sequence[Said]) -> NoValueReason:
     return reasons[0] if reasons else NoValueReason.NO_SAMPLES
 
 
-def _restored(kept: State, which: str) -> Said:
-    reason = kept.scalars[f"reason_{which}"]
-    return Said(
-        t_ns=kept.integer(f"t_ns_{which}"),
-        rate=None if reason is not None else kept.number(f"rate_{which}"),
-        reason=None if reason is None else NoValueReason(str(reason)),
-        quality=kept.number(f"quality_{which}"),
-        age_s=kept.number(f"age_s_{which}"),
+def _words(kept: State) -> Iterator[Said]:
+    columns = zip(
+        kept.int_array("t_ns").tolist(),
+        kept.float_array("rates", (None,)).tolist(),
+        json.loads(kept.text("reasons")),
+        kept.float_array("qualities", (None,)).tolist(),
+        kept.float_array("ages_s", (None,)).tolist(),
+        strict=True,
     )
+    for t_ns, rate, reason, quality, age_s in columns:
+        known = None if reason is None else NoValueReason(reason)
+        yield Said(t_ns, rate if known is None else None, known, quality, age_s)
