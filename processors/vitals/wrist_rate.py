@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from devices import codes
 from processors.dsp.sample_clock import SampleClock
-from processors.dsp.state import State, translated_errors
+from processors.dsp.state import Array, State, translated_errors
 from processors.vitals.derived import Algorithm, Derived
 from processors.vitals.reasons import NoValueReason
 from processors.vitals.wrist_rate_kernel import N_PER_S, believe, clean, resample
 
 _KIND = "wrist_rate"
 _STREAM_KIND = "wrist_stream"
-_VERSION = 3
+_VERSION = 4
 
 Floats = NDArray[np.float64]
 
@@ -67,10 +67,16 @@ class _Stream:
     """Samples of one sensor, brought to a common grid of event time second by second."""
 
     def __init__(self, n_channels: int, clock: SampleClock) -> None:
-        self.clock = clock
         self._n_channels = n_channels
+        self.go_on(clock)
         self._samples = np.zeros((n_channels, 0))
         self._i_first = 0
+        self._fresh: list[Floats] = []  # what follows: joined when somebody asks, or it is as much
+        self._n_fresh = 0
+
+    def go_on(self, clock: SampleClock) -> None:
+        self.clock = clock
+        self._n_kept = round(KEPT_S * clock.fs_hz)
 
     def add(self, chunk: Floats, i_first: int) -> None:
         samples = np.array(chunk, dtype=np.float64, ndmin=2)
@@ -78,19 +84,32 @@ class _Stream:
             raise ValueError(f"{samples.shape[0]} channels were given, not {self._n_channels}")
         if not np.isfinite(samples).all():
             raise ValueError("a sample is not a finite number; leave out what was not measured")
-        i_next = self._i_first + self._samples.shape[1]
-        n_kept = round(KEPT_S * self.clock.fs_hz)
-        if not self._samples.shape[1] or i_first - i_next > n_kept:
+        n_known = self._samples.shape[1] + self._n_fresh
+        i_next = self._i_first + n_known
+        if not n_known or i_first - i_next > self._n_kept:
             self._samples, self._i_first = samples, i_first
-        else:
-            pieces = [self._samples, samples[:, max(0, i_next - i_first) :]]
-            if i_first > i_next:
-                pieces.insert(1, np.full((self._n_channels, i_first - i_next), np.nan))
-            self._samples = np.concatenate(pieces, axis=1)
-        self._drop(max(0, self._samples.shape[1] - n_kept))
+            self._fresh, self._n_fresh = [], 0
+            return
+        if i_first > i_next:
+            self._put(np.full((self._n_channels, i_first - i_next), np.nan))
+        self._put(samples[:, max(0, i_next - i_first) :])
+        if self._n_fresh > self._n_kept:
+            self._join()
+
+    def _put(self, samples: Floats) -> None:
+        self._fresh.append(samples)
+        self._n_fresh += samples.shape[1]
+
+    def _join(self) -> None:
+        """Make one piece of what came, without what is too old."""
+        if self._fresh:
+            self._samples = np.concatenate([self._samples, *self._fresh], axis=1)
+            self._fresh, self._n_fresh = [], 0
+        self._drop(max(0, self._samples.shape[1] - self._n_kept))
 
     def second(self, t_ns: int) -> Floats:
         """Resample the second that ends before ``t_ns``; NaN where nothing was measured."""
+        self._join()
         begin_ns = t_ns - GRID_NS - _LATE_NS
         pieces: list[Floats] = []
         j_end, i_end = N_PER_S, np.inf
@@ -124,7 +143,7 @@ class _Stream:
         self._i_first += n_samples
 
     def to_bytes(self) -> bytes:
-        known = np.isfinite(self._samples)
+        self._join()
         return State(
             kind=_STREAM_KIND,
             version=_VERSION,
@@ -133,10 +152,7 @@ class _Stream:
                 "i_first": self._i_first,
                 "n_channels": self._n_channels,
             },
-            arrays={
-                "samples": np.where(known, self._samples, 0.0),
-                "known": np.array(known.all(axis=0), dtype=np.int64),
-            },
+            arrays=_written(self._samples),
         ).to_bytes()
 
     @classmethod
@@ -145,11 +161,24 @@ class _Stream:
         with translated_errors(_STREAM_KIND):
             clock = SampleClock.of_state(kept)
             restored = cls(kept.integer("n_channels"), clock)
-            known = kept.int_array("known")
-            samples = kept.float_array("samples", (restored._n_channels, known.size))
-            restored._samples = np.where(known == 1, samples, np.nan)
+            restored._samples = _read(kept, (restored._n_channels, None))
         restored._i_first = kept.integer("i_first")
         return restored
+
+
+def _written(values: Floats) -> dict[str, Array]:
+    """Write down values of which some are unknown: which ones, in the order of the rows."""
+    unknown = np.flatnonzero(np.isnan(values))
+    known = values.copy()
+    known.flat[unknown] = 0.0
+    return {"values": known, "unknown": unknown}
+
+
+def _read(kept: State, shape: tuple[int, int | None]) -> Floats:
+    """Read back what `_written` wrote; IndexError where these are no values."""
+    values = kept.float_array("values", shape)
+    values.flat[kept.int_array("unknown")] = np.nan
+    return values
 
 
 def _n_steps_before(clock: SampleClock, begin_ns: int) -> int:
@@ -260,20 +289,13 @@ class WristRate:
 
     def to_bytes(self) -> bytes:
         """Everything it remembers."""
-        known = np.isfinite(self._window)
         streams = {"ppg": self._ppg, "acc": self._acc}
+        is_begun = self._t_ns is not None  # else there is nothing in the window, and no belief
         return State(
             kind=_KIND,
             version=_VERSION,
-            scalars={
-                "n_channels": self._n_channels,
-                "t_ns": self._t_ns,
-            },
-            arrays={
-                "window": np.where(known, self._window, 0.0),
-                "known": known.astype(np.float64),
-                "belief": self._belief,
-            },
+            scalars={"n_channels": self._n_channels, "t_ns": self._t_ns},
+            arrays={"belief": self._belief, **_written(self._window)} if is_begun else {},
             children={name: one.to_bytes() for name, one in streams.items() if one is not None},
         ).to_bytes()
 
@@ -287,19 +309,21 @@ class WristRate:
                 restored._ppg = _Stream.from_bytes(kept.child("ppg"))
             if "acc" in kept.children:
                 restored._acc = _Stream.from_bytes(kept.child("acc"))
-        restored._t_ns = kept.optional_integer("t_ns")
-        shape = restored._window.shape
-        known = kept.float_array("known", shape) > 0
-        restored._window = np.where(known, kept.float_array("window", shape), np.nan)
-        restored._belief = kept.float_array("belief", (_N_STATES,))
+            restored._t_ns = kept.optional_integer("t_ns")
+            if restored._t_ns is not None:
+                restored._window = _read(kept, restored._window.shape)
+                restored._belief = kept.float_array("belief", (_N_STATES,))
         return restored
 
 
 def _on(clock: SampleClock, stream: _Stream | None, n_channels: int) -> _Stream:
     """Give the stream for samples by a clock: another one, unless the clock has only bent."""
-    if stream is None or not clock.has_gone_on_from(stream.clock):
+    if stream is None:
         return _Stream(n_channels, clock)
-    stream.clock = clock
+    if clock is not stream.clock:  # it is the same one for hours
+        if not clock.has_gone_on_from(stream.clock):
+            return _Stream(n_channels, clock)
+        stream.go_on(clock)
     return stream
 
 
@@ -322,13 +346,14 @@ def _derived(
 
 
 _TAPER: Final = np.hanning(_N_WINDOW)
+_LINE: Final = np.linspace(-1.0, 1.0, _N_WINDOW)
+_LINE_SQUARE: Final = float(_LINE @ _LINE)
 
 
 def _spectrum(window: Floats, *, each: bool) -> Floats:
     """Power up to twice the highest rate; ``each`` channel as strong as the others."""
-    line = np.linspace(-1.0, 1.0, _N_WINDOW)
     level = window - window.mean(axis=1, keepdims=True)
-    level -= (level @ line / (line @ line))[:, np.newaxis] * line
+    level -= (level @ _LINE / _LINE_SQUARE)[:, np.newaxis] * _LINE
     parts = np.fft.rfft(level * _TAPER, _N_FFT, axis=1)[:, :_K_BAND]
     power: Floats = parts.real**2 + parts.imag**2
     power[:, : _K_LOW // 2] = 0.0

@@ -215,7 +215,8 @@ def resampled(ppms: list[float], leap_ns: int = 0) -> tuple[Floats, Floats]:
             line = SampleClock(epoch_ns=epoch_ns, period_num_ns=num, period_den=1_000)
             bent = clock.bent(line, i_first, abs(leap_ns) + 1)
             assert bent is not None
-            stream.clock = clock = bent
+            clock = bent
+            stream.go_on(clock)
         lost = 10 if k and leap_ns else 0
         times_ns = [clock.time_ns(i) for i in range(i_first, i_first + n)]
         stream.add(wave(np.array(times_ns))[lost:], i_first + lost)
