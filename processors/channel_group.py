@@ -99,8 +99,11 @@ class ChannelGroup:
 
     def take(self) -> list[Chunk]:
         """Give what is complete: up to the slowest channel that is still waited for."""
-        i_oldest = self.i_newest - self._n_wait
-        return self._take_before(min([i for i in self._i_ends if i >= i_oldest]))
+        i_oldest = max(self._i_ends) - self._n_wait
+        i_slowest = min(self._i_ends)
+        if i_slowest < i_oldest:
+            i_slowest = min(i for i in self._i_ends if i >= i_oldest)
+        return self._take_before(i_slowest)
 
     def take_all(self) -> list[Chunk]:
         """Give everything: the stream ends here."""
@@ -131,11 +134,10 @@ class ChannelGroup:
         return True
 
     def _take_whole(self, i_end: int) -> Chunk:
-        rows = _rows([pieces[0].samples for pieces in self._pending])
+        rows = _rows([pieces.pop().samples for pieces in self._pending])
         chunk = Chunk(self._i_next, rows)
         self._last = rows[:, -1].copy()
         self._i_next = i_end
-        self._pending = [[] for _ in self._pending]
         return chunk
 
     def _edges(self, i_end: int) -> list[int]:
@@ -189,7 +191,7 @@ class ChannelGroup:
 
 
 def _rows(channels: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-    return np.stack(channels) if len(channels) > 1 else channels[0][np.newaxis]
+    return np.array(channels) if len(channels) > 1 else channels[0][np.newaxis]
 
 
 def _piece_at(pieces: list[_Piece], i: int) -> _Piece | None:

@@ -7,9 +7,9 @@ and by time, not by who delivered it.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from functools import partial
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Final, TypeGuard, TypeVar
@@ -17,10 +17,12 @@ from typing import Final, TypeGuard, TypeVar
 from devices import codes
 from ingest.frame import (
     NS_PER_S,
+    TIME_NS_MAX,
     DeviceEvent,
     DeviceEventKind,
     Frame,
     Reading,
+    SamplePeriod,
     WaveformBlock,
 )
 from ingest.observation import AlarmEvent, Observation
@@ -178,6 +180,8 @@ class SubjectPipeline:
 
     def _said(self, stream: Stream, items: list[Item]) -> list[Output]:
         """Give what follows from what a stream said."""
+        if not items:  # of most Frames that are shorter than a second
+            return []
         sources = stream.sources
         name = stream.modality.name
         if self._is_judged(stream):
@@ -207,7 +211,7 @@ class SubjectPipeline:
         other = self._streams.get(_HEARD_WITH.get(stream.modality.name, ""))
         if other is None or other.device_id != stream.device_id:
             return unheard
-        return partial(self._across.hear, stream.modality.name)
+        return functools.partial(self._across.hear, stream.modality.name)
 
     def _with_beat_steps(self, items: Iterable[Item]) -> list[Derived]:
         """Add what follows from the heart beats, second by second."""
@@ -380,7 +384,28 @@ def _by_modality(blocks: Iterable[WaveformBlock]) -> dict[str, list[WaveformBloc
 
 
 def _is_usable(block: WaveformBlock) -> bool:
-    return any(modality.accepts(block) for modality in _MODALITIES_OF.get(block.mdc_code, ()))
+    """Tell whether any modality accepts a block."""
+    period = block.period
+    return block.time_ns(block.i_end) <= TIME_NS_MAX and _is_usable_kind(
+        block.mdc_code,
+        block.unit,
+        period.ns_numerator,
+        period.ns_denominator,
+        block.scale,
+        block.offset,
+    )
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_usable_kind(
+    mdc_code: int, unit: str, period_num_ns: int, period_den: int, scale: float, offset: float
+) -> bool:
+    # Kept, because it is asked of every block, and a sensor sends the same kind for hours.
+    rate_hz = SamplePeriod(ns_numerator=period_num_ns, ns_denominator=period_den).rate_hz
+    return any(
+        modality.accepts_kind(mdc_code, unit, rate_hz, scale, offset)
+        for modality in _MODALITIES_OF.get(mdc_code, ())
+    )
 
 
 def _values_of(items: Iterable[Item]) -> list[Derived]:

@@ -31,6 +31,9 @@ def slices_of(
     """Cut blocks and sort the rest into the seconds that they lie in, in order of time."""
     found: dict[int, Slice] = {}
     for block in sorted(blocks, key=_t0_ns):
+        if _lies_within_a_second(block):  # nearly always, in Frames of a second or less
+            _slice_at(found, block.t0_ns).blocks.append(block)
+            continue
         for piece in _pieces(block):
             _slice_at(found, piece.t0_ns).blocks.append(piece)
     for reading in sorted(readings, key=_t_ns):
@@ -48,6 +51,10 @@ def _slice_at(found: dict[int, Slice], t_ns: int) -> Slice:
     return part
 
 
+def _lies_within_a_second(block: WaveformBlock) -> bool:
+    return block.time_ns(block.i_end - 1) // NS_PER_S == block.t0_ns // NS_PER_S
+
+
 def _pieces(block: WaveformBlock) -> Iterator[WaveformBlock]:
     period, epoch_ns = block.period, block.epoch_ns
     i_first, i_block_end, t0_ns = block.i_first, block.i_end, block.t0_ns
@@ -56,9 +63,6 @@ def _pieces(block: WaveformBlock) -> Iterator[WaveformBlock]:
         next_ns = (t0_ns // NS_PER_S + 1) * NS_PER_S - epoch_ns
         i_next = -(-next_ns * period.ns_denominator // period.ns_numerator)
         i_end = min(i_block_end, i_next)
-        if i_first == block.i_first and i_end == i_block_end:
-            yield block
-            return
         yield replace(
             block,
             i_first=i_first,

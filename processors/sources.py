@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -85,13 +85,20 @@ class Modality:
 
     def accepts(self, block: WaveformBlock) -> bool:
         """Tell whether the chain can take such a block."""
+        # What follows from a later one would be at a time that no Observation can have.
+        return block.time_ns(block.i_end) <= TIME_NS_MAX and self.accepts_kind(
+            block.mdc_code, block.unit, block.period.rate_hz, block.scale, block.offset
+        )
+
+    def accepts_kind(
+        self, mdc_code: int, unit: str, rate_hz: float, scale: float, offset: float
+    ) -> bool:
+        """Tell whether the chain can take blocks of this kind, whenever they are."""
         return (
-            block.mdc_code in self.ranks
-            and (self.units is None or block.unit in self.units)
-            # What follows from a later one would be at a time that no Observation can have.
-            and block.time_ns(block.i_end) <= TIME_NS_MAX
-            and self._is_of_rate(block.period.rate_hz)
-            and self._is_of_size(block.scale, block.offset, self.factor(block))
+            mdc_code in self.ranks
+            and (self.units is None or unit in self.units)
+            and self._is_of_rate(rate_hz)
+            and self._is_of_size(scale, offset, self.factor(unit))
         )
 
     def _is_of_rate(self, rate_hz: float) -> bool:
@@ -110,9 +117,9 @@ class Modality:
         full_scale = (abs(scale) * 2**31 + abs(offset)) * factor
         return full_scale <= self.value_max * 2**31 and abs(scale) * factor >= STEP_MIN
 
-    def factor(self, block: WaveformBlock) -> float:
-        """From the block's unit to the chain's."""
-        return 1.0 if self.units is None else self.units[block.unit]
+    def factor(self, unit: str) -> float:
+        """From a block's unit to the chain's."""
+        return 1.0 if self.units is None else self.units[unit]
 
     def samples(self, block: WaveformBlock) -> NDArray[np.float64]:
         """Convert to the chain's unit.
@@ -120,8 +127,7 @@ class Modality:
         Scale and factor first, rounded to what a gain can mean: counts that a strap sends in µV
         and the same counts of a file in steps of 5 µV must give the same numbers to the last bit.
         """
-        factor = self.factor(block)
-        scale, offset = _rounded(block.scale * factor), _rounded(block.offset * factor)
+        scale, offset = _rounded_terms(block.scale, block.offset, self.factor(block.unit))
         samples = block.counts.astype(np.float64) * scale
         if offset:
             samples += offset
@@ -330,8 +336,8 @@ class Stream:
 
 
 @functools.lru_cache(maxsize=1024)
-def _rounded(term: float) -> float:
-    return float(f"{term:.12g}")
+def _rounded_terms(scale: float, offset: float, factor: float) -> tuple[float, float]:
+    return float(f"{scale * factor:.12g}"), float(f"{offset * factor:.12g}")
 
 
 def _clock(block: WaveformBlock) -> SampleClock:
@@ -342,17 +348,15 @@ def _clock(block: WaveformBlock) -> SampleClock:
     )
 
 
-def _pieces(clock: SampleClock, chunk: Chunk) -> Iterator[tuple[SampleClock, Chunk]]:
+def _pieces(clock: SampleClock, chunk: Chunk) -> list[tuple[SampleClock, Chunk]]:
     """Cut a chunk where the clock bends; each piece with the clock as it was by then."""
     if clock.before is None or chunk.i_first >= clock.i_from:
-        yield clock, chunk
-        return
+        return [(clock, chunk)]
     n_before = clock.i_from - chunk.i_first
     if chunk.i_end <= clock.i_from:
-        yield from _pieces(clock.before, chunk)
-        return
-    yield from _pieces(clock.before, Chunk(chunk.i_first, chunk.samples[:, :n_before]))
-    yield clock, Chunk(clock.i_from, chunk.samples[:, n_before:])
+        return _pieces(clock.before, chunk)
+    before = _pieces(clock.before, Chunk(chunk.i_first, chunk.samples[:, :n_before]))
+    return [*before, (clock, Chunk(clock.i_from, chunk.samples[:, n_before:]))]
 
 
 def _is_on(block: WaveformBlock, clock: SampleClock) -> bool:
