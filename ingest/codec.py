@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import resources
 from typing import Any, Final, TypeVar
@@ -20,14 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.bounded_avro import BoundedReader
-from ingest.dead_letter import DeadLetter
+from ingest.dead_letter import DeadLetter, LetterContent
 from ingest.errors import (
     MalformedRecordError,
     OversizedRecordError,
-    RecordError,
     UnknownSchemaError,
 )
 from ingest.frame import (
+    NAME_CHARS_MAX,
     ChannelLedger,
     ChannelLoss,
     ClockRelation,
@@ -50,8 +51,11 @@ RECORD_BYTES_MAX: Final = 8_000_000
 REASON_CHARS_MAX: Final = 2_000
 """Longest reason of a dead letter; the rest is cut off."""
 
+KEY_BYTES_MAX: Final = 4 * NAME_CHARS_MAX
+"""Longest key that a dead letter keeps; every key of ours is a name."""
+
 DEAD_LETTER_BYTES_MAX: Final = RECORD_BYTES_MAX + 20_000
-"""A dead letter holds a whole refused record, and the reason."""
+"""A dead letter holds a whole refused record, its key, and the reason."""
 
 MARKER: Final = b"\xc3\x01"
 HEADER_BYTES: Final = 10
@@ -149,8 +153,8 @@ def _decode_body(schema_name: str, payload: bytes, build: Callable[[_Json], _Rec
     buffer.seek(HEADER_BYTES)
     try:
         record = build(_reader(schema_name)(buffer))
-    except RecordError:
-        raise
+    except MalformedRecordError as error:
+        raise MalformedRecordError(f"not a {schema_name}: {error}") from error
     except (
         # What fastavro raises on hostile bytes, found by fuzzing it.
         ArithmeticError,
@@ -352,14 +356,40 @@ def decode_alarm(payload: bytes) -> AlarmEvent:
 def encode_dead_letter(letter: DeadLetter) -> bytes:
     """Write a DeadLetter in the newest schema; it always can be.
 
-    A reason or a payload that is too long is cut, and the reason says of how many bytes.
+    A reason, a key or a payload that is too long is cut, and the letter says by how many bytes.
     """
-    n_bytes = len(letter.payload)
-    reason = letter.reason.encode(errors="replace").decode()[:REASON_CHARS_MAX]
-    if n_bytes > RECORD_BYTES_MAX:
-        reason += f" (the first {RECORD_BYTES_MAX} of {n_bytes} bytes)"
-    cut = dataclasses.replace(letter, reason=reason, payload=letter.payload[:RECORD_BYTES_MAX])
-    return _encode("dead_letter.1", _fields(cut), DEAD_LETTER_BYTES_MAX)
+    key, payload = letter.key, letter.payload
+    kept = payload[:RECORD_BYTES_MAX]
+    kept_key = None if key is None else key[:KEY_BYTES_MAX]
+    n_kept = len(kept) + len(kept_key or b"")
+    cut = dataclasses.replace(
+        letter,
+        reason=letter.reason.encode(errors="replace").decode()[:REASON_CHARS_MAX],
+        key=kept_key,
+        payload=kept,
+        n_bytes_cut=letter.n_bytes_cut + len(payload) + len(key or b"") - n_kept,
+    )
+    return _encode("dead_letter.2", _fields(cut), DEAD_LETTER_BYTES_MAX)
+
+
+_CUT: Final = re.compile(r" \(the first (\d{1,18}) of (\d{1,18}) bytes\)$")
+"""How a letter of version 1 said in its reason that its payload was cut."""
+
+
+def _build_first_dead_letter(fields: _Json) -> DeadLetter:
+    # It did not say what its bytes are: lines came from sinks only, and lack a record's header.
+    from_sink = fields["source"].startswith("sink-")
+    are_lines = from_sink and not fields["payload"].startswith(MARKER)
+    cut = _CUT.search(fields["reason"])
+    return DeadLetter(
+        **fields,
+        content=LetterContent.LINES if are_lines else LetterContent.RECORD,
+        n_bytes_cut=int(cut[2]) - int(cut[1]) if cut else 0,
+    )
+
+
+def _build_dead_letter(fields: _Json) -> DeadLetter:
+    return DeadLetter(**{**fields, "content": LetterContent(fields["content"])})
 
 
 def decode_dead_letter(payload: bytes) -> DeadLetter:
@@ -369,5 +399,8 @@ def decode_dead_letter(payload: bytes) -> DeadLetter:
     ------
     RecordError
     """
-    versions = (("dead_letter.1", lambda fields: DeadLetter(**fields)),)
+    versions = (
+        ("dead_letter.2", _build_dead_letter),
+        ("dead_letter.1", _build_first_dead_letter),
+    )
     return _decode(payload, versions, DEAD_LETTER_BYTES_MAX)

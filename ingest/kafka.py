@@ -115,7 +115,7 @@ def ssl_context(settings: KafkaSettings) -> ssl.SSLContext | None:
     return context
 
 
-def _connection(settings: KafkaSettings) -> dict[str, Any]:
+def client_arguments(settings: KafkaSettings) -> dict[str, Any]:
     """Give the arguments that every aiokafka client takes."""
     arguments: dict[str, Any] = {
         "bootstrap_servers": settings.bootstrap_servers,
@@ -134,7 +134,7 @@ def _connection(settings: KafkaSettings) -> dict[str, Any]:
 
 
 @contextlib.asynccontextmanager
-async def _starting(settings: KafkaSettings) -> AsyncIterator[None]:
+async def starting(settings: KafkaSettings) -> AsyncIterator[None]:
     """Translate the errors of a client's start.
 
     aiokafka says of any failure that there is no broker, and keeps the reason to its log.
@@ -150,7 +150,7 @@ async def _starting(settings: KafkaSettings) -> AsyncIterator[None]:
 
 async def _refusal(settings: KafkaSettings) -> BrokerRefusedError | None:
     """Ask each address why it does not take us; None where it only does not answer."""
-    arguments = _connection(settings)
+    arguments = client_arguments(settings)
     for host, port, _family in collect_hosts(arguments.pop("bootstrap_servers")):
         try:
             connection = await create_conn(host, port, **arguments)
@@ -165,7 +165,7 @@ async def _refusal(settings: KafkaSettings) -> BrokerRefusedError | None:
     return None
 
 
-async def _close(client: Any, connections: Any) -> None:  # noqa: ANN401  # aiokafka has no types
+async def close_client(client: Any, connections: Any) -> None:  # noqa: ANN401  # aiokafka has no types
     """Close a client, whether or not its broker still answers.
 
     While a broker is away aiokafka 0.14 waits for it, or ends with the CancelledError or KeyError
@@ -207,22 +207,30 @@ class Producer:
         """
         compression = self._settings.compression
         client = AIOKafkaProducer(
-            **_connection(self._settings),
+            **client_arguments(self._settings),
             acks="all",
             compression_type=None if compression == "none" else compression,
             max_request_size=MESSAGE_BYTES_MAX,
             linger_ms=0,
         )
         try:
-            async with _starting(self._settings):
+            async with starting(self._settings):
                 await client.start()
         except BaseException:
-            await _close(client, client.client)
+            await close_client(client, client.client)
             raise
         self._client = client
 
-    async def send(self, topic: Topic, records: Iterable[tuple[str, bytes]]) -> None:
+    async def send(
+        self,
+        topic: Topic,
+        records: Iterable[tuple[str | bytes | None, bytes]],
+        *,
+        partition: int | None = None,
+    ) -> None:
         """Send ``(key, payload)`` records in order; return when the broker has stored all.
+
+        Without ``partition`` the key says where a record goes.
 
         Raises
         ------
@@ -235,7 +243,12 @@ class Producer:
         try:
             with broker_errors(self._settings.bootstrap_servers):
                 for key, payload in records:
-                    sent = await self._client.send(topic.name, key=key.encode(), value=payload)
+                    sent = await self._client.send(
+                        topic.name,
+                        key=key.encode() if isinstance(key, str) else key,
+                        value=payload,
+                        partition=partition,
+                    )
                     pending.append(sent)
                 await asyncio.gather(*pending)
         except BaseException:
@@ -250,7 +263,7 @@ class Producer:
             client, self._client = self._client, None
             # Else it would wait until they are sent, or have become too old.
             client._message_accumulator.fail_all(ProducerClosed())  # noqa: SLF001
-            await _close(client, client.client)
+            await close_client(client, client.client)
 
 
 @contextlib.asynccontextmanager
@@ -277,6 +290,21 @@ class ConsumedRecord:
     partition: int
     offset: int
     payload: bytes
+    key: bytes | None = None
+    timestamp_ms: int | None = None
+    """When it was made, as its producer says, or appended, as the broker says."""
+
+    @classmethod
+    def of(cls, record: Any) -> "ConsumedRecord":  # noqa: ANN401  # aiokafka has no types
+        """Take over aiokafka's record; one without a value has no bytes."""
+        return cls(
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            payload=record.value if record.value is not None else b"",
+            key=record.key,
+            timestamp_ms=record.timestamp,
+        )
 
 
 class Consumer:
@@ -306,7 +334,7 @@ class Consumer:
         """
         client = AIOKafkaConsumer(
             *self._topics,
-            **_connection(self._settings),
+            **client_arguments(self._settings),
             group_id=self._group,
             enable_auto_commit=False,
             auto_offset_reset="latest" if self._from_latest else "earliest",
@@ -316,10 +344,10 @@ class Consumer:
             heartbeat_interval_ms=int(self._settings.session_timeout_s * 1000 / 4),
         )
         try:
-            async with _starting(self._settings), asyncio.timeout(JOIN_S_MAX):
+            async with starting(self._settings), asyncio.timeout(JOIN_S_MAX):
                 await client.start()
         except BaseException:
-            await _close(client, client._client)  # noqa: SLF001
+            await close_client(client, client._client)  # noqa: SLF001
             raise
         self._client = client
 
@@ -337,15 +365,7 @@ class Consumer:
         records = [record for batch in batches.values() for record in batch]
         for record in records:
             self._read[TopicPartition(record.topic, record.partition)] = record.offset + 1
-        return [
-            ConsumedRecord(
-                topic=record.topic,
-                partition=record.partition,
-                offset=record.offset,
-                payload=record.value if record.value is not None else b"",
-            )
-            for record in records
-        ]
+        return [ConsumedRecord.of(record) for record in records]
 
     async def commit(self) -> None:
         """Commit all that ``poll`` has given so far and that is still assigned.
@@ -367,7 +387,7 @@ class Consumer:
         """Leave the group and close the connection, without a commit."""
         if self._client is not None:
             client, self._client = self._client, None
-            await _close(client, client._client)  # noqa: SLF001
+            await close_client(client, client._client)  # noqa: SLF001
 
     @property
     def _started(self) -> AIOKafkaConsumer:
@@ -430,9 +450,9 @@ async def missing_topics(settings: KafkaSettings, topics: Iterable[Topic] = TOPI
 
 @contextlib.asynccontextmanager
 async def _open_admin(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(**_connection(settings))
+    admin = AIOKafkaAdminClient(**client_arguments(settings))
     try:
-        async with _starting(settings):
+        async with starting(settings):
             await admin.start()
         with broker_errors(settings.bootstrap_servers):
             yield admin

@@ -40,7 +40,7 @@ CHECKPOINTS: Final = Topic(
     name="chevet.checkpoints", key="partition", retention_ms=-1, compacted=True
 )
 DEAD_LETTERS: Final = Topic(
-    name="chevet.dead-letters", key="none, or the refused record's key", retention_ms=90 * DAY_MS
+    name="chevet.dead-letters", key="the stage that refused", retention_ms=90 * DAY_MS
 )
 
 TOPICS: Final = (FRAMES, OBSERVATIONS, ALARMS, CHECKPOINTS, DEAD_LETTERS)

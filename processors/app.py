@@ -40,6 +40,9 @@ class _Message(Protocol):
     topic: str
     partition: int
     offset: int
+    key: bytes | None
+    timestamp: float | None
+    """Seconds."""
     value: bytes
 
 
@@ -129,6 +132,8 @@ class Worker:
             topic=message.topic,
             partition=message.partition,
             offset=message.offset,
+            key=message.key,
+            timestamp_ms=None if message.timestamp is None else round(message.timestamp * 1000),
             payload=message.value,
         )
         await self._deliver(DEAD_LETTERS, [(ROLE, encode_dead_letter(letter))])

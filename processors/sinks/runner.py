@@ -15,7 +15,7 @@ from ingest.codec import (
     decode_observations,
     encode_dead_letter,
 )
-from ingest.dead_letter import DeadLetter
+from ingest.dead_letter import DeadLetter, LetterContent
 from ingest.errors import BrokerError, RecordError
 from ingest.frame import NS_PER_S
 from ingest.kafka import ConsumedRecord, Consumer, Producer, open_consumer, open_producer
@@ -69,7 +69,9 @@ class Sink:
             try:
                 lines = self._encoders[record.topic](record.payload)
             except RecordError as error:
-                letters.append(self._letter(record, str(error), record.payload))
+                letters.append(
+                    self._letter(record, str(error), LetterContent.RECORD, record.payload)
+                )
                 continue
             for line in lines:
                 batch.add(record, line)
@@ -107,7 +109,10 @@ class Sink:
         for received_ns in self._received_ns:
             metrics.RADIO_TO_STORED.observe((stored_ns - received_ns) / NS_PER_S)
         self._received_ns.clear()
-        return [self._letter(batch.origin(one), one.reason, one.lines) for one in rejected]
+        return [
+            self._letter(batch.origin(one), one.reason, LetterContent.LINES, one.lines)
+            for one in rejected
+        ]
 
     async def _write_lines(self, lines: list[bytes], stop: asyncio.Event) -> list[RejectedLines]:
         n_tries = 0
@@ -122,13 +127,18 @@ class Sink:
                 if await _stopped_within(delay_s, stop):
                     raise
 
-    def _letter(self, record: ConsumedRecord, reason: str, payload: bytes) -> DeadLetter:
+    def _letter(
+        self, record: ConsumedRecord, reason: str, content: LetterContent, payload: bytes
+    ) -> DeadLetter:
         return DeadLetter(
             reason=reason,
             source=self._role,
             topic=record.topic,
             partition=record.partition,
             offset=record.offset,
+            key=record.key,
+            timestamp_ms=record.timestamp_ms,
+            content=content,
             payload=payload,
         )
 

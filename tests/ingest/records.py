@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from numpy.typing import ArrayLike
 
-from ingest.dead_letter import DeadLetter
+from ingest.dead_letter import DeadLetter, LetterContent
 from ingest.frame import (
     INDEX_MAX,
     PERIOD_TERM_MAX,
@@ -167,6 +167,8 @@ def dead_letter(**changes: object) -> DeadLetter:
         "topic": "chevet.frames",
         "partition": 3,
         "offset": 17,
+        "key": b"p-1",
+        "timestamp_ms": T0_NS // 1_000_000,
         "payload": b"\x00\xff",
         **changes,
     }
@@ -327,5 +329,9 @@ dead_letters = st.builds(
     topic=names,
     partition=st.integers(-(2**31), 2**31 - 1),
     offset=int64s,
+    key=st.none() | st.binary(max_size=60),
+    timestamp_ms=st.none() | int64s,
+    content=st.sampled_from(LetterContent),
+    n_bytes_cut=st.integers(0, 2**62),
     payload=st.binary(max_size=60),
 )

@@ -3,7 +3,6 @@ import dataclasses
 import io
 import json
 import random
-import re
 import subprocess
 import sys
 import tracemalloc
@@ -22,6 +21,7 @@ from ingest import codec, topics
 from ingest.codec import (
     DEAD_LETTER_BYTES_MAX,
     HEADER_BYTES,
+    KEY_BYTES_MAX,
     REASON_CHARS_MAX,
     RECORD_BYTES_MAX,
     decode_alarm,
@@ -34,7 +34,7 @@ from ingest.codec import (
     encode_observations,
     fingerprint,
 )
-from ingest.dead_letter import DeadLetter
+from ingest.dead_letter import DeadLetter, LetterContent
 from ingest.errors import (
     MalformedRecordError,
     OversizedRecordError,
@@ -53,6 +53,7 @@ SCHEMAS = Path(codec.__file__).parent / "schemas"
 FINGERPRINTS = {
     "alarm.1": "676a09531194ae68",
     "dead_letter.1": "d5f55feb6aee3af8",
+    "dead_letter.2": "aa98a8ed11960f81",
     "frame.1": "f3885ad7fb6b75d8",
     "frame.2": "41d97f1e8a9b9a73",
     "observation.1": "c547e67b2af8e8ba",
@@ -82,7 +83,13 @@ NOT_IN: dict[str, dict[str, Any]] = {
         "ledger": [],
         "losses": [],
         "clocks": [plain(records.clock(device_ns=None))],
-    }
+    },
+    "dead_letter.1": {
+        "content": "record",
+        "key": None,
+        "timestamp_ms": None,
+        "n_bytes_cut": 0,
+    },
 }
 """What a version could not say yet, as it is read now."""
 
@@ -101,8 +108,11 @@ EXAMPLES: dict[str, Any] = {
     },
     "alarm.1": records.alarm(active=False, detail="ø 心"),
     "dead_letter.1": records.dead_letter(payload=bytes(range(256))),
+    "dead_letter.2": records.dead_letter(
+        payload=bytes(range(256)), key="sø".encode(), content=LetterContent.LINES, n_bytes_cut=3
+    ),
 }
-WRITTEN_NO_MORE = ("frame.1", "observation.1")
+WRITTEN_NO_MORE = ("frame.1", "observation.1", "dead_letter.1")
 """What was written stays readable."""
 
 ENCODERS: dict[str, Callable[[Any], bytes]] = {
@@ -111,7 +121,8 @@ ENCODERS: dict[str, Callable[[Any], bytes]] = {
     "observation.1": lambda _: golden("observation.1"),
     "observation.2": lambda record: encode_observations(record["observations"]),
     "alarm.1": encode_alarm,
-    "dead_letter.1": encode_dead_letter,
+    "dead_letter.1": lambda _: golden("dead_letter.1"),
+    "dead_letter.2": encode_dead_letter,
 }
 DECODERS: dict[str, Callable[[bytes], object]] = {
     "frame.1": decode_frame,
@@ -120,6 +131,7 @@ DECODERS: dict[str, Callable[[bytes], object]] = {
     "observation.2": lambda payload: {"observations": decode_observations(payload)},
     "alarm.1": decode_alarm,
     "dead_letter.1": decode_dead_letter,
+    "dead_letter.2": decode_dead_letter,
 }
 
 
@@ -467,10 +479,14 @@ assert after_kb - before_kb < 20_000, after_kb - before_kb
 
 
 def test_a_length_that_lies_takes_no_memory() -> None:
-    letter = header("dead_letter.1") + long(0) * 5 + HUGE + b"xx"
+    letters = [
+        header("dead_letter.1") + long(0) * 5 + HUGE + b"xx",
+        header("dead_letter.2") + long(0) * 5 + long(1) + HUGE + b"xx",
+        header("dead_letter.2") + long(0) * 9 + HUGE + b"xx",
+    ]
     program = subprocess.run(
         [sys.executable, "-c", BOMB_PROGRAM],
-        input="\n".join(bomb.hex() for bomb in (*BOMBS.values(), letter)),
+        input="\n".join(bomb.hex() for bomb in (*BOMBS.values(), *letters)),
         capture_output=True,
         text=True,
         check=False,
@@ -539,7 +555,7 @@ def test_a_frame_at_its_limit_is_read_and_no_longer_one(name: str) -> None:
         array = long(cut) + cut * item + long(cut - n_max - 1)
         with pytest.raises(
             MalformedRecordError,
-            match=f"^{n_max + 1} {name} in one record; at most {n_max} are allowed",
+            match=f"^not a frame.2: {n_max + 1} {name} in one record; at most {n_max} are allowed",
         ):
             # The rest of the items is not even there: nobody looks for them.
             decode_frame(before + array + long(0))
@@ -651,16 +667,36 @@ def test_a_dead_letter_holds_the_longest_record() -> None:
 
 
 def test_a_dead_letter_of_something_longer_is_cut_and_says_so() -> None:
-    letter = records.dead_letter(reason="x" * 9_000, payload=bytes(RECORD_BYTES_MAX + 5))
+    letter = records.dead_letter(
+        reason="心" * 9_000, key=b"k" * (KEY_BYTES_MAX + 7), payload=bytes(RECORD_BYTES_MAX + 5)
+    )
 
     payload = encode_dead_letter(letter)
 
     cut = decode_dead_letter(payload)
     assert len(payload) <= DEAD_LETTER_BYTES_MAX < topics.MESSAGE_BYTES_MAX
-    assert len(cut.payload) == RECORD_BYTES_MAX
-    assert re.fullmatch(
-        rf"x{{{REASON_CHARS_MAX}}} \(the first 8000000 of 8000005 bytes\)", cut.reason
-    )
+    assert cut.reason == "心" * REASON_CHARS_MAX
+    assert cut.key == b"k" * KEY_BYTES_MAX
+    assert cut.payload == bytes(RECORD_BYTES_MAX)
+    assert cut.n_bytes_cut == 5 + 7
+    assert decode_dead_letter(encode_dead_letter(cut)) == cut
+
+
+def first_letter(**fields: object) -> DeadLetter:
+    """Write a letter as version 1 was written, and read it."""
+    values = {"reason": "x", "source": "worker", "topic": "t", "partition": 1, "offset": 2}
+    return decode_dead_letter(codec._encode("dead_letter.1", {**values, **fields}))
+
+
+def test_what_a_first_dead_letter_said_in_words_is_read_as_fields() -> None:
+    cut = first_letter(reason="long (the first 8000000 of 8000005 bytes)", payload=b"xx")
+    lines = first_letter(source="sink-influx", payload=b"waveform v=1i 5")
+    record = first_letter(source="sink-influx", payload=b"\xc3\x01" + bytes(8))
+
+    assert cut.n_bytes_cut == 5
+    assert (lines.content, lines.n_bytes_cut) == (LetterContent.LINES, 0)
+    assert cut.content == record.content == LetterContent.RECORD
+    assert (record.key, record.timestamp_ms) == (None, None)
 
 
 def test_a_dead_letter_can_be_written_whatever_its_reason() -> None:

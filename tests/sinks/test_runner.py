@@ -18,7 +18,7 @@ from ingest.codec import (
     encode_frame,
     encode_observations,
 )
-from ingest.dead_letter import DeadLetter
+from ingest.dead_letter import DeadLetter, LetterContent
 from ingest.kafka import ConsumedRecord, create_topics, open_consumer, open_producer
 from ingest.settings import KafkaSettings
 from ingest.topics import ALARMS, DEAD_LETTERS, FRAMES, OBSERVATIONS, Topic
@@ -278,6 +278,8 @@ async def test_junk_becomes_dead_letters_and_the_rest_is_stored(kafka: KafkaSett
     assert by_payload[frame(9)].topic == OBSERVATIONS.name
     assert by_payload[b""].topic == ALARMS.name
     assert {letter.source for letter in letters} == {"sink-memory"}
+    assert {(letter.key, letter.content) for letter in letters} == {(b"p-1", LetterContent.RECORD)}
+    assert all(letter.timestamp_ms for letter in letters)
 
 
 async def test_lines_that_the_store_rejects_become_dead_letters_of_their_record(
@@ -294,6 +296,8 @@ async def test_lines_that_the_store_rejects_become_dead_letters_of_their_record(
         (FRAMES.name, 8),
     ]
     assert all(letter.reason == "rejected as told" for letter in letters)
+    assert {(letter.key, letter.content) for letter in letters} == {(b"p-1", LetterContent.LINES)}
+    assert all(letter.timestamp_ms for letter in letters)
     for i, letter in zip((7, 8), letters, strict=True):
         assert letter.payload.startswith(b"waveform,")
         assert b" v=%di " % i in letter.payload
