@@ -4,33 +4,17 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from deploy.dead_letter_commands import dead_letters
 from deploy.edge_commands import edge
-from deploy.options import config_option, fail, role_settings
+from deploy.options import config_option, fail, kafka_option, kafka_settings, role_settings
 from deploy.process import EXIT_DONE, EXIT_FAILED, EXIT_USAGE, run_until_signal, set_up_logs
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-
-
-def _kafka_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option(
-        "--kafka",
-        metavar="HOST:PORT",
-        help="Kafka's bootstrap servers, with commas. Security is set in the TOML file.",
-    )(command)
-
-
-def _kafka(config: Path | None, servers: str | None) -> Any:  # noqa: ANN401
-    """Take the Kafka settings from wherever they are, with the servers of the command line."""
-    from ingest.settings import ProcessSettings
-
-    loaded = role_settings(ProcessSettings, config)
-    return loaded.kafka.model_copy(update={"bootstrap_servers": servers} if servers else {})
 
 
 def _with_kafka(loaded: Any, servers: str | None) -> Any:  # noqa: ANN401
@@ -53,6 +37,7 @@ def main() -> None:
       chevet worker                the stream processor: vital signs with their quality
       chevet sink                  Frames and observations into InfluxDB or files
       chevet live                  the page with the sweeping traces
+      chevet dead-letters list     what nobody could use, and why
     \b
     Settings: arguments > environment (CHEVET_KAFKA__BOOTSTRAP_SERVERS …) > TOML file > default.
     Exit codes: 0 done, 1 failed, 2 usage or settings.
@@ -62,6 +47,7 @@ def main() -> None:
 
 
 main.add_command(edge)
+main.add_command(dead_letters)
 
 
 @main.command()
@@ -101,7 +87,7 @@ def sensors(persons: tuple[str, ...], port: int, statistics: Path) -> None:
 
 @main.command()
 @config_option
-@_kafka_option
+@kafka_option
 @click.option("--metrics-port", type=click.IntRange(0, 65535), help="Prometheus; 0: none.")
 def worker(config: Path | None, kafka: str | None, metrics_port: int | None) -> None:
     """Process Frames into vital signs: the Faust worker.
@@ -118,7 +104,7 @@ def worker(config: Path | None, kafka: str | None, metrics_port: int | None) -> 
 
 @main.command()
 @config_option
-@_kafka_option
+@kafka_option
 @click.option("--influx-url", metavar="URL", help="InfluxDB; without it lines go into files.")
 @click.option("--influx-bucket", metavar="NAME", help="Bucket, or database/policy on 1.x.")
 @click.option("--folder", type=click.Path(path_type=Path), help="Where the files go.")
@@ -151,7 +137,7 @@ def sink(
 
 @main.command()
 @config_option
-@_kafka_option
+@kafka_option
 @click.option("--host", help="Address to listen on; 127.0.0.1 unless told.")
 @click.option("--port", type=click.IntRange(0, 65535), help="0: any free port.")
 @click.option("--name", "names", multiple=True, help="Host name by which browsers call it.")
@@ -195,7 +181,7 @@ def _speed(_context: click.Context, _parameter: click.Parameter, value: str) -> 
 @main.command()
 @click.argument("record")
 @config_option
-@_kafka_option
+@kafka_option
 @click.option("--speed", default="1", callback=_speed, help="1 is real time; 10; max.")
 @click.option("--subject", help="Pseudonym of the subject; the record's name unless told.")
 @click.option(
@@ -222,12 +208,12 @@ def replay(
     from deploy.roles import run_replay
     from ingest.errors import IngestError
 
-    kafka_settings = _kafka(config, kafka)
+    settings = kafka_settings(config, kafka)
     start_ns = time.time_ns() if start is None else _utc_ns(start)
     try:
         summary = asyncio.run(
             run_replay(
-                kafka_settings,
+                settings,
                 record,
                 subject=subject,
                 start_ns=start_ns,
@@ -436,14 +422,14 @@ def score(
 
 @main.command()
 @config_option
-@_kafka_option
+@kafka_option
 def topics(config: Path | None, kafka: str | None) -> None:
     """Create Chevet's topics where they are missing, and name them."""
     from ingest.errors import IngestError
     from ingest.kafka import create_topics
     from ingest.topics import TOPICS
 
-    settings = _kafka(config, kafka)
+    settings = kafka_settings(config, kafka)
     try:
         created = asyncio.run(create_topics(settings))
     except IngestError as error:
@@ -518,7 +504,7 @@ def demo(
 
 
 @main.command()
-@_kafka_option
+@kafka_option
 @click.option("--influx-url", metavar="URL", help="Also look whether this InfluxDB answers.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor(kafka: str | None, influx_url: str | None, as_json: bool) -> None:  # noqa: FBT001

@@ -57,3 +57,20 @@ def config_option(command: Callable[..., Any]) -> Callable[..., Any]:
         type=click.Path(dir_okay=False, path_type=Path),
         help="TOML file with settings; the environment (CHEVET_…) comes before it.",
     )(command)
+
+
+def kafka_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --kafka."""
+    return click.option(
+        "--kafka",
+        metavar="HOST:PORT",
+        help="Kafka's bootstrap servers, with commas. Security is set in the TOML file.",
+    )(command)
+
+
+def kafka_settings(config: Path | None, servers: str | None) -> Any:  # noqa: ANN401
+    """Take the Kafka settings from wherever they are, with the servers of the command line."""
+    from ingest.settings import ProcessSettings
+
+    loaded = role_settings(ProcessSettings, config)
+    return loaded.kafka.model_copy(update={"bootstrap_servers": servers} if servers else {})
