@@ -14,22 +14,19 @@ import sys
 import tempfile
 import time
 import urllib.error
-import urllib.request
 import webbrowser
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, Self
-
-import numpy as np
-from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.demo_report import DemoReport, RateReport, compare_rate
 from deploy.local.process import ServerError, ServerProcess, free_ports
 from deploy.local.stack import LocalStack
 from deploy.page_probe import PageProbe
 from deploy.readback import InfluxReader, Stored, read_files
+from deploy.scrape import histogram_percentile_ms, scrape
 from edge.spool.spool import Spool, SpoolError
 from ingest.errors import IngestError, RecordingError
 from ingest.kafka import create_topics
@@ -384,25 +381,11 @@ class Demo:
         found = re.search(r"^(http://\S+)$", log_file.read_text(), re.MULTILINE)
         return found[1] if found else ""
 
-    def _metrics(self, role: str) -> Iterator[Any]:
-        url = f"http://127.0.0.1:{self._ports[role]}/metrics"
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            yield from text_string_to_metric_families(answer.read().decode())
-
     def _gauge(self, role: str, name: str) -> float | None:
-        for family in self._metrics(role):
-            for sample in family.samples:
-                if sample.name == name:
-                    return float(sample.value)
-        return None
+        return scrape(self._ports[role]).total(name)
 
     def _stored_latency(self) -> dict[str, float | None]:
-        buckets = [
-            (float(sample.labels["le"]), sample.value)
-            for family in self._metrics("sink")
-            for sample in family.samples
-            if sample.name == "chevet_processors_radio_to_stored_seconds_bucket"
-        ]
+        buckets = scrape(self._ports["sink"]).buckets("chevet_processors_radio_to_stored_seconds")
         return {f"p{p}": histogram_percentile_ms(buckets, p) for p in _PERCENTILES}
 
 
@@ -411,25 +394,6 @@ def has_display() -> bool:
     return sys.platform == "darwin" or bool(
         os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     )
-
-
-def histogram_percentile_ms(buckets: list[tuple[float, float]], percent: float) -> float | None:
-    """Read a percentile from cumulative buckets, linear within one.
-
-    Parameters
-    ----------
-    buckets
-        Upper bounds in seconds, rising, with the count at or below each.
-    """
-    if not buckets or buckets[-1][1] == 0:
-        return None
-    wanted = buckets[-1][1] * percent / 100
-    bounds, counts = (np.array(column) for column in zip(*buckets, strict=True))
-    i = int(np.searchsorted(counts, wanted))
-    low, n_low = (bounds[i - 1], counts[i - 1]) if i else (0.0, 0.0)
-    high = bounds[i] if np.isfinite(bounds[i]) else low
-    share = (wanted - n_low) / (counts[i] - n_low) if counts[i] > n_low else 1.0
-    return round(1000 * float(low + share * (high - low)), 1)
 
 
 def run_demo(options: DemoOptions, say: Callable[[str], None]) -> DemoReport:

@@ -8,8 +8,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from deploy.cli import main
-from deploy.demo import DemoOptions, histogram_percentile_ms
+from deploy.demo import DemoOptions
 from deploy.process import hide_addresses
+from deploy.scrape import histogram_percentile_ms
 from deploy.sensors import parse_person
 from edge.virtual.sensors import PersonSettings
 from ingest.frame import Frame
