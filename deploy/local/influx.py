@@ -39,6 +39,8 @@ logging-enabled = false
 dir = "{folder}/data"
 wal-dir = "{folder}/wal"
 query-log-enabled = false
+cache-snapshot-write-cold-duration = "{cold_s}s"
+compact-full-write-cold-duration = "{compact_s}s"
 
 [monitor]
 store-enabled = false
@@ -58,6 +60,10 @@ access-log-path = ""
 level = "warn"
 suppress-logo = true
 """
+
+COLD_S: Final = 600
+COMPACT_S: Final = 14_400
+"""InfluxDB's own choice."""
 
 NGINX_SETTINGS: Final = """\
 # One process: no other user, no workers that a kill would leave behind.
@@ -144,6 +150,9 @@ class InfluxServer(LocalServer):
     ----------
     database
         Made at start. A bucket in the version 2 sense is ``DATABASE`` or ``DATABASE/autogen``.
+    cold_s
+        So long after the last write InfluxDB brings everything into its final form on disk; minutes
+        and hours unless told.
     """
 
     title = "influxdb"
@@ -155,11 +164,13 @@ class InfluxServer(LocalServer):
         port: int | None = None,
         data_dir: Path | None = None,
         outlives_parent: bool = False,
+        cold_s: int | None = None,
     ) -> None:
         if not re.fullmatch(r"\w[\w-]*", database, re.ASCII):
             raise ValueError(f"a database is named by letters, digits, _ and -: {database!r}")
         super().__init__(data_dir=data_dir, outlives_parent=outlives_parent)
         self.database: Final = database
+        self._cold_s: Final = cold_s
         self.port: Final = port if port is not None else free_ports(1)[0]
         self._influx_port, self._backup_port = free_ports(2)
 
@@ -207,6 +218,8 @@ class InfluxServer(LocalServer):
             port=self.port,
             influx_port=self._influx_port,
             backup_port=self._backup_port,
+            cold_s=self._cold_s or COLD_S,
+            compact_s=self._cold_s or COMPACT_S,
         )
 
     def _create_database(self) -> None:
