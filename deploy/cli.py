@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from deploy.bench_commands import bench
 from deploy.dead_letter_commands import dead_letters
 from deploy.edge_commands import edge
 from deploy.options import config_option, fail, kafka_option, kafka_settings, role_settings
@@ -48,6 +49,7 @@ def main() -> None:
 
 main.add_command(edge)
 main.add_command(dead_letters)
+main.add_command(bench)
 
 
 @main.command()

@@ -1,0 +1,1 @@
+"""Load on the whole system, and what it costs: ``chevet bench``."""
