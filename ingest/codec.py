@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.bounded_avro import BoundedReader
+from ingest.checkpoint import Checkpoint
 from ingest.dead_letter import DeadLetter, LetterContent
 from ingest.errors import (
     MalformedRecordError,
@@ -351,6 +352,27 @@ def decode_alarm(payload: bytes) -> AlarmEvent:
     RecordError
     """
     return _decode(payload, (("alarm.1", _build_alarm),))
+
+
+def encode_checkpoint(checkpoint: Checkpoint) -> bytes:
+    """Write a Checkpoint in the newest schema.
+
+    Raises
+    ------
+    OversizedRecordError
+        The state, compressed, is longer than a record may be.
+    """
+    return _encode("checkpoint.1", _fields(checkpoint))
+
+
+def decode_checkpoint(payload: bytes) -> Checkpoint:
+    """Read a Checkpoint of any version ever shipped; its state stays packed.
+
+    Raises
+    ------
+    RecordError
+    """
+    return _decode(payload, (("checkpoint.1", lambda fields: Checkpoint(**fields)),))
 
 
 def encode_dead_letter(letter: DeadLetter) -> bytes:

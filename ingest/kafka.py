@@ -153,7 +153,7 @@ async def _refusal(settings: KafkaSettings) -> BrokerRefusedError | None:
     arguments = client_arguments(settings)
     for host, port, _family in collect_hosts(arguments.pop("bootstrap_servers")):
         try:
-            connection = await create_conn(host, port, **arguments)
+            reached = await create_conn(host, port, **arguments)
         except (*_REFUSALS, ssl.SSLError) as error:
             if not isinstance(error, _TLS_MAY_PASS):
                 how = f"{settings.security_protocol}, {settings.sasl_mechanism}"
@@ -161,7 +161,7 @@ async def _refusal(settings: KafkaSettings) -> BrokerRefusedError | None:
         except (KafkaError, OSError):
             continue
         else:
-            connection.close()
+            reached.close()
     return None
 
 
@@ -224,13 +224,18 @@ class Producer:
     async def send(
         self,
         topic: Topic,
-        records: Iterable[tuple[str | bytes | None, bytes]],
+        records: Iterable[tuple[str | bytes | None, bytes | None]],
         *,
         partition: int | None = None,
     ) -> None:
         """Send ``(key, payload)`` records in order; return when the broker has stored all.
 
-        Without ``partition`` the key says where a record goes.
+        Parameters
+        ----------
+        records
+            Without a payload: in a compacted topic, what the key stands for is deleted.
+        partition
+            None: the one of the key.
 
         Raises
         ------

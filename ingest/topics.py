@@ -37,7 +37,19 @@ FRAMES: Final = Topic(name="chevet.frames", key="subject_id", retention_ms=7 * D
 OBSERVATIONS: Final = Topic(name="chevet.observations", key="subject_id", retention_ms=30 * DAY_MS)
 ALARMS: Final = Topic(name="chevet.alarms", key="subject_id", retention_ms=90 * DAY_MS)
 CHECKPOINTS: Final = Topic(
-    name="chevet.checkpoints", key="partition", retention_ms=-1, compacted=True
+    name="chevet.checkpoints",
+    key="subject_id/writer, in the partition of the subject's Frames",
+    retention_ms=-1,
+    compacted=True,
+    # Every subject's state comes anew each ten seconds or so, and a worker that takes a partition
+    # over reads all that is left of it: segments are short, and are compacted when half is old.
+    settings={
+        "segment.bytes": str(64 * 1024 * 1024),
+        "segment.ms": str(10 * 60 * 1000),
+        "min.cleanable.dirty.ratio": "0.5",
+        "max.compaction.lag.ms": str(30 * 60 * 1000),
+        "delete.retention.ms": str(60 * 60 * 1000),
+    },
 )
 DEAD_LETTERS: Final = Topic(
     name="chevet.dead-letters", key="the stage that refused", retention_ms=90 * DAY_MS

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from numpy.typing import ArrayLike
 
+from ingest.checkpoint import Checkpoint
 from ingest.dead_letter import DeadLetter, LetterContent
 from ingest.frame import (
     INDEX_MAX,
@@ -175,6 +176,20 @@ def dead_letter(**changes: object) -> DeadLetter:
     return DeadLetter(**fields)
 
 
+def checkpoint(**changes: object) -> Checkpoint:
+    fields: dict[str, Any] = {
+        "subject_id": "p-1",
+        "next_offset": 2**40,
+        "record_ms": 1_790_000_000_123,
+        "newest_ns": T0_NS,
+        "program": "0.1.0",
+        "n_bytes": 5,
+        "packed": bytes.fromhex("28b52ffd20052900007374617465"),
+        **changes,
+    }
+    return Checkpoint(**fields)
+
+
 FULL_FRAME: Final = frame(
     block((0, 1, -1, 32_767, -32_768), i_first=5, t0_ns=T0_NS, received_ns=T0_NS + 9),
     block((2**31 - 1, -(2**31), 40_000), channel="ecg/V5", scale=0.5),
@@ -321,6 +336,16 @@ alarms = st.builds(
     priority=st.sampled_from(AlarmPriority),
     active=st.booleans(),
     detail=texts,
+)
+checkpoints = st.builds(
+    Checkpoint,
+    subject_id=names,
+    next_offset=int64s,
+    record_ms=int64s,
+    newest_ns=int64s,
+    program=names,
+    n_bytes=st.integers(-(2**31), 2**31 - 1),
+    packed=st.binary(max_size=60),
 )
 dead_letters = st.builds(
     DeadLetter,

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest import codec, topics
+from ingest.checkpoint import STATE_BYTES_MAX, Checkpoint
 from ingest.codec import (
     DEAD_LETTER_BYTES_MAX,
     HEADER_BYTES,
@@ -25,10 +26,12 @@ from ingest.codec import (
     REASON_CHARS_MAX,
     RECORD_BYTES_MAX,
     decode_alarm,
+    decode_checkpoint,
     decode_dead_letter,
     decode_frame,
     decode_observations,
     encode_alarm,
+    encode_checkpoint,
     encode_dead_letter,
     encode_frame,
     encode_observations,
@@ -52,6 +55,7 @@ SCHEMAS = Path(codec.__file__).parent / "schemas"
 
 FINGERPRINTS = {
     "alarm.1": "676a09531194ae68",
+    "checkpoint.1": "80ec2c31fa55b6c4",
     "dead_letter.1": "d5f55feb6aee3af8",
     "dead_letter.2": "aa98a8ed11960f81",
     "frame.1": "f3885ad7fb6b75d8",
@@ -107,6 +111,7 @@ EXAMPLES: dict[str, Any] = {
         "observations": (OBSERVATION, records.observation(value=None, reason="no_samples")),
     },
     "alarm.1": records.alarm(active=False, detail="ø 心"),
+    "checkpoint.1": records.checkpoint(),
     "dead_letter.1": records.dead_letter(payload=bytes(range(256))),
     "dead_letter.2": records.dead_letter(
         payload=bytes(range(256)), key="sø".encode(), content=LetterContent.LINES, n_bytes_cut=3
@@ -121,6 +126,7 @@ ENCODERS: dict[str, Callable[[Any], bytes]] = {
     "observation.1": lambda _: golden("observation.1"),
     "observation.2": lambda record: encode_observations(record["observations"]),
     "alarm.1": encode_alarm,
+    "checkpoint.1": encode_checkpoint,
     "dead_letter.1": lambda _: golden("dead_letter.1"),
     "dead_letter.2": encode_dead_letter,
 }
@@ -130,6 +136,7 @@ DECODERS: dict[str, Callable[[bytes], object]] = {
     "observation.1": lambda payload: decode_observations(payload)[0],
     "observation.2": lambda payload: {"observations": decode_observations(payload)},
     "alarm.1": decode_alarm,
+    "checkpoint.1": decode_checkpoint,
     "dead_letter.1": decode_dead_letter,
     "dead_letter.2": decode_dead_letter,
 }
@@ -300,6 +307,37 @@ def test_more_observations_than_follow_from_any_frame_are_refused() -> None:
 @given(records.alarms)
 def test_an_alarm_survives_the_round_trip(alarm: AlarmEvent) -> None:
     assert decode_alarm(encode_alarm(alarm)) == alarm
+
+
+@given(records.checkpoints)
+def test_a_checkpoint_survives_the_round_trip(checkpoint: Checkpoint) -> None:
+    assert decode_checkpoint(encode_checkpoint(checkpoint)) == checkpoint
+
+
+@given(st.binary(max_size=3_000))
+def test_a_state_is_packed_and_unpacked(state: bytes) -> None:
+    fields = records.checkpoint()
+    names = ("subject_id", "next_offset", "record_ms", "newest_ns", "program")
+    packed = Checkpoint.of(state, **{name: getattr(fields, name) for name in names})
+
+    assert packed.state() == state
+    assert records.checkpoint().state() == b"state"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"n_bytes": -1},
+        {"n_bytes": 4},
+        {"n_bytes": 6},
+        {"n_bytes": STATE_BYTES_MAX + 1},
+        {"packed": b"junk"},
+        {"packed": b""},
+    ],
+)
+def test_a_state_that_is_not_what_it_is_said_to_be_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(MalformedRecordError, match="state"):
+        records.checkpoint(**changes).state()
 
 
 @given(records.dead_letters)
