@@ -12,7 +12,14 @@ import click
 from deploy.bench_commands import bench
 from deploy.dead_letter_commands import dead_letters
 from deploy.edge_commands import edge
-from deploy.options import config_option, fail, kafka_option, kafka_settings, role_settings
+from deploy.options import (
+    config_option,
+    fail,
+    kafka_option,
+    kafka_settings,
+    read_settings,
+    role_settings,
+)
 from deploy.process import EXIT_DONE, EXIT_FAILED, EXIT_USAGE, run_until_signal, set_up_logs
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -100,8 +107,14 @@ def worker(config: Path | None, kafka: str | None, metrics_port: int | None) -> 
     from processors.app import run_worker
     from processors.settings import WorkerSettings
 
-    loaded = role_settings(WorkerSettings, config, metrics_port=metrics_port)
-    sys.exit(run_worker(_with_kafka(loaded, kafka)))
+    # The worker answers on its port itself: also whether it is live and ready.
+    loaded = read_settings(WorkerSettings, config, metrics_port=metrics_port)
+    set_up_logs(loaded.log_level)
+    try:
+        code = run_worker(_with_kafka(loaded, kafka))
+    except OSError as error:
+        fail(str(error))
+    sys.exit(code)
 
 
 @main.command()

@@ -22,9 +22,17 @@ SILENT_POLLS_MAX: Final = 60
 
 
 class CheckpointTopic:
-    """Writes and reads the checkpoints of partitions; usable after ``start``."""
+    """Writes and reads the checkpoints of partitions; usable after ``start``.
 
-    def __init__(self, settings: KafkaSettings) -> None:
+    Parameters
+    ----------
+    group
+        The consumer group. Each has checkpoints of its own, as it has committed offsets of its own:
+        under a new name everything is processed anew.
+    """
+
+    def __init__(self, settings: KafkaSettings, group: str) -> None:
+        self._prefix = f"{group}/"
         # What is in it is compressed already.
         self._settings = settings.model_copy(update={"compression": "none"})
         self._producer = Producer(self._settings)
@@ -49,7 +57,8 @@ class CheckpointTopic:
         ------
         BrokerError, BrokerRefusedError, OversizedRecordError
         """
-        await self._producer.send(CHECKPOINTS, records.items(), partition=partition)
+        prefixed = [(self._prefix + key, payload) for key, payload in records.items()]
+        await self._producer.send(CHECKPOINTS, prefixed, partition=partition)
 
     async def read(
         self, partitions: Iterable[int], on_progress: Callable[[], None] = lambda: None
@@ -91,8 +100,8 @@ class CheckpointTopic:
         barrier = f"{BARRIER}/{secrets.token_hex(8)}"
         with broker_errors(self._settings.bootstrap_servers):
             # Of all topics: asked for one that is not there, a broker may create it its own way.
-            await client.topics()
-            there: set[int] = client.partitions_for_topic(CHECKPOINTS.name) or set()
+            cluster = await client._client.fetch_all_metadata()  # noqa: SLF001
+            there: set[int] = cluster.partitions_for_topic(CHECKPOINTS.name) or set()
         if not_there := found.keys() - there:
             raise BrokerRefusedError(
                 f"{CHECKPOINTS.name} has {len(there)} partitions, and none for partition "
@@ -112,18 +121,19 @@ class CheckpointTopic:
                 raise BrokerUnavailableError(f"nothing more of {CHECKPOINTS.name} came")
             for place, records in batches.items():
                 on_progress()
-                if _fold(found[place.partition], records, barrier):
+                if self._fold(found[place.partition], records, barrier):
                     waiting.discard(place.partition)
 
-
-def _fold(newest: dict[str, bytes], records: Iterable[Any], barrier: str) -> bool:
-    """Take records in order, the newest of each key; tell whether the barrier was among them."""
-    is_read = False
-    for record in records:
-        key = (record.key or b"").decode(errors="replace")
-        is_read |= key == barrier
-        if record.value is None:
-            newest.pop(key, None)
-        else:
-            newest[key] = record.value
-    return is_read
+    def _fold(self, newest: dict[str, bytes], records: Iterable[Any], barrier: str) -> bool:
+        """Take records in order, the newest of each key; tell whether the barrier was there."""
+        is_read = False
+        for record in records:
+            group, _, key = (record.key or b"").decode(errors="replace").partition("/")
+            if f"{group}/" != self._prefix:
+                continue
+            is_read |= key == barrier
+            if record.value is None:
+                newest.pop(key, None)
+            else:
+                newest[key] = record.value
+        return is_read

@@ -50,6 +50,9 @@ JOIN_S_MAX: Final = 60.0
 CLOSE_S_MAX: Final = 2.0
 """A client that is not closed in good order by then loses its connections."""
 
+BATCH_BYTES_MAX: Final = 256 * 1024
+"""Of one partition, in one request; what is longer goes alone."""
+
 _REFUSALS: Final = (
     AuthenticationFailedError,
     ClusterAuthorizationFailedError,
@@ -211,6 +214,7 @@ class Producer:
             acks="all",
             compression_type=None if compression == "none" else compression,
             max_request_size=MESSAGE_BYTES_MAX,
+            max_batch_size=BATCH_BYTES_MAX,
             linger_ms=0,
         )
         try:

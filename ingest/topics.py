@@ -38,7 +38,7 @@ OBSERVATIONS: Final = Topic(name="chevet.observations", key="subject_id", retent
 ALARMS: Final = Topic(name="chevet.alarms", key="subject_id", retention_ms=90 * DAY_MS)
 CHECKPOINTS: Final = Topic(
     name="chevet.checkpoints",
-    key="subject_id/writer, in the partition of the subject's Frames",
+    key="group/subject_id/writer, in the partition of the subject's Frames",
     retention_ms=-1,
     compacted=True,
     # Every subject's state comes anew each ten seconds or so, and a worker that takes a partition

@@ -1,160 +1,124 @@
-"""The Faust shell around the pipeline: Frames in, Observations and alarms out.
+"""The Faust shell around the worker: it joins the group, reads, and tells what is assigned.
 
-Nothing is decided here. A Frame is acknowledged, and so committed, only when everything that
-follows from it has been stored by the broker; after a crash it comes again and gives the same
-observations again, under the same identities.
+Nothing is decided here. Faust acknowledges nothing either: what it passes over around a rebalance
+it would acknowledge, too, and it would hold every record until its state is stored. The worker
+commits offsets itself, behind the states that it has stored.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterable, Iterable
-from typing import Any, Protocol
+from collections.abc import AsyncIterable, Mapping
+from typing import Any, Final
 
 import faust
 import structlog
+from faust.types import TP
 
-from ingest.codec import decode_frame, encode_alarm, encode_dead_letter, encode_observations
-from ingest.dead_letter import DeadLetter
-from ingest.errors import BrokerError, RecordError
-from ingest.frame import NS_PER_S, Frame
-from ingest.kafka import Producer, ssl_context
-from ingest.observation import Observation
+from ingest.errors import BrokerRefusedError
+from ingest.kafka import ssl_context
 from ingest.settings import KafkaSettings
-from ingest.topics import ALARMS, DEAD_LETTERS, FRAMES, OBSERVATIONS
-from processors import metrics
-from processors.pipeline import Output, SubjectPipeline
+from ingest.topics import FRAMES
+from processors.health import HealthServer
 from processors.settings import WorkerSettings
 from processors.warm_up import warm_up
+from processors.watchdog import Watchdog
+from processors.worker import Worker
 
 log = structlog.get_logger()
 
-ROLE = "worker"
-RETRY_S = 1.0
+N_BUFFERED_MAX: Final = 500
+"""Records that are read and not processed yet; then nothing more is fetched of a partition."""
 
-SUBJECTS_MAX = 5_000
-"""Subjects of one partition in memory, some hundred kilobytes each with everything on; more than a
-worker can keep up with."""
+HEARTBEATS_PER_SESSION: Final = 4
 
 
-class _Message(Protocol):
-    topic: str
-    partition: int
-    offset: int
-    key: bytes | None
-    timestamp: float | None
-    """Seconds."""
-    value: bytes
+class FaustGroup:
+    """The consumer group, as Faust has joined it."""
+
+    def __init__(self, app: faust.App) -> None:
+        self._app = app
+
+    def generation(self) -> int:
+        """Give the number of the assignment that is in force."""
+        return int(self._app.consumer_generation_id)
+
+    def highwater(self, number: int) -> int | None:
+        """Give the offset behind the newest record of a partition, as far as it is known."""
+        place = TP(FRAMES.name, number)
+        consumer = self._app.consumer
+        return consumer.highwater(place) if place in consumer.assignment() else None
+
+    async def commit(self, offsets: Mapping[int, int]) -> None:
+        """Commit an offset for each partition; those that are not ours any more are left out."""
+        places = {TP(FRAMES.name, number): offset for number, offset in offsets.items()}
+        consumer: Any = self._app.consumer
+        await consumer._commit(places)  # noqa: SLF001  # what the driver does for acknowledgements
 
 
-class Worker:
-    """The pipelines of the partitions that this process owns, and their way out."""
+class WorkerApp:
+    """The Faust application with its worker: one topic, one agent, no tables, no web server."""
 
-    def __init__(self, kafka: KafkaSettings) -> None:
-        self._kafka = kafka
-        self._producer: Producer | None = None
-        self._pipelines: dict[int, dict[str, SubjectPipeline]] = {}
+    def __init__(self, settings: WorkerSettings) -> None:
+        self.app: Final = _app(settings)
+        self.watchdog: Final = Watchdog(settings.stall_s, settings.kafka.bootstrap_servers)
+        self._group: Final = FaustGroup(self.app)
+        self.worker: Final = Worker(settings, self._group, self.watchdog)
+        self._running: asyncio.Task[None] | None = None
+        self._connect()
 
-    async def process(self, message: _Message) -> None:
-        """Process one record and send what follows; return when the broker has stored it."""
-        try:
-            frame = decode_frame(message.value)
-        except RecordError as error:
-            await self._refuse(message, str(error))
-            return
-        started_s = time.perf_counter()
-        pipeline = self._pipeline(message.partition, frame.subject_id)
-        n_repeated = pipeline.n_samples_repeated
-        outputs = pipeline.process(frame)
-        metrics.PROCESSING_SECONDS.observe(time.perf_counter() - started_s)
-        metrics.DUPLICATES.inc(pipeline.n_samples_repeated - n_repeated)
-        await self._send(outputs)
-        self._count(frame, outputs)
-
-    def forget(self, partitions: Iterable[int]) -> None:
-        """Drop the pipelines of partitions that another worker owns now."""
-        for partition in partitions:
-            self._pipelines.pop(partition, None)
-        self._count_subjects()
-
-    async def close(self) -> None:
-        """Close the way out."""
-        if self._producer is not None:
-            await self._producer.stop()
-
-    def _pipeline(self, partition: int, subject_id: str) -> SubjectPipeline:
-        subjects = self._pipelines.setdefault(partition, {})
-        pipeline = subjects.pop(subject_id, None)
-        if pipeline is None:
-            pipeline = SubjectPipeline(subject_id)
-            if len(subjects) >= SUBJECTS_MAX:
-                # The one that was heard of least lately: it warms up again if it comes back.
-                del subjects[next(iter(subjects))]
-                metrics.EVICTED.inc()
-            subjects[subject_id] = pipeline
-            self._count_subjects()
-        else:
-            subjects[subject_id] = pipeline
-        return pipeline
-
-    async def _send(self, outputs: list[Output]) -> None:
-        observations = [output for output in outputs if isinstance(output, Observation)]
-        alarms = [
-            (output.subject_id, encode_alarm(output))
-            for output in outputs
-            if not isinstance(output, Observation)
-        ]
-        if observations:
-            record = (observations[0].subject_id, encode_observations(observations))
-            await self._deliver(OBSERVATIONS, [record])
-        await self._deliver(ALARMS, alarms)
-
-    async def _deliver(self, topic: Any, records: list[tuple[str, bytes]]) -> None:  # noqa: ANN401
-        """Send until the broker has stored the records: repeats carry the same identities."""
-        while records:
-            try:
-                if self._producer is None:
-                    producer = Producer(self._kafka)
-                    await producer.start()
-                    self._producer = producer
-                await self._producer.send(topic, records)
-            except BrokerError as error:
-                log.warning("broker_unavailable", error=str(error), topic=topic.name)
-                await asyncio.sleep(RETRY_S)
-            else:
-                return
-
-    async def _refuse(self, message: _Message, reason: str) -> None:
-        metrics.DEAD_LETTERS.labels(ROLE).inc()
-        log.error("dead_letter", reason=reason, topic=message.topic, at=message.offset)
-        letter = DeadLetter(
-            reason=reason,
-            source=ROLE,
-            topic=message.topic,
-            partition=message.partition,
-            offset=message.offset,
-            key=message.key,
-            timestamp_ms=None if message.timestamp is None else round(message.timestamp * 1000),
-            payload=message.value,
+    def _connect(self) -> None:
+        app, worker = self.app, self.worker
+        frames = app.topic(
+            FRAMES.name, key_type=bytes, value_type=bytes, value_serializer="raw", acks=False
         )
-        await self._deliver(DEAD_LETTERS, [(ROLE, encode_dead_letter(letter))])
 
-    def _count(self, frame: Frame, outputs: list[Output]) -> None:
-        metrics.FRAMES_IN.labels(ROLE).inc()
-        metrics.SAMPLES_IN.labels(ROLE).inc(frame.n_samples)
-        metrics.OBSERVATIONS_OUT.labels(ROLE).inc(len(outputs))
-        received = [b.received_ns for b in frame.waveforms if b.received_ns is not None]
-        if outputs and received:
-            metrics.RADIO_TO_OBSERVATION.observe((time.time_ns() - min(received)) / NS_PER_S)
+        @app.agent(frames, name="frames")
+        async def process_frames(stream: Any) -> None:  # noqa: ANN401  # its type lacks noack()
+            self._start()  # agents start before the group is joined
+            events: AsyncIterable[Any] = stream.noack().events()
+            async for event in events:
+                try:
+                    await worker.process(event.message)
+                except Exception as error:
+                    # A bug. Faust would go on behind the record; we end, and it is not committed.
+                    log.exception("worker_crashed", at=event.message.offset)
+                    await app.crash(error)
+                    raise
 
-    def _count_subjects(self) -> None:
-        n_subjects = sum(len(subjects) for subjects in self._pipelines.values())
-        metrics.SUBJECTS.labels(ROLE).set(n_subjects)
+        @app.on_partitions_revoked.connect  # type: ignore[arg-type]
+        async def revoked(_app: Any, _revoked: Any, **_: Any) -> None:  # noqa: ANN401
+            await worker.revoked()
+
+        @app.on_partitions_assigned.connect  # type: ignore[arg-type]
+        async def assigned(_app: Any, places: Any, **_: Any) -> None:  # noqa: ANN401
+            numbers = sorted(place.partition for place in places if place.topic == FRAMES.name)
+            worker.assigned(numbers, self._group.generation())
+
+        @app.on_before_shutdown.connect  # type: ignore[arg-type]
+        async def stop(_app: Any, **_: Any) -> None:  # noqa: ANN401
+            await worker.stop()
+
+    def _start(self) -> None:
+        if self._running is None:
+            self.watchdog.start()
+            self._running = asyncio.create_task(self._run(), name="worker")
+
+    async def _run(self) -> None:
+        try:
+            await self.worker.run()
+        except* BrokerRefusedError as refused:
+            error = refused.exceptions[0]
+            log.error("broker_refused", error=str(error))
+            await self.app.crash(error)
+        except* Exception as errors:
+            log.exception("worker_failed")
+            await self.app.crash(errors.exceptions[0])
 
 
-def build_app(settings: WorkerSettings) -> faust.App:
-    """Build the Faust application: one topic, one agent, no tables, no web server."""
+def _app(settings: WorkerSettings) -> faust.App:
     kafka = settings.kafka
-    app = faust.App(
+    session_s = kafka.session_timeout_s
+    return faust.App(
         settings.group,
         broker=[f"kafka://{server}" for server in kafka.bootstrap_servers.split(",")],
         broker_credentials=_credentials(kafka),
@@ -165,42 +129,13 @@ def build_app(settings: WorkerSettings) -> faust.App:
         topic_disable_leader=True,
         topic_allow_declare=False,
         consumer_auto_offset_reset="earliest",
-        broker_session_timeout=10.0,
-        broker_heartbeat_interval=3.0,
-        broker_request_timeout=30.0,
-        broker_commit_interval=1.0,
+        broker_session_timeout=session_s,
+        broker_heartbeat_interval=session_s / HEARTBEATS_PER_SESSION,
+        broker_request_timeout=max(30.0, session_s),
+        stream_buffer_maxsize=N_BUFFERED_MAX,
         stream_wait_empty=False,
         processing_guarantee="at_least_once",
     )
-    worker = Worker(kafka)
-    frames = app.topic(FRAMES.name, key_type=bytes, value_type=bytes, value_serializer="raw")
-
-    @app.agent(frames, name="frames")
-    async def process_frames(stream: Any) -> None:  # noqa: ANN401  # its type lacks noack()
-        events: AsyncIterable[Any] = stream.noack().events()
-        async for event in events:
-            try:
-                await worker.process(event.message)
-            except Exception as error:
-                # A bug. Faust would go on behind the record; we end, and nothing is committed.
-                log.exception("worker_crashed", at=event.message.offset)
-                await app.crash(error)
-                raise
-            event.ack()
-
-    @app.on_partitions_revoked.connect  # type: ignore[arg-type]
-    async def forget(_app: Any, revoked: Any, **_: Any) -> None:  # noqa: ANN401
-        worker.forget(place.partition for place in revoked if place.topic == FRAMES.name)
-
-    @app.on_partitions_assigned.connect  # type: ignore[arg-type]
-    async def ready(_app: Any, assigned: Any, **_: Any) -> None:  # noqa: ANN401
-        metrics.READY.labels(ROLE).set(bool(assigned))
-
-    @app.on_before_shutdown.connect  # type: ignore[arg-type]
-    async def close(_app: Any, **_: Any) -> None:  # noqa: ANN401
-        await worker.close()
-
-    return app
 
 
 def _credentials(kafka: KafkaSettings) -> Any:  # noqa: ANN401
@@ -217,15 +152,22 @@ def _credentials(kafka: KafkaSettings) -> Any:  # noqa: ANN401
 
 
 def run_worker(settings: WorkerSettings) -> int:
-    """Run the worker until SIGTERM or SIGINT; give the process's exit code."""
+    """Run the worker until SIGTERM or SIGINT; give the process's exit code.
+
+    Raises
+    ------
+    OSError
+        The port of the metrics cannot be had.
+    """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     started_s = time.perf_counter()
     warm_up()
     log.info("kernels_compiled", seconds=round(time.perf_counter() - started_s, 1))
-    app = build_app(settings)
-    worker = faust.Worker(app, loglevel=settings.log_level.upper(), logging_config=None)
-    try:
-        worker.execute_from_commandline()
-    except SystemExit as error:
-        return error.code if isinstance(error.code, int) else 1
+    one = WorkerApp(settings)
+    process = faust.Worker(one.app, loglevel=settings.log_level.upper(), logging_config=None)
+    with HealthServer(one.watchdog.is_turning, one.worker.is_ready, settings.metrics_port or None):
+        try:
+            process.execute_from_commandline()
+        except SystemExit as error:
+            return error.code if isinstance(error.code, int) else 1
     return 0

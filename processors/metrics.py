@@ -12,6 +12,9 @@ FRAMES_IN: Final = Counter(
     "Frames taken from the topic. Flat while agents send: the worker hangs.",
     ["role"],
 )
+BYTES_IN: Final = Counter(
+    "chevet_processors_bytes_total", "Bytes of the records taken from the topic.", ["role"]
+)
 SAMPLES_IN: Final = Counter(
     "chevet_processors_samples_total", "Waveform samples in those Frames.", ["role"]
 )
@@ -30,6 +33,55 @@ DUPLICATES: Final = Counter(
 EVICTED: Final = Counter(
     "chevet_processors_subjects_evicted_total",
     "Subjects forgotten because a partition had too many. More partitions and workers are needed.",
+)
+SKIPPED: Final = Counter(
+    "chevet_processors_records_passed_over_total",
+    "Records that came again and that the state had already. Rises after a restart or rebalance.",
+)
+REARMED: Final = Counter(
+    "chevet_processors_subjects_rearmed_total",
+    "Subjects that began anew, warming up, because their state could not be used (state: another "
+    "version wrote it, or it is damaged) or the pipeline failed (failure: a bug, see the log).",
+    ["cause"],
+)
+RESTARTED: Final = Counter(
+    "chevet_processors_input_restarted_total",
+    "Records whose offsets were used before: the topic of the Frames was made anew.",
+)
+JUMPED: Final = Counter(
+    "chevet_processors_records_gone_total",
+    "Records that the broker no longer had when they were due. The worker was away for too long.",
+)
+CHECKPOINTS: Final = Counter(
+    "chevet_processors_checkpoints_total", "States of subjects that Kafka has stored."
+)
+CHECKPOINT_BYTES: Final = Histogram(
+    "chevet_processors_checkpoint_bytes",
+    "Length of a subject's state as it is stored.",
+    buckets=tuple(1_000 * 2**i for i in range(14)),
+)
+CHECKPOINT_AGE: Final = Gauge(
+    "chevet_processors_checkpoint_age_seconds",
+    "How long the oldest record waits for its subject's state to be stored. More than twice the "
+    "interval: the broker is unwell, or the worker does not keep up.",
+)
+LOADING_SECONDS: Final = Histogram(
+    "chevet_processors_loading_seconds",
+    "From the assignment of partitions to their states read.",
+    buckets=(0.1, 0.3, 1, 3, 10, 30, 100, 300),
+)
+LAG_RECORDS: Final = Gauge(
+    "chevet_processors_lag_records",
+    "Records behind the last one processed. Grows: more workers are needed.",
+    ["partition"],
+)
+LAG_SECONDS: Final = Gauge(
+    "chevet_processors_lag_seconds",
+    "While records wait: from the newest event time processed to now. Old data have a great lag.",
+    ["partition"],
+)
+OUTBOX: Final = Gauge(
+    "chevet_processors_outbox_records", "Records said and not stored yet. High: look at the broker."
 )
 LINES_OUT: Final = Counter(
     "chevet_processors_lines_stored_total", "Points that the store has accepted.", ["store"]

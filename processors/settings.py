@@ -11,9 +11,13 @@ from ingest.settings import ProcessSettings
 class WorkerSettings(ProcessSettings):
     """The Faust worker."""
 
-    group: str = "chevet-worker"
-    """Faust's application id and consumer group."""
+    group: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,200}$")] = "chevet-worker"
+    """Faust's application id and consumer group. Under a new name everything is processed anew."""
     data_dir: Path = Path("var/worker")
+    checkpoint_interval_s: Annotated[float, Field(ge=0.1, le=3600)] = 10.0
+    """About so often each subject's state is stored; after a crash so much input comes again."""
+    stall_s: Annotated[float, Field(ge=1, le=3600)] = 60.0
+    """A worker that has input and does not move for so long ends, to be started again."""
 
 
 class InfluxSettings(BaseModel):

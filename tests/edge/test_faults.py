@@ -17,7 +17,8 @@ from edge.virtual.sensors import PersonSettings
 from ingest.frame import DeviceEventKind
 from ingest.settings import KafkaSettings
 from tests.edge.test_agent import kafka
-from tests.edge.ward import SensorWard, accounts_of, events_of, until
+from tests.edge.ward import SensorWard, accounts_of, events_of
+from tests.waiting import until
 
 __all__ = ["kafka"]
 
