@@ -328,6 +328,31 @@ def encode_observations(observations: Sequence[Observation]) -> bytes:
     return _payload("observation.2", body, RECORD_BYTES_MAX)
 
 
+def encode_all_observations(observations: Sequence[Observation]) -> list[bytes]:
+    """Write any number of Observations of one subject, in as many records as they need.
+
+    A Frame that was long in the making gives more than one record may hold.
+
+    Raises
+    ------
+    MalformedRecordError
+        They are of several subjects.
+    OversizedRecordError
+        A single one is longer than a record may be.
+    """
+    n = len(observations)
+    if n == 0:
+        return []
+    if n <= N_OBSERVATIONS_MAX:
+        try:
+            return [encode_observations(observations)]
+        except OversizedRecordError:
+            if n == 1:
+                raise
+    halves = observations[: n // 2], observations[n // 2 :]
+    return [payload for half in halves for payload in encode_all_observations(half)]
+
+
 def decode_observations(payload: bytes) -> tuple[Observation, ...]:
     """Read the Observations of a record of any version ever shipped.
 

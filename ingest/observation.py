@@ -17,7 +17,7 @@ from ingest.frame import (
 )
 
 N_OBSERVATIONS_MAX: Final = 16_384
-"""Observations in one record; the longest Frame gives a few thousand."""
+"""Observations in one record; what follows from a Frame of many minutes goes into several."""
 
 
 class _Fields(NamedTuple):

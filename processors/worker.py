@@ -13,8 +13,9 @@ from typing import Final, Protocol
 import structlog
 from prometheus_client import Counter
 
+from ingest.checkpoint import Checkpoint
 from ingest.checkpoint_topic import CheckpointTopic
-from ingest.codec import decode_frame, encode_alarm, encode_dead_letter, encode_observations
+from ingest.codec import decode_frame, encode_alarm, encode_all_observations, encode_dead_letter
 from ingest.dead_letter import DeadLetter
 from ingest.errors import BrokerError, RecordError
 from ingest.frame import NS_PER_S, Frame
@@ -23,7 +24,7 @@ from ingest.topics import ALARMS, DEAD_LETTERS, OBSERVATIONS
 from processors import metrics
 from processors.checkpoint_schedule import CheckpointSchedule
 from processors.keeper import Keeper, Owned
-from processors.outbox import RETRY_S, Outbox
+from processors.outbox import Outbox
 from processors.partition import FrameFailedError, Partition, newest_time_ns
 from processors.pipeline import Output
 from processors.settings import WorkerSettings
@@ -180,8 +181,7 @@ class Worker:
         received = [one.received_ns for one in frame.waveforms if one.received_ns is not None]
         received_ns = min(received, default=None)
         observations = [output for output in outputs if isinstance(output, Observation)]
-        if observations:
-            payload = encode_observations(observations)
+        for payload in encode_all_observations(observations):
             self._outbox.put(OBSERVATIONS, frame.subject_id, payload, received_ns=received_ns)
         for output in outputs:
             if isinstance(output, AlarmEvent):
@@ -204,14 +204,7 @@ class Worker:
 
     async def _load(self, numbers: list[int], generation: int) -> None:
         started_s = time.monotonic()
-        while numbers:
-            try:
-                kept = await self._keeper.read(numbers, self._watchdog.moved)
-                break
-            except BrokerError as error:
-                log.warning("checkpoints_not_read", error=str(error))
-                self._watchdog.moved()
-                await asyncio.sleep(RETRY_S)
+        kept = await self._read(numbers)
         for number in numbers:
             partition = Partition(self._writer, self._program)
             partition.load(kept[number])
@@ -228,6 +221,15 @@ class Worker:
         self._generation = generation
         self._turned.set()
         metrics.READY.labels(ROLE).set(bool(self._owned))
+
+    async def _read(self, numbers: list[int]) -> dict[int, dict[str, Checkpoint | None]]:
+        while True:
+            try:
+                return await self._keeper.read(numbers, self._watchdog.moved)
+            except BrokerError as error:
+                log.warning("checkpoints_not_read", error=str(error))
+                self._watchdog.moved()
+                await asyncio.sleep(RETRY_S)
 
     async def _stop_loading(self) -> None:
         if self._loading is not None:

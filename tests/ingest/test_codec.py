@@ -31,6 +31,7 @@ from ingest.codec import (
     decode_frame,
     decode_observations,
     encode_alarm,
+    encode_all_observations,
     encode_checkpoint,
     encode_dead_letter,
     encode_frame,
@@ -302,6 +303,29 @@ def test_more_observations_than_follow_from_any_frame_are_refused() -> None:
         encode_observations(too_many)
     with pytest.raises(MalformedRecordError, match="observations in one record"):
         decode_observations(announced)
+
+
+@pytest.mark.parametrize(
+    ("n", "channel", "n_records"),
+    [
+        (0, "ecg", 0),
+        (N_OBSERVATIONS_MAX, "ecg", 1),
+        (2 * N_OBSERVATIONS_MAX + 3, "ecg", 4),
+        (N_OBSERVATIONS_MAX, "x" * NAME_CHARS_MAX, 4),
+    ],
+    ids=["none", "all that one record holds", "more", "too long"],
+)
+def test_observations_beyond_what_a_record_holds_are_several_records(
+    n: int, channel: str, n_records: int
+) -> None:
+    one = records.observation(channels=(channel,))
+    observations = [one._replace(t_ns=one.t_ns + i) for i in range(n)]
+
+    payloads = encode_all_observations(observations)
+
+    assert len(payloads) == n_records
+    found = [each for payload in payloads for each in decode_observations(payload)]
+    assert found == observations
 
 
 @given(records.alarms)
