@@ -24,7 +24,7 @@ from ingest.topics import ALARMS, DEAD_LETTERS, OBSERVATIONS
 from processors import metrics
 from processors.checkpoint_schedule import CheckpointSchedule
 from processors.keeper import Keeper, Owned
-from processors.outbox import Outbox
+from processors.outbox import RETRY_S, Outbox
 from processors.partition import FrameFailedError, Partition, newest_time_ns
 from processors.pipeline import Output
 from processors.settings import WorkerSettings
