@@ -30,6 +30,12 @@ DUPLICATES: Final = Counter(
     "chevet_processors_duplicate_samples_total",
     "Samples delivered again and not processed twice. Rises after an outage.",
 )
+OUT_OF_ORDER: Final = Counter(
+    "chevet_processors_out_of_order_total",
+    "Frames and samples that did not come in their agent's order, by what became of them. "
+    "frames_missing: they never came to the worker; look at the agent's spool and at the topic.",
+    ["what"],
+)
 EVICTED: Final = Counter(
     "chevet_processors_subjects_evicted_total",
     "Subjects forgotten because a partition had too many. More partitions and workers are needed.",

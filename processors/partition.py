@@ -17,6 +17,7 @@ from ingest.errors import RecordError
 from ingest.frame import Frame
 from ingest.topics import DAY_MS, FRAMES
 from processors.dsp.state import StateError
+from processors.order_counts import COUNTED
 from processors.pipeline import Output, SubjectPipeline
 
 SUBJECTS_MAX: Final = 5_000
@@ -55,6 +56,8 @@ class Counts:
     """Records that are not in the topic any more, and were not read."""
     n_samples_repeated: int = 0
     """Samples that came again and were not processed a second time."""
+    out_of_order: list[int] = field(default_factory=lambda: [0] * len(COUNTED))
+    """What `processors.order_counts.COUNTED` names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,7 +191,7 @@ class Partition:
         if pipeline is None:
             pipeline = subject.pipeline = self._pipeline(subject_id, subject.kept)
             subject.kept = None
-        before = pipeline.n_samples_repeated
+        before, order = pipeline.n_samples_repeated, pipeline.order_counts.totals()
         try:
             outputs = pipeline.process(frame)
         except Exception as error:
@@ -197,6 +200,8 @@ class Partition:
             self.counts.n_failed += 1
             raise FrameFailedError(f"{type(error).__name__}: {error}") from error
         self.counts.n_samples_repeated += pipeline.n_samples_repeated - before
+        for i, (old, new) in enumerate(zip(order, pipeline.order_counts.totals(), strict=True)):
+            self.counts.out_of_order[i] += new - old
         return outputs
 
     def _pipeline(self, subject_id: str, kept: Checkpoint | None) -> SubjectPipeline:

@@ -1,8 +1,8 @@
 """Everything that is derived from one subject's Frames: pure, synchronous, event time only.
 
-The same Frames give the same outputs, whole or in pieces, live or replayed, and a Frame that is
-delivered twice gives nothing the second time: what has been processed is known by sample number
-and by time, not by who delivered it.
+The same Frames give the same outputs, whole or in pieces, live or replayed. They are put in order
+first (`frame_order.py`). What has been processed is known by sample number and by time, too, not by
+who delivered it.
 """
 
 from __future__ import annotations
@@ -30,19 +30,22 @@ from processors.across import UNJUDGED, AcrossSources
 from processors.alarms.technical import NoHeartRateAlarm
 from processors.catalogue import ALGORITHMS, BEAT_STEPS, CROSS_STEPS, MODALITIES
 from processors.dsp.state import State, translated_errors
+from processors.frame_order import FrameOrder
+from processors.frame_times import FAR_NS
 from processors.items import Item
 from processors.light_in_motion import JUDGED
+from processors.order_counts import OrderCounts
 from processors.slices import slices_of
 from processors.sources import SILENCE_NS, Hearer, Modality, Stream, unheard
 from processors.vitals import ecg
-from processors.vitals.derived import Beat, Derived
-from processors.vitals.readings import DEVICE_READING
+from processors.vitals.derived import Algorithm, Beat, Derived
+from processors.vitals.readings import DEVICE_READING, DEVICE_RECORD
 from processors.vitals.reasons import NoValueReason
 from processors.vitals.suspicion import DISCONNECTED
 from processors.waiting import WaitingBlocks
 
 _KIND = "subject_pipeline"
-_VERSION = 2
+_VERSION = 3
 
 PASSED_THROUGH: Final[Mapping[int, codes.Quantity]] = MappingProxyType(
     {
@@ -65,17 +68,27 @@ FUSED: Final[Mapping[int, codes.Quantity]] = MappingProxyType(
 )
 """Readings that are weighed against what is derived from the signals."""
 
+SPOT_CHECKS: Final[Mapping[int, codes.Quantity]] = MappingProxyType(
+    {
+        quantity.mdc: quantity
+        for name, quantity in codes.QUANTITIES.items()
+        if quantity
+        in {codes.SYSTOLIC_PRESSURE, codes.DIASTOLIC_PRESSURE, codes.MEAN_ARTERIAL_PRESSURE}
+        or (name.startswith("glucose") and quantity.ucum == codes.GLUCOSE.ucum)
+    }
+)
+"""Readings of single measurements. They pass, too; nothing else goes by their time."""
+
 LATENESS_NS: Final = 4 * NS_PER_S
 """A stream that is further behind the newest one is not waited for: more than a missing lead, the
 delay of a chain and a whole second together make."""
-
-BORNE_OUT_NS: Final = 86_400 * NS_PER_S
-"""A reading further behind the one before it says what time it is only when another follows."""
 
 READINGS_MAX: Final = 256
 """Devices times quantities of one subject that are remembered; the oldest give way."""
 
 Output = Observation | AlarmEvent
+
+_QUANTITIES: Final = MappingProxyType({**FUSED, **PASSED_THROUGH, **SPOT_CHECKS})
 
 _LIGHT: Final = frozenset({"ppg", "oximetry"})
 _HEARD_WITH: Final = MappingProxyType({"ppg": "motion", "motion": "ppg"})
@@ -98,6 +111,7 @@ class SubjectPipeline:
 
     def __init__(self, subject_id: str) -> None:
         self._subject_id = subject_id
+        self._order = FrameOrder(subject_id)
         self._streams: dict[str, Stream] = {}
         self._beat_steps = [build() for build, _ in BEAT_STEPS]
         self._across = AcrossSources([build() for build, _ in CROSS_STEPS])
@@ -109,12 +123,42 @@ class SubjectPipeline:
         self._before_reading_ns = 0
         self._second_ns = 0  # the newest whole second of the ECG
         self._slice_second = 0  # the second of which something came last
+        self._samples_second = 0  # the newest second of which samples came
         self._alarm = NoHeartRateAlarm(subject_id)
-        self.n_samples_repeated = 0
+        self._n_samples_repeated = 0  # of Frames that had not come before
+
+    @property
+    def n_samples_repeated(self) -> int:
         """Samples that came again and were not processed a second time."""
+        return self._n_samples_repeated + self._order.counts.n_samples_repeated
+
+    @property
+    def order_counts(self) -> OrderCounts:
+        """What happened to the Frames that did not come in order."""
+        return self._order.counts
 
     def process(self, frame: Frame) -> list[Output]:
-        """Take the subject's next Frame; give what follows from it, in order of event time."""
+        """Take the subject's next Frame as delivered; give what follows from those in order by now.
+
+        What follows from one Frame is in order of event time.
+        """
+        outputs: list[Output] = []
+        for one in self._order.take(frame):
+            if isinstance(one, Frame):
+                outputs += self._process(one)
+            elif isinstance(one, AlarmEvent):
+                outputs.append(one)
+            else:
+                self._begin_again()
+        return outputs
+
+    def _begin_again(self) -> None:
+        """Forget everything but the order of the Frames."""
+        fresh = SubjectPipeline(self._subject_id)
+        fresh._order = self._order
+        self.__dict__ = fresh.__dict__
+
+    def _process(self, frame: Frame) -> list[Output]:
         usable = [block for block in frame.waveforms if _is_usable(block)]
         outputs: list[Output] = []
         for part in slices_of(usable, frame.readings, frame.events):
@@ -125,6 +169,8 @@ class SubjectPipeline:
                 self._slice_second = part.second
             if part.events:
                 outputs += self._learn_models(part.events)
+            if part.blocks:
+                self._samples_second = max(self._samples_second, part.second)
             by_modality = _by_modality(part.blocks)
             for modality in MODALITIES:
                 if modality.name in by_modality:
@@ -144,7 +190,7 @@ class SubjectPipeline:
         if owned:
             before = stream.n_samples_repeated
             items = stream.process(owned, self._hearer(stream))
-            self.n_samples_repeated += stream.n_samples_repeated - before
+            self._n_samples_repeated += stream.n_samples_repeated - before
             said = self._said(stream, items)
         if len(owned) < len(blocks):
             self._waiting.add(modality.name, _behind(stream, blocks))
@@ -269,29 +315,36 @@ class SubjectPipeline:
 
     def _process_readings(self, readings: Iterable[Reading]) -> Iterator[Observation]:
         for reading in readings:
-            quantity = PASSED_THROUGH.get(reading.mdc_code) or FUSED.get(reading.mdc_code)
+            quantity = _QUANTITIES.get(reading.mdc_code)
             key = (reading.device_id, reading.mdc_code)
-            if quantity is None or reading.t_ns <= self._last_reading_ns.get(key, -1):
+            last_ns = self._last_reading_ns.get(key, -1)
+            if quantity is None or reading.t_ns == last_ns:
+                continue
+            source = f"{reading.device_id}/{quantity.name}"
+            if self._is_back_filled(reading, last_ns):
+                derived = _as_said(reading, quantity, DEVICE_RECORD)
+                yield self._observation(derived, (source,))._replace(reason=reading.reason)
                 continue
             _remember(self._last_reading_ns, key, reading.t_ns)
+            derived = _as_said(reading, quantity, DEVICE_READING)
+            if reading.mdc_code in SPOT_CHECKS:
+                yield self._observation(derived, (source,))._replace(reason=reading.reason)
+                continue
             # One device whose clock is far ahead for a moment must not end all that comes before.
-            if reading.t_ns - self._before_reading_ns <= BORNE_OUT_NS:
+            if reading.t_ns - self._before_reading_ns <= FAR_NS:
                 self._newest_reading_ns = max(self._newest_reading_ns, reading.t_ns)
             self._before_reading_ns = reading.t_ns
-            source = f"{reading.device_id}/{quantity.name}"
-            # A device's own figure is believed as far as the device says: all or nothing.
-            derived = Derived(
-                quantity=quantity,
-                algorithm=DEVICE_READING,
-                t_ns=reading.t_ns,
-                value=reading.value,
-                reason=None if reading.value is not None else NoValueReason.NO_SAMPLES,
-                quality=0.0 if reading.value is None else 1.0,
-            )
             if reading.mdc_code in FUSED:
                 self._across.add("reading", source, [derived])
             if reading.mdc_code in PASSED_THROUGH and self._speaks(reading):
                 yield self._observation(derived, (source,))._replace(reason=reading.reason)
+
+    def _is_back_filled(self, reading: Reading, last_ns: int) -> bool:
+        """Tell whether newer ones have come, or all else is so far on that it counts no more."""
+        if reading.t_ns < last_ns:
+            return True
+        newest_ns = max(self._samples_second * NS_PER_S, self._newest_reading_ns)
+        return newest_ns - reading.t_ns > SILENCE_NS
 
     def _speaks(self, reading: Reading) -> bool:
         """Tell whether a device speaks for a quantity: the first one that does not fall silent.
@@ -311,6 +364,7 @@ class SubjectPipeline:
     def to_bytes(self) -> bytes:
         """Everything that is remembered of the subject."""
         children = {
+            "order": self._order.to_bytes(),
             "across": self._across.to_bytes(),
             "alarm": self._alarm.to_bytes(),
             "waiting": self._waiting.to_bytes(),
@@ -332,7 +386,8 @@ class SubjectPipeline:
                 "before_reading_ns": self._before_reading_ns,
                 "second_ns": self._second_ns,
                 "slice_second": self._slice_second,
-                "n_samples_repeated": self.n_samples_repeated,
+                "samples_second": self._samples_second,
+                "n_samples_repeated": self._n_samples_repeated,
             },
             children=children,
         ).to_bytes()
@@ -355,12 +410,14 @@ class SubjectPipeline:
             restored._speakers = {int(code): (str(d), int(t)) for code, d, t in rows}
             rows = json.loads(kept.text("models"))
             restored._models = {str(device): str(model) for device, model in rows}
+        restored._order = FrameOrder.from_bytes(kept.child("order"), restored._subject_id)
         restored._waiting = WaitingBlocks.from_bytes(kept.child("waiting"))
         restored._newest_reading_ns = kept.integer("newest_reading_ns")
         restored._before_reading_ns = kept.integer("before_reading_ns")
         restored._second_ns = kept.integer("second_ns")
         restored._slice_second = kept.integer("slice_second")
-        restored.n_samples_repeated = kept.integer("n_samples_repeated")
+        restored._samples_second = kept.integer("samples_second")
+        restored._n_samples_repeated = kept.integer("n_samples_repeated")
         for modality in MODALITIES:
             if f"stream/{modality.name}" in kept.children:
                 stream = Stream.from_bytes(kept.child(f"stream/{modality.name}"), modality)
@@ -410,6 +467,18 @@ def _is_usable_kind(
 
 def _values_of(items: Iterable[Item]) -> list[Derived]:
     return [item for item in items if isinstance(item, Derived)]
+
+
+def _as_said(reading: Reading, quantity: codes.Quantity, algorithm: Algorithm) -> Derived:
+    """Take a device's own figure, believed as far as the device says: all or nothing."""
+    return Derived(
+        quantity=quantity,
+        algorithm=algorithm,
+        t_ns=reading.t_ns,
+        value=reading.value,
+        reason=None if reading.value is not None else NoValueReason.NO_SAMPLES,
+        quality=0.0 if reading.value is None else 1.0,
+    )
 
 
 def _is_unjudged(item: Item) -> TypeGuard[Derived]:

@@ -24,6 +24,7 @@ from ingest.topics import ALARMS, DEAD_LETTERS, OBSERVATIONS
 from processors import metrics
 from processors.checkpoint_schedule import CheckpointSchedule
 from processors.keeper import Keeper, Owned
+from processors.order_counts import COUNTED
 from processors.outbox import RETRY_S, Outbox
 from processors.partition import FrameFailedError, Partition, newest_time_ns
 from processors.pipeline import Output
@@ -298,6 +299,9 @@ def _tell_counts(owned: Owned) -> None:
         owned.told[name] = n
         if name in _LOUD:
             log.warning(_LOUD[name], partition=owned.number, n=more)
+    for what, n in zip(COUNTED, owned.partition.counts.out_of_order, strict=True):
+        metrics.OUT_OF_ORDER.labels(what).inc(n - owned.told.get(what, 0))
+        owned.told[what] = n
 
 
 _LOUD: Final = {

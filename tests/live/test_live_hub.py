@@ -40,6 +40,7 @@ from processors.sinks.live.subject import (
 )
 from processors.sinks.live.subscription import SAMPLE_BYTES_MAX, TEXTS_MAX, Subscription
 from processors.sinks.live.trail import BLOCKS_MAX, SAMPLES_MAX, TRAIL_S, WaveformTrail
+from processors.vitals.readings import DEVICE_RECORD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -309,6 +310,57 @@ def test_the_newest_numeral_wins_and_an_older_one_is_not_shown(
 
     assert [text["value"] for text in of_type(take(page)[0], "numeral")] == [80.0]
     assert [text["value"] for text in of_type(take(open_page(hub))[0], "numeral")] == [80.0]
+
+
+@pytest.mark.parametrize("late_s", [1, 61, 3600, 80_000])
+def test_a_value_that_is_late_never_replaces_a_newer_one(
+    hub: LiveHub, make_observation: Callable[..., Observation], late_s: int
+) -> None:
+    def saturation(value: float, late_s: int) -> Observation:
+        t_ns = T0_NS - late_s * NS_PER_S
+        return make_observation(codes.SPO2, value, t_ns, subject_id="s1")
+
+    page = open_page(hub)
+    hub.add_observation(saturation(97.0, 0))
+    hub.add_observation(saturation(81.0, late_s))
+    hub.add_frame(frame(0, readings=(battery(70.0),)), T0_NS)
+    hub.add_frame(frame(1, readings=(battery(99.0, T0_NS - late_s * NS_PER_S),)), T0_NS)
+
+    for one in (page, open_page(hub)):
+        assert [text["value"] for text in of_type(take(one)[0], "numeral")] == [97.0, 70.0]
+
+
+def test_a_back_filled_value_is_not_shown_as_a_current_one(
+    hub: LiveHub, make_observation: Callable[..., Observation]
+) -> None:
+    page = open_page(hub)
+    late = make_observation(codes.SPO2, 88.0, T0_NS, subject_id="s1")
+
+    hub.add_observation(late._replace(algorithm=DEVICE_RECORD.name))
+
+    assert of_type(take(page)[0], "numeral") == []
+
+
+def test_a_value_of_the_far_future_does_not_stay(
+    hub: LiveHub, make_observation: Callable[..., Observation]
+) -> None:
+    page = open_page(hub)
+    for value, t_ns in ((97.0, T0_NS + 10**18), (96.0, T0_NS)):
+        hub.add_observation(make_observation(codes.SPO2, value, t_ns, subject_id="s1"))
+
+    assert [text["value"] for text in of_type(take(page)[0], "numeral")] == [97.0, 96.0]
+
+
+def test_a_frame_that_is_an_hour_late_clears_no_sweep(hub: LiveHub) -> None:
+    page = open_page(hub)
+    n_hour = 3600 * 250
+    hub.add_frame(frame(1, waveforms=(block(n_hour),)), T0_NS)
+
+    hub.add_frame(frame(0, waveforms=(block(0),)), T0_NS)
+
+    _, samples = take(page)
+    assert [one.i_first for one in samples] == [n_hour]
+    assert len(take(open_page(hub))[1]) == 1
 
 
 def test_no_value_comes_with_its_reason(

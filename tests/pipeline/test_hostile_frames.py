@@ -31,7 +31,7 @@ def processed(frames: list[Frame]) -> list[Output]:
 def with_strange_reading(frame: Frame) -> Frame:
     [reading, *_] = frame.readings
     strange = replace(reading, device_id="strange-1", t_ns=TIME_NS_MAX)
-    return replace(frame, waveforms=(), readings=(strange,))
+    return replace(frame, agent_id="a-2", waveforms=(), readings=(strange,))
 
 
 def test_samples_up_to_the_end_of_time_end_nothing() -> None:
@@ -138,11 +138,12 @@ def test_another_device_never_takes_over_with_samples_from_before() -> None:
     for frame in frames[:20]:
         pipeline.process(frame)
 
-    found = pipeline.process(replace(frames[40], waveforms=(*old, *new), readings=()))
+    strange = replace(frames[40], sequence=20, waveforms=(*old, *new), readings=())
+    found = pipeline.process(strange)
 
     own = [one for one in found if getattr(one, "algorithm", "") not in ACROSS]
     assert not [one for one in own if one.t_ns < frames[19].waveforms[0].t0_ns]
-    assert pipeline.process(frames[41]) != []
+    assert pipeline.process(replace(frames[41], sequence=21)) != []
 
 
 @pytest.mark.parametrize("scale", [5e-324, 1e-290, 1e-40])

@@ -52,7 +52,10 @@ def test_a_lead_that_begins_up_to_two_seconds_later_is_taken_in(late_s: int, n_l
 
 def test_axes_that_come_in_frames_of_their_own_are_one_accelerometer() -> None:
     together = bedside.frames(Fraction(1), seconds=20.0, channels=AXES)
-    apart = [replace(frame, waveforms=(block,)) for frame in together for block in frame.waveforms]
+    axes = [(frame, block) for frame in together for block in frame.waveforms]
+    apart = [
+        replace(frame, sequence=n, waveforms=(block,)) for n, (frame, block) in enumerate(axes)
+    ]
 
     found = said(apart, "motion_intensity")
 

@@ -21,6 +21,7 @@ from processors.sinks.live.protocol import (
 )
 from processors.sinks.live.trail import CLOCK_JUMP_S, TRAIL_S, WaveformTrail
 from processors.vitals.fusion import ALGORITHM as HEART_RATE_FUSION
+from processors.vitals.readings import DEVICE_RECORD
 from processors.vitals.respiration_fusion import ALGORITHM as RESPIRATION_FUSION
 
 CHANNELS_MAX: Final = 64
@@ -49,6 +50,10 @@ FUSIONS: Final = frozenset({HEART_RATE_FUSION.name, RESPIRATION_FUSION.name})
 RATE_SHARE_MAX: Final = 0.02
 """A rate that differs by more is another channel, whose sweep begins empty; the samples of one
 Frame are drawn where they belong within 5 ms."""
+
+WRONG_CLOCK_S: Final = 86_400
+"""A numeral that is further ahead of the next was by a clock that was wrong: it must not stay. What
+is less far behind is late, and no numeral."""
 
 FRAMES_REMEMBERED: Final = 4_096
 """Identities of frames kept to know a repeated one: 17 minutes of four frames a second."""
@@ -127,7 +132,7 @@ class SubjectState:
         self._note_time(observation.t_ns)
         if observation.name == codes.RR_INTERVAL.name:
             return self._process_beat(observation)
-        if observation.name not in SHOWN:
+        if observation.name not in SHOWN or observation.algorithm == DEVICE_RECORD.name:
             return []
         return self._keep_numeral(
             Numeral(
@@ -273,7 +278,7 @@ class SubjectState:
     def _keep_numeral(self, numeral: Numeral) -> list[Message]:
         key = (numeral.name, numeral.source)
         kept = self._numerals.get(key)
-        if kept is not None and _is_behind(numeral.t_ms, kept.t_ms):
+        if kept is not None and _is_behind(numeral.t_ms, kept.t_ms, WRONG_CLOCK_S):
             return []
         if kept is None and len(self._numerals) >= NUMERALS_MAX:
             oldest = min(self._numerals, key=lambda name: self._numerals[name].t_ms)
@@ -394,9 +399,9 @@ def _samples(channel_id: int, block: WaveformBlock, *, history: bool) -> Samples
     )
 
 
-def _is_behind(t_ms: float, newest_ms: float) -> bool:
+def _is_behind(t_ms: float, newest_ms: float, jump_s: float = CLOCK_JUMP_S) -> bool:
     """Say whether this came before; far behind, the clock was set back instead."""
-    return 0 <= newest_ms - t_ms <= CLOCK_JUMP_S * 1_000
+    return 0 <= newest_ms - t_ms <= jump_s * 1_000
 
 
 def _frame_time_ns(frame: Frame) -> int:

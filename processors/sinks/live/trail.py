@@ -16,6 +16,8 @@ SAMPLES_MAX: Final = 1 << 16
 BLOCKS_MAX: Final = 4_096
 CLOCK_JUMP_S: Final = 60
 """A block this far behind is no repetition: the device's clock was set back."""
+LATE_SHARE_MAX: Final = 0.01
+"""Of the time that a late block is behind: so far do its number and its time say the same."""
 STEP_NS_MAX: Final = 10_000_000
 """Correction of a device's clock that may be hidden within joined blocks; 10 ms is not seen."""
 
@@ -69,6 +71,8 @@ class WaveformTrail:
         behind_ns = last.time_ns(last.i_end - 1) - block.t0_ns
         if behind_ns < 0:
             return block
+        if _is_earlier(block, last):
+            return None
         if behind_ns > (CLOCK_JUMP_S + TRAIL_S) * NS_PER_S:
             self._clear()
             return block
@@ -89,6 +93,13 @@ class WaveformTrail:
     def _clear(self) -> None:
         self._blocks.clear()
         self._n_samples = 0
+
+
+def _is_earlier(block: WaveformBlock, last: WaveformBlock) -> bool:
+    """Tell whether a block is behind by number as it is by time: it is late, no clock was set."""
+    by_number_ns = last.period.offset_ns(last.i_first - block.i_first)
+    off_ns = abs(last.t0_ns - block.t0_ns - by_number_ns)
+    return block.i_end <= last.i_first and off_ns <= LATE_SHARE_MAX * by_number_ns
 
 
 def _last_samples(block: WaveformBlock) -> WaveformBlock:
