@@ -37,7 +37,8 @@ ROWS_MAX: Final = 50_000
 """Rows in memory; then they are written."""
 
 _FUSED: Final = "_fusion"
-_DEVICE: Final = "device_reading"
+_DEVICE: Final = ("device_reading", "device_record")
+"""What the devices say themselves, the current one first."""
 
 _INTEGERS: Final = frozenset({"t_ns", "mdc_code", "algorithm_version"})
 _NUMBERS: Final = frozenset({"time_s", "value", "quality", "age_s"})
@@ -158,7 +159,7 @@ Floats = NDArray[np.float64]
 
 def preferred(algorithms: Iterable[str]) -> str:
     """Choose whose figure is *the* figure where several algorithms give one: the fused one."""
-    return min(algorithms, key=lambda name: (not name.endswith(_FUSED), name == _DEVICE, name))
+    return min(algorithms, key=lambda name: (not name.endswith(_FUSED), name in _DEVICE, name))
 
 
 def read_values(path: Path, name: str) -> tuple[Floats, Floats, Floats]:

@@ -119,7 +119,7 @@ class SubjectPipeline:
         self._models: dict[str, str] = {}
         self._last_reading_ns: dict[tuple[str, int], int] = {}
         self._speakers: dict[int, tuple[str, int]] = {}
-        self._newest_reading_ns = 0  # that another one bears out
+        self._newest_reading_ns = 0  # of those fused, that another one bears out
         self._before_reading_ns = 0
         self._second_ns = 0  # the newest whole second of the ECG
         self._slice_second = 0  # the second of which something came last
@@ -330,11 +330,11 @@ class SubjectPipeline:
             if reading.mdc_code in SPOT_CHECKS:
                 yield self._observation(derived, (source,))._replace(reason=reading.reason)
                 continue
-            # One device whose clock is far ahead for a moment must not end all that comes before.
-            if reading.t_ns - self._before_reading_ns <= FAR_NS:
-                self._newest_reading_ns = max(self._newest_reading_ns, reading.t_ns)
-            self._before_reading_ns = reading.t_ns
             if reading.mdc_code in FUSED:
+                # One device whose clock is far ahead for a moment must not end all before it.
+                if reading.t_ns - self._before_reading_ns <= FAR_NS:
+                    self._newest_reading_ns = max(self._newest_reading_ns, reading.t_ns)
+                self._before_reading_ns = reading.t_ns
                 self._across.add("reading", source, [derived])
             if reading.mdc_code in PASSED_THROUGH and self._speaks(reading):
                 yield self._observation(derived, (source,))._replace(reason=reading.reason)
@@ -343,7 +343,8 @@ class SubjectPipeline:
         """Tell whether newer ones have come, or all else is so far on that it counts no more."""
         if reading.t_ns < last_ns:
             return True
-        newest_ns = max(self._samples_second * NS_PER_S, self._newest_reading_ns)
+        _, spoke_ns = self._speakers.get(reading.mdc_code, ("", 0))
+        newest_ns = max(self._samples_second * NS_PER_S, self._newest_reading_ns, spoke_ns)
         return newest_ns - reading.t_ns > SILENCE_NS
 
     def _speaks(self, reading: Reading) -> bool:

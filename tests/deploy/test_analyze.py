@@ -20,7 +20,7 @@ from deploy import analyze as analyze_module
 from deploy.analyze import EPOCH_NS, AnalyzeOptions, chosen, frame_rate_hz, observations_of
 from deploy.annotation_marks import Marks
 from deploy.cli import main
-from deploy.observation_files import COLUMNS, ObservationTable, read_values
+from deploy.observation_files import COLUMNS, ObservationTable, preferred, read_values
 from deploy.wfdb_files import Header, WfdbFileError, read_annotations, read_header
 from devices import codes
 from ingest.errors import RecordingError
@@ -155,6 +155,20 @@ def test_csv_says_what_parquet_says(
     assert tuple(rows[0]) == COLUMNS
     assert all(bool(row["value"]) != bool(row["reason"]) for row in rows)
     assert [path.name for path in tmp_path.iterdir()] == ["sleepecg.csv"]
+
+
+@pytest.mark.parametrize(
+    ("algorithms", "chosen_one"),
+    [
+        (("device_record", "ecg_heart_rate", "heart_rate_fusion"), "heart_rate_fusion"),
+        (("device_record", "device_reading", "ppg_spo2"), "ppg_spo2"),
+        (("device_record", "device_reading"), "device_reading"),
+    ],
+)
+def test_what_came_late_is_the_last_to_be_chosen(
+    algorithms: tuple[str, ...], chosen_one: str
+) -> None:
+    assert preferred(algorithms) == chosen_one
 
 
 def test_how_the_recording_is_cut_into_frames_changes_nothing(

@@ -126,7 +126,10 @@ def test_whatever_is_back_filled_the_live_values_are_the_same_to_the_bit(
     assert len(said_by(found, DEVICE_RECORD.name)) == sum(1 for n, *_ in records if n)
 
 
-@pytest.mark.parametrize("quantity", [codes.GLUCOSE_CAPILLARY_PLASMA, codes.SYSTOLIC_PRESSURE])
+@pytest.mark.parametrize(
+    "quantity",
+    [codes.GLUCOSE_CAPILLARY_PLASMA, codes.SYSTOLIC_PRESSURE, codes.BODY_TEMPERATURE],
+)
 def test_single_measurements_are_said_each_at_its_time_and_nothing_goes_by_it(
     quantity: codes.Quantity,
 ) -> None:
