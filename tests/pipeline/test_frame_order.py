@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from devices import codes
 from ingest.frame import NS_PER_S, Frame, Reading
 from ingest.observation import AlarmEvent
-from processors import metrics
 from processors.alarms.technical import QUIET_NS
 from processors.dsp.state import MalformedStateError, State
 from processors.frame_numbering import AHEAD_MAX, HOLES_MAX, Numbering
@@ -26,6 +25,8 @@ from processors.frame_order import (
     FrameOrder,
 )
 from processors.frame_times import FAR_NS
+from processors.order_counts import COUNTED
+from processors.partition import Partition
 from tests.ingest import records
 
 S = NS_PER_S
@@ -379,17 +380,15 @@ def test_a_numbering_is_written_and_read_back() -> None:
     assert Numbering.of_row(json.loads(json.dumps(numbering.to_row()))) == numbering
 
 
-def test_what_was_not_in_order_is_a_metric() -> None:
-    def missing() -> float:
-        return float(metrics.OUT_OF_ORDER.labels("frames_missing")._value.get())
+def test_what_was_not_in_order_is_counted_for_a_partition() -> None:
+    partition = Partition("w", "1")
 
-    order = FrameOrder("p-1")
-    before, missing_before = order.counts.totals(), missing()
-    taken(order, [frame(0), *frames(3, 40)])
+    for offset, one in enumerate([frame(0), *frames(3, 40)]):
+        partition.process(offset, -1, one)
 
-    metrics.count_out_of_order(before, order.counts.totals())
-
-    assert missing() - missing_before == 2
+    counted = dict(zip(COUNTED, partition.counts.out_of_order, strict=True))
+    assert counted["frames_missing"] == 2
+    assert counted["frames_held"] > 0
 
 
 def test_a_reading_without_samples_is_never_doubted() -> None:
