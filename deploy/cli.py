@@ -97,24 +97,62 @@ def sensors(persons: tuple[str, ...], port: int, statistics: Path) -> None:
 @main.command()
 @config_option
 @kafka_option
-@click.option("--metrics-port", type=click.IntRange(0, 65535), help="Prometheus; 0: none.")
-def worker(config: Path | None, kafka: str | None, metrics_port: int | None) -> None:
+@click.option(
+    "--metrics-port",
+    type=click.IntRange(0, 65535),
+    help="/live, /ready and /metrics on 127.0.0.1; 0: none. Of several workers: the first's.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Processes, one per core; those that end are started again.",
+)
+def worker(config: Path | None, kafka: str | None, metrics_port: int | None, workers: int) -> None:
     """Process Frames into vital signs: the Faust worker.
 
     Reads chevet.frames, writes chevet.observations and chevet.alarms, and puts what nobody can
-    read into chevet.dead-letters. Start one per core; the partitions are shared out.
+    read into chevet.dead-letters. The partitions are shared out among all workers of a group. What
+    a worker remembers of its subjects is in chevet.checkpoints: killed, it goes on from there.
+
+    \b
+    Exit codes: 0 stopped, 1 failed, 2 usage or settings,
+                75 it had input and did not move, 76 its event loop hung.
     """
-    from processors.app import run_worker
     from processors.settings import WorkerSettings
 
     # The worker answers on its port itself: also whether it is live and ready.
     loaded = read_settings(WorkerSettings, config, metrics_port=metrics_port)
     set_up_logs(loaded.log_level)
+    if workers > 1:
+        sys.exit(_supervise_workers(workers, config, kafka, loaded.metrics_port))
+    from processors.app import run_worker
+
     try:
         code = run_worker(_with_kafka(loaded, kafka))
     except OSError as error:
         fail(str(error))
     sys.exit(code)
+
+
+def _supervise_workers(n: int, config: Path | None, kafka: str | None, port: int) -> int:
+    """Keep ``n`` workers running until a signal; give the exit code."""
+    from deploy.supervisor import Supervisor
+
+    command = [sys.executable, "-m", "deploy.cli", "worker"]
+    command += ["--config", str(config.absolute())] if config is not None else []
+    command += ["--kafka", kafka] if kafka is not None else []
+    ports = [port + number if port else 0 for number in range(n)]
+    supervisor = Supervisor([[*command, "--metrics-port", str(one)] for one in ports])
+    is_well = True
+
+    async def supervise(stop: asyncio.Event) -> None:
+        nonlocal is_well
+        is_well = await supervisor.run(stop)
+
+    run_until_signal(supervise)
+    return EXIT_DONE if is_well else EXIT_USAGE
 
 
 @main.command()

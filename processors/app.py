@@ -31,12 +31,17 @@ N_BUFFERED_MAX: Final = 500
 
 HEARTBEATS_PER_SESSION: Final = 4
 
+REBALANCE_S_MAX: Final = 30.0
+"""A member that has not stored its states by then loses its partitions to the others."""
+
 
 class FaustGroup:
     """The consumer group, as Faust has joined it."""
 
     def __init__(self, app: faust.App) -> None:
         self._app = app
+        self.stream: Any = None
+        """Where the records come from, when the agent has begun."""
 
     def generation(self) -> int:
         """Give the number of the assignment that is in force."""
@@ -47,6 +52,10 @@ class FaustGroup:
         place = TP(FRAMES.name, number)
         consumer = self._app.consumer
         return consumer.highwater(place) if place in consumer.assignment() else None
+
+    def buffered(self) -> int:
+        """Count the records that were read and not given to the worker yet."""
+        return 0 if self.stream is None else int(self.stream.channel.queue.qsize())
 
     async def commit(self, offsets: Mapping[int, int]) -> None:
         """Commit an offset for each partition; those that are not ours any more are left out."""
@@ -74,6 +83,7 @@ class WorkerApp:
 
         @app.agent(frames, name="frames")
         async def process_frames(stream: Any) -> None:  # noqa: ANN401  # its type lacks noack()
+            self._group.stream = stream
             self._start()  # agents start before the group is joined
             events: AsyncIterable[Any] = stream.noack().events()
             async for event in events:
@@ -132,6 +142,7 @@ def _app(settings: WorkerSettings) -> faust.App:
         broker_session_timeout=session_s,
         broker_heartbeat_interval=session_s / HEARTBEATS_PER_SESSION,
         broker_request_timeout=max(30.0, session_s),
+        broker_rebalance_timeout=REBALANCE_S_MAX,
         stream_buffer_maxsize=N_BUFFERED_MAX,
         stream_wait_empty=False,
         processing_guarantee="at_least_once",

@@ -16,8 +16,8 @@ class WorkerSettings(ProcessSettings):
     data_dir: Path = Path("var/worker")
     checkpoint_interval_s: Annotated[float, Field(ge=0.1, le=3600)] = 10.0
     """About so often each subject's state is stored; after a crash so much input comes again."""
-    stall_s: Annotated[float, Field(ge=1, le=3600)] = 60.0
-    """A worker that has input and does not move for so long ends, to be started again."""
+    stall_s: Annotated[float, Field(ge=40, le=3600)] = 60.0
+    """A worker that has something to do and does not move for so long ends, to be started again."""
 
 
 class InfluxSettings(BaseModel):

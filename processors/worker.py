@@ -66,6 +66,10 @@ class Group(Protocol):
         """Give the offset behind the newest record of a partition, as far as it is known."""
         ...
 
+    def buffered(self) -> int:
+        """Count the records that were read and not given to the worker yet."""
+        ...
+
     async def commit(self, offsets: Mapping[int, int]) -> None:
         """Commit an offset for each partition; those that are not ours any more are left out."""
         ...
@@ -89,6 +93,7 @@ class Worker:
         self._tasks: asyncio.TaskGroup | None = None
         self._loading: asyncio.Task[None] | None = None
         self._newest_ns: dict[int, int] = {}
+        self._told: set[int] = set()  # partitions of which there are gauges
 
     def is_ready(self) -> bool:
         """Tell whether partitions are read."""
@@ -205,7 +210,7 @@ class Worker:
 
     async def _load(self, numbers: list[int], generation: int) -> None:
         started_s = time.monotonic()
-        kept = await self._read(numbers)
+        kept = await self._read(numbers) if numbers else {}
         for number in numbers:
             partition = Partition(self._writer, self._program)
             partition.load(kept[number])
@@ -224,6 +229,7 @@ class Worker:
         metrics.READY.labels(ROLE).set(bool(self._owned))
 
     async def _read(self, numbers: list[int]) -> dict[int, dict[str, Checkpoint | None]]:
+        """Read what is kept of partitions, for as long as it takes."""
         while True:
             try:
                 return await self._keeper.read(numbers, self._watchdog.moved)
@@ -253,10 +259,13 @@ class Worker:
             await asyncio.sleep(BEAT_S)
 
     def _tell(self) -> bool:
-        """Set the gauges; tell whether there is input."""
-        metrics.LAG_RECORDS.clear()
-        metrics.LAG_SECONDS.clear()
-        has_input = False
+        """Set the gauges; tell whether there is something to do."""
+        # Partitions that are to be assigned or read are, too: neither may take for ever.
+        has_input = self._generation is None or self._group.buffered() > 0
+        for number in self._told - self._owned.keys():
+            metrics.LAG_RECORDS.remove(str(number))
+            metrics.LAG_SECONDS.remove(str(number))
+        self._told = set(self._owned)
         for number, owned in self._owned.items():
             lag = self._lag(owned)
             has_input |= lag > 0

@@ -116,7 +116,7 @@ class RunningWorker:
     """``chevet worker``, from its start until it is left."""
 
     def __init__(
-        self, settings: KafkaSettings, folder: Path, group: str, *more: str, interval_s: float = 0.5
+        self, settings: KafkaSettings, folder: Path, group: str, *, interval_s: float = 0.5
     ) -> None:
         self.port = free_ports(1)[0]
         self._folder = folder / f"worker-{self.port}"
@@ -125,8 +125,8 @@ class RunningWorker:
             f'group = "{group}"',
             f'data_dir = "{self._folder}/data"',
             f"checkpoint_interval_s = {interval_s}",
-            *more,
             "[kafka]",
+            "session_timeout_s = 6",
             f'bootstrap_servers = "{settings.bootstrap_servers}"',
         ]
         self._config = self._folder / "worker.toml"
