@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import dataclasses
+import json
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from deploy.local.process import free_ports
+from deploy.local.process import free_ports, port_is_free
 from ingest.codec import decode_alarm, decode_observations, encode_frame
 from ingest.frame import Frame
 from ingest.kafka import open_consumer, open_producer
@@ -23,7 +24,7 @@ from ingest.topics import ALARMS, FRAMES, OBSERVATIONS
 from processors.pipeline import Output, SubjectPipeline
 from tests.benchmarks import subject as made_up
 
-WAIT_S = 60.0
+WAIT_S = 100.0
 STOP_S = 40.0
 
 Identity = tuple[object, ...]
@@ -116,9 +117,16 @@ class RunningWorker:
     """``chevet worker``, from its start until it is left."""
 
     def __init__(
-        self, settings: KafkaSettings, folder: Path, group: str, *, interval_s: float = 0.5
+        self,
+        settings: KafkaSettings,
+        folder: Path,
+        group: str,
+        *,
+        interval_s: float = 0.5,
+        n_workers: int = 1,
     ) -> None:
-        self.port = free_ports(1)[0]
+        self.port = port_with_the_next(n_workers)
+        self._n_workers = n_workers
         self._folder = folder / f"worker-{self.port}"
         self._folder.mkdir()
         lines = [
@@ -135,10 +143,9 @@ class RunningWorker:
 
     def _start(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "deploy.cli", "worker", "--config", str(self._config)]
+        command += ["--metrics-port", str(self.port), "--workers", str(self._n_workers)]
         with (self._folder / "log").open("ab") as log:
-            return subprocess.Popen(
-                [*command, "--metrics-port", str(self.port)], stdout=log, stderr=log
-            )
+            return subprocess.Popen(command, stdout=log, stderr=log)
 
     def __enter__(self) -> Self:
         return self
@@ -167,10 +174,16 @@ class RunningWorker:
         self.process.terminate()
         return self.process.wait(timeout=STOP_S)
 
-    def answer(self, path: str) -> int:
-        """Ask over HTTP; 0: nobody answers."""
+    def pids(self) -> list[int]:
+        """The processes that a supervisor has started, in the order of their starts."""
+        said = [json.loads(line) for line in self.log().splitlines() if "process_started" in line]
+        return [int(one["pid"]) for one in said]
+
+    def answer(self, path: str, number: int = 0) -> int:
+        """Ask one of the workers over HTTP; 0: nobody answers."""
+        url = f"http://127.0.0.1:{self.port + number}{path}"
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as one:
+            with urllib.request.urlopen(url, timeout=5) as one:
                 return int(one.status)
         except urllib.error.HTTPError as error:
             return error.code
@@ -181,11 +194,19 @@ class RunningWorker:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as one:
             return dict(_values(one.read().decode()))
 
-    async def until_ready(self) -> None:
-        await until(lambda: self.answer("/ready") == 200)
+    async def until_ready(self, number: int = 0) -> None:
+        await until(lambda: self.answer("/ready", number) == 200)
 
     def log(self) -> str:
         return (self._folder / "log").read_text()
+
+
+def port_with_the_next(n_ports: int) -> int:
+    """A port that is free, and so are those behind it."""
+    while True:
+        port = free_ports(1)[0]
+        if all(port_is_free(port + n) for n in range(1, n_ports)):
+            return port
 
 
 def _values(text: str) -> Iterator[tuple[str, float]]:

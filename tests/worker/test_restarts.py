@@ -1,6 +1,7 @@
 """Workers that are killed, joined, left and cut off: what comes out is what would have come out."""
 
 import asyncio
+import os
 import random
 import signal
 from pathlib import Path
@@ -20,7 +21,7 @@ from tests.worker.running import RunningWorker, frames_of, in_process, outputs_o
 SECONDS = 60
 N_KILLS = 3
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(170)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 
 @pytest.fixture(params=["kafka_broker", "embedded_broker"])
@@ -224,3 +225,28 @@ async def test_a_worker_that_was_thought_dead_and_wakes_changes_nothing(
             assert sleeper.stop() == 0
 
     assert outputs.found == in_process(frames)
+
+
+async def test_several_workers_of_one_command_share_the_work_and_are_started_again(
+    kafka_broker: KafkaBroker, tmp_path: Path, unique_name: str
+) -> None:
+    settings = KafkaSettings(bootstrap_servers=kafka_broker.bootstrap_servers)
+    await create_topics(settings)
+    names = [f"{unique_name}-{n}" for n in range(4)]
+    frames = frames_of(names, 30)
+    expected = in_process(frames)
+
+    async with outputs_of(settings, names) as outputs:
+        with RunningWorker(settings, tmp_path, unique_name, n_workers=2) as both:
+            await both.until_ready()
+            await both.until_ready(number=1)
+            await send(settings, frames[:40])
+            await outputs.at_least(1)
+            os.kill(both.pids()[0], signal.SIGKILL)
+            await send(settings, frames[40:])
+            await outputs.at_least(len(expected))
+            await both.until_ready()
+            assert len(both.pids()) == 3
+            assert both.stop() == 0
+
+    assert outputs.found == expected
