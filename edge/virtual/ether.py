@@ -224,6 +224,11 @@ class PeripheralController(Controller):
         """PDUs that its links still hold."""
         return self._ether.n_waiting(self)
 
+    @property
+    def is_dark(self) -> bool:
+        """Whether one of its links is retransmitting."""
+        return self._ether.is_dark(self)
+
     def on_hci_acl_data_packet(self, packet: hci.HCI_AclDataPacket) -> None:
         """Send, or say that it is too late: the host learns of a lost link a moment later."""
         if self.find_connection_by_handle(packet.connection_handle) is not None:
@@ -291,6 +296,12 @@ class Ether(LocalLink):
         """PDUs that wait on the links of a controller."""
         links = {link for link in self._links.values() if link.involves(controller)}
         return sum(link.n_queued for link in links)
+
+    def is_dark(self, controller: Controller) -> bool:
+        """Whether an end of one of a controller's links is silent."""
+        return any(
+            self._is_dark(link) for link in self._links.values() if link.involves(controller)
+        )
 
     # The interface that bumble's controllers call
 

@@ -367,6 +367,14 @@ class Peripheral(ABC):
         while full() and not given_up():  # noqa: ASYNC110  # a queue has no event of its own
             await asyncio.sleep(_ROOM_POLL_S)
 
+    async def keep_pace(self) -> None:
+        """Wait while a link that stands is full.
+
+        A host that was held up has much to send at once, which a real sensor never has. On a dark
+        link nobody waits: what is too much is refused there.
+        """
+        await self.room(lambda: self._controller.is_dark)
+
     async def indicate(
         self, characteristic: "Characteristic[bytes]", payload: bytes, counts: Counts
     ) -> None:

@@ -271,6 +271,7 @@ class PmdService:
             counts = [(counters, len(samples)) for counters in self._counters(offer)]
             for counters, _ in counts:
                 counters.i_end = i_last + 1
+            await self._peripheral.keep_pace()
             await self._peripheral.notify(self._data, payload, counts)
 
         (rate_hz,) = settings.sample_rates_hz

@@ -72,6 +72,11 @@ class HandClock:
             heapq.heappush(self._sleepers, (t_ns, next(self._order), woken))
             await woken.wait()
 
+    async def leap(self, seconds: float) -> None:
+        """Advance at once, as for a process that was held up."""
+        self._now_ns += round(seconds * NS_PER_S)
+        await self.advance(0.0)
+
     async def advance(self, seconds: float) -> None:
         target_ns = self._now_ns + round(seconds * NS_PER_S)
         while self._sleepers and self._sleepers[0][0] <= target_ns:

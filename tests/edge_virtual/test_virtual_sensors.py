@@ -34,6 +34,7 @@ from devices.pulse_oximeter import (
     decode_plx_features,
 )
 from devices.thermometer import TemperatureMeasurement, TemperatureSite, decode_temperature
+from edge.virtual.ether import Ether, EtherSettings
 from edge.virtual.oximeter import ppg_columns
 from edge.virtual.pmd import whole_rate_hz
 from edge.virtual.strap import microvolts, still_person_mg
@@ -346,6 +347,22 @@ async def test_silence_shorter_than_the_supervision_timeout_loses_nothing(world:
     assert held == 0
     assert pmd.samples() == ecg_recording().signals[0].counts[:500].tolist()
     assert strap.channels["ecg"].unsent == 0
+
+
+async def test_a_sensor_whose_host_was_held_up_sends_all_that_it_took(world: World) -> None:
+    """A real one does not stand still with somebody's computer."""
+    world.ether = Ether(EtherSettings(connection_interval_s=0.05))
+    strap = await world.strap()
+    agent = await world.agent()
+    pmd = await subscribed(await agent.connect(strap))
+    await pmd.start(ECG)
+    ecg = strap.channels["ecg"]
+
+    await world.clock.leap(30.0)
+    await pmd.stop(ECG)
+
+    assert ecg.produced == 30 * 250 + 1
+    assert (ecg.sent, ecg.unsent) == (pmd.n_samples, 0)
 
 
 async def test_killed_agent_is_followed_by_one_that_knows_what_it_missed(
