@@ -94,6 +94,7 @@ async def test_a_cuff_whose_clock_is_a_date_only_is_read_and_set(
             await until(lambda: device.wall_clock.n_set == 1)
             device._give_result(ward.clock.now_ns())
             await until(lambda: device.readings["blood_pressure"].sent == 1)
+            await ward.until_logged("clock_set")
         frames = await ward.frames()
 
     [systolic] = readings_of(frames, codes.SYSTOLIC_PRESSURE.mdc)
