@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def run_for(
 # SIGKILL
 
 CHILD = """
-import random, sys
+import random, signal, sys
 from pathlib import Path
 from tests.edge.spool_ward import Ward
 
@@ -60,16 +61,19 @@ class Told(Ward):
 log = open(sys.argv[2], "a")
 rng = random.Random(int(sys.argv[3]))
 n_taken = dict(zip("ab", map(int, sys.argv[4].split(","))))
+stands_still = sys.argv[5] == "stands still"
 ward = Told(Path(sys.argv[1]), n_taken=n_taken, n_bytes_max=60_000, keys=(b"k" * 32,))
 ward.say("started")
 while True:
     for name, most in (("a", 60), ("b", 20)):
         n = rng.randint(1, most)
-        if rng.random() < 0.1:
+        if rng.random() < 0.1 and not stands_still:
             ward.lose(name, n)
         else:
             ward.send(name, n)
         ward.say(f"taken {name} {ward.sensors[name].n_taken} {ward.sensors[name].n_unknown}")
+    if stands_still:
+        signal.pause()
     ward.flush()
     if rng.random() < 0.3:
         ward.deliver(rng.randint(1, 8), acknowledged=rng.random() < 0.8)
@@ -90,15 +94,16 @@ def log_of(path: Path) -> tuple[dict[str, int], dict[int, bytes]]:
     return n_taken, sent
 
 
-def run_and_kill(path: Path, log_path: Path, seed: int, n_lines: int) -> None:
+def run_and_kill(path: Path, log_path: Path, seed: int, n_lines: int, how: str = "runs") -> None:
     """Run an agent until it has written so many lines, and no further."""
     n_taken, _ = log_of(log_path)
     numbers = f"{n_taken['a']},{n_taken['b']}"
-    arguments = [sys.executable, "-c", CHILD, str(path), str(log_path), str(seed), numbers]
+    arguments = [sys.executable, "-c", CHILD, str(path), str(log_path), str(seed), numbers, how]
     n_before = log_path.read_text().count("\n")
     with subprocess.Popen(arguments, cwd=ROOT) as child:
         while log_path.read_text().count("\n") < n_before + n_lines:
             assert child.poll() is None
+            time.sleep(0.001)
         os.kill(child.pid, signal.SIGKILL)
 
 
@@ -110,6 +115,8 @@ def test_killed_again_and_again_every_sample_is_accounted_for(tmp_path: Path) ->
     log_path.touch()
     for n in range(12):
         run_and_kill(path, log_path, seed + n, rng.randint(20, 120))
+    # And once when there is certainly something that was taken and is not on disk yet.
+    run_and_kill(path, log_path, seed, len(["started", "taken a", "taken b"]), "stands still")
 
     n_taken, sent = log_of(log_path)
     ward = Ward(path, n_taken=n_taken, n_bytes_max=60_000, keys=(b"k" * 32,))
