@@ -40,6 +40,12 @@ DRAIN_S_MAX: Final = 90.0
 CALM_FROM_S: Final = 214.0
 """Where the built-in ECG has its longest stretch without artefacts: what a stranger sees first."""
 
+AGENT_DRAIN_S: Final = 30.0
+AGENT_STOP_S_MAX: Final = AGENT_DRAIN_S + 15.0
+"""One computer plays the sensors, the agents and all the rest: at the end, and while it starts the
+rest, it may be slow, and none of that is the agents' loss."""
+STREAM_SILENCE_PERIODS: Final = 50
+
 STEP_S: Final = 0.25
 BROKER_AWAY_S: Final = 20.0
 AGENT_AWAY_S: Final = 2.0
@@ -232,7 +238,12 @@ class Demo:
     def _start_role(self, name: str, words: list[str], ready: Callable[[], bool]) -> None:
         command = [sys.executable, "-m", "deploy.cli", name.partition("-")[0], *words]
         role = ServerProcess(
-            name=name, command=command, folder=self._folder, ready=ready, start_s_max=START_S_MAX
+            name=name,
+            command=command,
+            folder=self._folder,
+            ready=ready,
+            start_s_max=START_S_MAX,
+            stop_s_max=AGENT_STOP_S_MAX,
         )
         self._undo.callback(role.stop)
         role.start()
@@ -248,7 +259,8 @@ class Demo:
             f'spool_path = "{self._folder / name / "spool.sqlite"}"\n'
             f'radio_backend = "edge.virtual.bleak_bumble:backend"\n'
             f'radio_transport = "tcp-client:127.0.0.1:{transport_port}"\n'
-            f"reconnect_s_max = 2.0\ndrain_s = 10.0\n"
+            f"reconnect_s_max = 2.0\ndrain_s = {AGENT_DRAIN_S}\n"
+            f"stream_silence_periods = {STREAM_SILENCE_PERIODS}\n"
             f'{devices}[kafka]\nbootstrap_servers = "{self._stack.bootstrap_servers}"\n'
         )
         self._start_role(name, ["run", "--config", str(config)], ready=lambda: True)
