@@ -23,7 +23,7 @@ from bumble.host import Host
 from devices import uuids
 from devices.battery import encode_battery_level
 from devices.device_information import encode_string
-from edge.virtual.ether import Ether, PeripheralController
+from edge.virtual.ether import LINK_PDUS_MAX, Ether, PeripheralController
 from edge.virtual.player import Clock
 
 Properties = Characteristic.Properties
@@ -35,6 +35,9 @@ BATTERY_PERCENT_DEFAULT: Final = 85
 
 _LEGACY_DATA_BYTES_MAX: Final = 31
 _WAITING_MAX: Final = 16
+_STREAM_WAITING_MAX: Final = 3 * LINK_PDUS_MAX // 4
+"""A stream waits where no more than a few PDUs still have a place: streams at many times the speed
+of time share a link."""
 _ROOM_POLL_S: Final = 0.005
 _NOTIFY: Final = 0x01
 _INDICATE: Final = 0x02
@@ -352,17 +355,21 @@ class Peripheral(ABC):
         )
         self._controller.undelivered = None
 
-    async def room(self, given_up: Callable[[], bool] = lambda: False) -> None:
+    async def room(
+        self, given_up: Callable[[], bool] = lambda: False, *, n_waiting_max: int = _WAITING_MAX
+    ) -> None:
         """Wait until the link can take more: a stack that is full lets its application wait.
 
         Parameters
         ----------
         given_up
             Tells that nobody wants to send any more.
+        n_waiting_max
+            PDUs that may wait on the link.
         """
 
         def full() -> bool:
-            return self.connected and self._controller.n_waiting > _WAITING_MAX
+            return self.connected and self._controller.n_waiting > n_waiting_max
 
         while full() and not given_up():  # noqa: ASYNC110  # a queue has no event of its own
             await asyncio.sleep(_ROOM_POLL_S)
@@ -373,7 +380,7 @@ class Peripheral(ABC):
         A host that was held up has much to send at once, which a real sensor never has. On a dark
         link nobody waits: what is too much is refused there.
         """
-        await self.room(lambda: self._controller.is_dark)
+        await self.room(lambda: self._controller.is_dark, n_waiting_max=_STREAM_WAITING_MAX)
 
     async def indicate(
         self, characteristic: "Characteristic[bytes]", payload: bytes, counts: Counts
