@@ -19,11 +19,11 @@ from ingest.frame import Frame, Reading
 from ingest.kafka import create_topics, open_consumer, open_producer
 from ingest.settings import KafkaSettings
 from ingest.topics import DEAD_LETTERS, FRAMES, OBSERVATIONS
+from tests.waiting import WAIT_S
 
-WAIT_S = 60.0
 START_NS = 1_790_000_000 * 10**9
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(480)]
 
 
 def frame(subject: str, n: int) -> bytes:
@@ -65,7 +65,7 @@ def worker(settings: KafkaSettings, folder: Path, group: str) -> Iterator[subpro
         yield process
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=WAIT_S)
 
 
 async def observed(settings: KafkaSettings, subject: str, n_values: int) -> dict[int, float]:
@@ -140,7 +140,7 @@ async def test_a_worker_killed_in_the_middle_leaves_nothing_out(
         await send(settings, unique_name, [frame(unique_name, n) for n in range(300)])
         await observed(settings, unique_name, 50)
         first.send_signal(signal.SIGKILL)
-        first.wait(timeout=10)
+        first.wait(timeout=WAIT_S)
     await send(settings, unique_name, [frame(unique_name, n) for n in range(300, 320)])
 
     with worker(settings, tmp_path, unique_name):
