@@ -97,6 +97,21 @@ class ChannelGroup:
             self._pending[n_channel].append(_Piece(i_first + n_repeated, i_end, fresh))
             self._i_ends[n_channel] = i_end
 
+    def is_level_at(self, i_sample: int) -> bool:
+        """Tell whether ``i_sample`` is the next one of every channel, and nothing waits."""
+        return self._i_next == i_sample and self._i_ends.count(i_sample) == len(self._i_ends)
+
+    def pass_on(self, i_first: int, channels: list[NDArray[np.float64]]) -> Chunk:
+        """Give the next samples of all channels, as many of each, where it `is_level_at` them.
+
+        What adding and then taking them would give.
+        """
+        rows = _rows(channels)
+        self._last = rows[:, -1].copy()
+        self._i_next = i_first + channels[0].size
+        self._i_ends = [self._i_next] * len(channels)
+        return Chunk(i_first, rows)
+
     def take(self) -> list[Chunk]:
         """Give what is complete: up to the slowest channel that is still waited for."""
         i_oldest = max(self._i_ends) - self._n_wait
@@ -112,8 +127,6 @@ class ChannelGroup:
     def _take_before(self, i_end: int) -> list[Chunk]:
         if i_end <= self._i_next:
             return []
-        if self._are_whole(i_end):  # nearly always
-            return [self._take_whole(i_end)]
         runs: list[list[Chunk]] = []
         for begin, end in pairwise(self._edges(i_end)):
             pieces = [_piece_at(pending, begin) for pending in self._pending]
@@ -125,20 +138,6 @@ class ChannelGroup:
         self._i_next = i_end
         self._pending = [_rest(pieces, i_end) for pieces in self._pending]
         return chunks
-
-    def _are_whole(self, i_end: int) -> bool:
-        """Tell whether there is just one piece of each channel, from the next sample to the end."""
-        for pieces in self._pending:
-            if len(pieces) != 1 or pieces[0].i_first != self._i_next or pieces[0].i_end != i_end:
-                return False
-        return True
-
-    def _take_whole(self, i_end: int) -> Chunk:
-        rows = _rows([pieces.pop().samples for pieces in self._pending])
-        chunk = Chunk(self._i_next, rows)
-        self._last = rows[:, -1].copy()
-        self._i_next = i_end
-        return chunk
 
     def _edges(self, i_end: int) -> list[int]:
         """Where any channel begins or ends to have samples."""

@@ -163,3 +163,36 @@ def test_the_work_for_many_pieces_grows_with_their_number_and_not_its_square(
 
     assert len(group.take_all()) == 1000
     assert n_asked < 10 * 1000
+
+
+@given(
+    n_channels=st.integers(1, 3),
+    sizes=st.lists(st.integers(1, 4), min_size=1, max_size=6),
+    late=st.none() | st.integers(0, 5),
+)
+def test_passing_on_is_adding_and_taking(
+    n_channels: int, sizes: list[int], late: int | None
+) -> None:
+    """Also behind a block that one channel lacked: level again when all have the next one."""
+    passed, taken = (ChannelGroup(n_channels, FS_HZ, 3) for _ in range(2))
+    of_passed: list[Chunk] = []
+    of_taken: list[Chunk] = []
+    i_first = 3
+    for k, size in enumerate(sizes):
+        blocks = [ramp(n, i_first, i_first + size) for n in range(n_channels)]
+        there = blocks[: max(1, n_channels - 1)] if k == late else blocks
+        if len(there) == n_channels and passed.is_level_at(i_first):
+            of_passed.append(passed.pass_on(i_first, there))
+        else:
+            for n, block in enumerate(there):
+                passed.add(n, i_first, block)
+            of_passed += passed.take()
+        for n, block in enumerate(there):
+            taken.add(n, i_first, block)
+        of_taken += taken.take()
+        i_first += size
+        assert passed.to_bytes() == taken.to_bytes()
+
+    assert rows(of_passed) == rows(of_taken)
+    assert not passed.is_level_at(i_first - 1)
+    assert passed.is_level_at(i_first) is (n_channels == 1 or late != len(sizes) - 1)
