@@ -268,6 +268,9 @@ def _end_ns(t_ns: int) -> int:
     return -(-t_ns // EPOCH_NS) * EPOCH_NS
 
 
+_KINDS: Final = {int(kind): kind for kind in IntervalKind}
+
+
 def _intervals(kept: State) -> Iterator[Interval]:
     columns = zip(
         kept.int_array("t_ns").tolist(),
@@ -278,4 +281,4 @@ def _intervals(kept: State) -> Iterator[Interval]:
         strict=True,
     )
     for t_ns, interval_s, kind, quality, follows in columns:
-        yield Interval(t_ns, interval_s, IntervalKind(kind), quality, bool(follows))
+        yield Interval(t_ns, interval_s, _KINDS[kind], quality, bool(follows))
