@@ -10,6 +10,7 @@ the figures of the NN series itself, but for ULF, where the mean over 30 s takes
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Callable
 from typing import Final
 
@@ -30,7 +31,8 @@ from processors.vitals.nn_intervals import INTERVAL_S_MAX
 from processors.vitals.reasons import NoValueReason
 
 _KIND = "hrv_day"
-_VERSION = 1
+_VERSION = 2
+_ZLIB_LEVEL = 1
 
 EPOCH_NS: Final = 300_000_000_000
 HOUR_NS: Final = 12 * EPOCH_NS
@@ -289,7 +291,8 @@ class DayOfIntervals:
     def to_bytes(self) -> bytes:
         """Everything the step remembers; made anew only when something was added."""
         if self._bytes is None:
-            children = {"record": self._record.tobytes()}
+            # Mostly zeros on the first day; this is done once in five minutes.
+            children = {"record": zlib.compress(self._record.tobytes(), _ZLIB_LEVEL)}
             self._bytes = State(kind=_KIND, version=_VERSION, children=children).to_bytes()
         return self._bytes
 
@@ -299,9 +302,17 @@ class DayOfIntervals:
         kept = State.from_bytes(state, kind=_KIND, version=_VERSION)
         restored = cls()
         with translated_errors(_KIND):
-            record = restored_record(kept.child("record"), _DAY)
+            record = restored_record(_decompressed(kept.child("record")), _DAY)
         status = record["status"][0]
         if int(status.min()) < 0 or int(status.max()) > _VALID:
             raise MalformedStateError(f"{_KIND}: a status is not one of 0 to {_VALID}")
         restored._set(record)
         return restored
+
+
+def _decompressed(written: bytes) -> bytes:
+    """Read back a record; never more of it than one is long, and a byte that shows it."""
+    try:
+        return zlib.decompressobj().decompress(written, _DAY.itemsize + 1)
+    except zlib.error as error:
+        raise MalformedStateError(f"{_KIND}: {error}") from error

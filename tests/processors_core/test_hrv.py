@@ -1,6 +1,7 @@
 """Heart rate variability: the time domain, and the step that gives every figure of every window."""
 
 import math
+import zlib
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -14,9 +15,10 @@ from scipy import signal
 
 from devices import codes
 from devices.codes import Quantity
-from processors.dsp.state import StateError
+from processors.dsp.state import MalformedStateError, State, StateError
 from processors.vitals.derived import Beat, BeatClass, Derived
 from processors.vitals.hrv import HeartRateVariability
+from processors.vitals.hrv_day import DayOfIntervals
 from processors.vitals.hrv_nonlinear import (
     ALPHA1_BEATS,
     ALPHA2_BEATS,
@@ -465,6 +467,31 @@ def test_what_is_older_than_a_day_is_forgotten_and_a_restart_changes_nothing() -
     restored = HeartRateVariability.from_bytes(step.to_bytes())
     parts += ask_hourly(restored, beats[half + 1 :], until_s, half_s)
     assert parts == whole
+
+
+def test_the_first_hour_of_a_day_is_few_bytes() -> None:
+    step = started()
+    ask_hourly(step, to_beats(hours_of_beats(1.0)), HOUR_S)
+
+    assert len(step.to_bytes()) < 30_000
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [("cut", "a record of"), ("longer", "a record of"), ("no zlib", "hrv_day: Error -3")],
+)
+def test_a_day_that_is_not_as_long_as_a_day_is_refused(damage: str, message: str) -> None:
+    kept = State.from_bytes(DayOfIntervals().to_bytes(), kind="hrv_day", version=2)
+    record = zlib.decompress(kept.child("record"))
+    forged = {
+        "cut": zlib.compress(record)[:-9],
+        "longer": zlib.compress(record + bytes(10**6)),
+        "no zlib": record,
+    }
+    state = State(kind="hrv_day", version=2, children={"record": forged[damage]})
+
+    with pytest.raises(MalformedStateError, match=message):
+        DayOfIntervals.from_bytes(state.to_bytes())
 
 
 # Recordings
