@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: fuzz help setup demo test test-bluez check bench services format clean
+.PHONY: fuzz help setup demo test test-bluez test-chaos check bench services format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */  make \1|/' | column -t -s '|'
@@ -39,6 +39,9 @@ test: setup ## run all tests but test-bluez; installs the services first where i
 test-bluez: setup ## run the agent on the stock BlueZ, in a virtual machine
 	sh deploy/install_bluez.sh
 	CHEVET_REQUIRE_SERVICES=1 $(BIN)/python -m pytest -s tests/bluez/vm_bluez.py
+
+test-chaos: setup ## ten long runs in which everything is killed, stopped and sent twice; half an hour
+	$(BIN)/python -m tests.chaos
 
 check: setup ## ruff, mypy, pyright, import-linter
 	$(BIN)/ruff check .
