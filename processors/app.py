@@ -91,6 +91,7 @@ class WorkerApp:
                     await worker.process(event.message)
                 except Exception as error:
                     # A bug. Faust would go on behind the record; we end, and it is not committed.
+                    worker.failed()
                     log.exception("worker_crashed", at=event.message.offset)
                     await app.crash(error)
                     raise

@@ -131,6 +131,12 @@ class Worker:
             raise RuntimeError("partitions were assigned to a worker that does not run")
         self._loading = self._tasks.create_task(self._load(missing, generation), name="load")
 
+    def failed(self) -> None:
+        """Store and commit nothing more: of the last record something may not be in the outbox."""
+        self._owned = {}
+        self._generation = None
+        self._keeper.hold(())
+
     async def revoked(self) -> None:
         """Store what is under way and all states; then the partitions may go to others."""
         await self._stop_loading()
