@@ -21,6 +21,7 @@ from processors.sinks.live.hub import LiveHub
 from processors.sinks.live.server import serve
 from processors.sinks.runner import run_sink
 from processors.sinks.store import LineStore
+from processors.sinks.watched import WaveformChoice
 
 log = structlog.get_logger()
 
@@ -45,6 +46,8 @@ def build_store(settings: SinkSettings, url: str | None, bucket: str | None) -> 
         org=influx.org,
         token=influx.token.get_secret_value(),
         timeout_s=influx.timeout_s,
+        n_parallel=influx.n_parallel,
+        gzip_level=influx.gzip_level,
     )
 
 
@@ -65,6 +68,7 @@ async def run_sink_role(
             group=settings.group,
             n_records_max=settings.n_records_max,
             stop=stop,
+            has_waveforms=WaveformChoice(settings.waveforms, settings.watched),
         )
     finally:
         await store.close()

@@ -376,20 +376,29 @@ class Consumer:
             self._read[TopicPartition(record.topic, record.partition)] = record.offset + 1
         return [ConsumedRecord.of(record) for record in records]
 
-    async def commit(self) -> None:
+    async def commit(self, offsets: Mapping[tuple[str, int], int] | None = None) -> None:
         """Commit all that ``poll`` has given so far and that is still assigned.
+
+        Parameters
+        ----------
+        offsets
+            By topic and partition, of the record to go on with: no more than this is committed, of
+            what is still assigned. None: all.
 
         Raises
         ------
         BrokerError, BrokerRefusedError
         """
         assigned = self._started.assignment()
-        offsets = {place: offset for place, offset in self._read.items() if place in assigned}
-        if offsets and self._group is not None:
+        read = (
+            self._read if offsets is None else {TopicPartition(*p): o for p, o in offsets.items()}
+        )
+        reached = {place: offset for place, offset in read.items() if place in assigned}
+        if reached and self._group is not None:
             with broker_errors(self._settings.bootstrap_servers):
                 # aiokafka goes on asking for a coordinator that is away, for ever.
                 async with asyncio.timeout(self._settings.request_timeout_s):
-                    await self._started.commit(offsets)
+                    await self._started.commit(reached)
         self._read.clear()
 
     async def stop(self) -> None:

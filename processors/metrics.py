@@ -97,6 +97,12 @@ STORE_RETRIES: Final = Counter(
     "Writes that the store was not well enough for. Steady growth: look at the database.",
     ["store"],
 )
+WITHOUT_ENVELOPE: Final = Counter(
+    "chevet_processors_without_envelope_total",
+    "What is in no stored envelope: samples that came late, and series that were forgotten with "
+    "their present second because a partition had too many.",
+    ["what"],
+)
 PROCESSING_SECONDS: Final = Histogram(
     "chevet_processors_frame_seconds", "CPU-bound time per Frame in the pipeline."
 )

@@ -3,9 +3,13 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, model_validator
 
+from ingest.frame import NAME_CHARS_MAX
 from ingest.settings import ProcessSettings
+from processors.sinks.watched import Waveforms
+
+_Pattern = Annotated[str, StringConstraints(min_length=1, max_length=NAME_CHARS_MAX)]
 
 
 class WorkerSettings(ProcessSettings):
@@ -31,6 +35,10 @@ class InfluxSettings(BaseModel):
     org: str = "chevet"
     token: SecretStr = SecretStr("")
     timeout_s: Annotated[float, Field(gt=0, le=300)] = 10.0
+    n_parallel: Annotated[int, Field(ge=1, le=32)] = 4
+    """Writes at once; each subject's go one after the other."""
+    gzip_level: Annotated[int, Field(ge=0, le=9)] = 0
+    """0: none. 1 where the way to the server is slow; more costs time and gains little."""
 
 
 class SinkSettings(ProcessSettings):
@@ -41,7 +49,21 @@ class SinkSettings(ProcessSettings):
     """None: line-protocol files in ``folder``."""
     folder: Path = Path("var/store")
     n_records_max: Annotated[int, Field(ge=1, le=10_000)] = 500
-    """Records in one write."""
+    """Records that are read at once."""
+    waveforms: Waveforms = "all"
+    """Whose raw waveforms are stored: those of "all" subjects, of those that are "watched", or
+    "none". Envelopes, observations, readings, gaps and events are stored of all."""
+    watched: Annotated[tuple[_Pattern, ...], Field(max_length=1_000)] = ()
+    """Subjects, or patterns of them with ``*``, ``?`` and ``[...]``."""
+
+    @model_validator(mode="after")
+    def _chosen(self) -> "SinkSettings":
+        if (self.waveforms == "watched") != bool(self.watched):
+            raise ValueError(
+                f'waveforms = "{self.waveforms}" and {len(self.watched)} in watched: name the '
+                'subjects in watched if waveforms is "watched", and only then'
+            )
+        return self
 
 
 class LiveSettings(ProcessSettings):

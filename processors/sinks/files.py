@@ -30,6 +30,7 @@ class LineFileStore:
     """
 
     name = "files"
+    n_parallel = 1
 
     def __init__(self, folder: Path, *, part_bytes_max: int = PART_BYTES_MAX) -> None:
         self._folder = folder

@@ -1,4 +1,4 @@
-"""The InfluxDB store: ready line-protocol bytes through the official client's v2 write API.
+"""The InfluxDB store: ready line-protocol bytes to the v2 write API.
 
 The same path serves InfluxDB 2.x and 3.x, and 1.8 with its compatibility API. A rejected batch is
 halved until the lines that caused the rejection stand alone.
@@ -7,32 +7,46 @@ Source: InfluxDB v2 API, ``POST /api/v2/write``; "partial write" answers of Infl
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import json
+import zlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
-from influxdb_client.client.influxdb_client import InfluxDBClient
-from influxdb_client.client.write_api import SYNCHRONOUS
-from influxdb_client.rest import ApiException
+import urllib3
 from urllib3.exceptions import HTTPError
 
 from processors.sinks.store import RejectedLines, StoreRefusedError, StoreUnavailableError
 
 N_LINES_MAX: Final = 10_000
-"""Lines in one request; more are sent in several."""
+"""Lines in one request, unless one piece has more; what is beyond is sent in others."""
 
 N_HALVINGS_MAX: Final = 400
 """Requests spent on finding the bad lines of one write; what is left is rejected in one piece."""
 
+REASON_CHARS_MAX: Final = 1_000
+"""Of what a server says of an error; the rest is cut off."""
+
+_ACCEPTED: Final = range(200, 300)
 _BAD_REQUEST: Final = 400
 _TOO_LARGE: Final = 413
 _UNPROCESSABLE: Final = 422
 _LINES_REFUSED: Final = frozenset({_BAD_REQUEST, _TOO_LARGE, _UNPROCESSABLE})
 _REFUSED: Final = frozenset({301, 302, 307, 308, 401, 403, 404, 405})
+_GZIP_WINDOW_BITS: Final = 31
+"""zlib's word for a gzip header around the largest window."""
 
 
 class InfluxStore:
     """One bucket of one InfluxDB.
+
+    Parameters
+    ----------
+    n_parallel
+        Writes at once.
+    gzip_level
+        0: bodies are sent as they are. 1 pays where the way to the server is slow.
 
     Raises
     ------
@@ -43,16 +57,30 @@ class InfluxStore:
     name = "influx"
 
     def __init__(
-        self, *, url: str, bucket: str, org: str, token: str, timeout_s: float = 10.0
+        self,
+        *,
+        url: str,
+        bucket: str,
+        org: str,
+        token: str,
+        timeout_s: float = 10.0,
+        n_parallel: int = 1,
+        gzip_level: int = 0,
     ) -> None:
         if not _is_address(url):
             raise StoreRefusedError(f"{url!r} is no address of an InfluxDB: http://host:port")
-        self._client = InfluxDBClient(
-            url=url, token=token, org=org, timeout=int(timeout_s * 1000), enable_gzip=False
+        self.n_parallel = n_parallel
+        self._url = url
+        query = urlencode({"bucket": bucket, "org": org, "precision": "ns"})
+        self._write_url = f"{url.rstrip('/')}/api/v2/write?{query}"
+        self._headers = {"Authorization": f"Token {token}", "Content-Type": "text/plain"}
+        if gzip_level:
+            self._headers["Content-Encoding"] = "gzip"
+        self._gzip_level = gzip_level
+        self._pool = urllib3.PoolManager(
+            num_pools=1, maxsize=n_parallel, timeout=timeout_s, retries=False
         )
-        self._api = self._client.write_api(write_options=SYNCHRONOUS)
-        self._bucket = bucket
-        self._org = org
+        self._threads = ThreadPoolExecutor(n_parallel, thread_name_prefix="influx")
 
     async def write(self, lines: Sequence[bytes]) -> list[RejectedLines]:
         """Write the lines; give those that InfluxDB will never take.
@@ -66,45 +94,83 @@ class InfluxStore:
         """
         rejected: list[RejectedLines] = []
         n_requests_left = N_HALVINGS_MAX
-        waiting = [
-            lines[start : start + N_LINES_MAX] for start in range(0, len(lines), N_LINES_MAX)
-        ]
         # In order: of two lines for the same point the later one holds.
-        waiting.reverse()
-        while waiting:
-            batch = waiting.pop()
-            reason = await asyncio.to_thread(self._post, b"\n".join(batch))
-            if reason is None:
-                continue
-            n_requests_left -= 1
-            if len(batch) == 1 or n_requests_left <= 0:
-                rejected.append(RejectedLines(reason=reason, lines=b"\n".join(batch)))
-            else:
-                half = len(batch) // 2
-                waiting += [batch[half:], batch[:half]]
+        for body in _bodies(lines):
+            waiting = [body]
+            while waiting:
+                batch = waiting.pop()
+                reason = await asyncio.get_running_loop().run_in_executor(
+                    self._threads, self._post, batch
+                )
+                if reason is None:
+                    continue
+                n_requests_left -= 1
+                halves = _halves(batch) if n_requests_left > 0 else ()
+                if not halves:
+                    rejected.append(RejectedLines(reason=reason, lines=batch))
+                waiting += reversed(halves)
         return rejected
 
     async def close(self) -> None:
-        """Close the connections."""
-        self._api.close()  # type: ignore[no-untyped-call]
-        self._client.close()  # type: ignore[no-untyped-call]
+        """Close the connections; a write that was given up ends by itself."""
+        self._threads.shutdown(wait=False)
+        self._pool.clear()
 
     def _post(self, body: bytes) -> str | None:
         """Send one request; give the reason where the lines themselves were refused."""
+        if self._gzip_level:
+            body = zlib.compress(body, self._gzip_level, wbits=_GZIP_WINDOW_BITS)
         try:
-            self._api.write(
-                bucket=self._bucket,
-                org=self._org,
-                record=body,
-                write_precision="ns",  # type: ignore[arg-type]
+            answer = self._pool.request(
+                "POST", self._write_url, body=body, headers=self._headers, redirect=False
             )
-        except ApiException as error:
-            if error.status in _LINES_REFUSED:
-                return f"{error.status} {error.message or error.reason}"
-            raise _translated(error, self._client.url) from error
         except (HTTPError, OSError) as error:
-            raise StoreUnavailableError(f"InfluxDB at {self._client.url}: {error}") from error
-        return None
+            raise StoreUnavailableError(f"InfluxDB at {self._url}: {error}") from error
+        if answer.status in _ACCEPTED:
+            return None
+        message = f"{answer.status} {_explanation(answer)}"
+        if answer.status in _LINES_REFUSED:
+            return message
+        message = f"InfluxDB at {self._url}: {message}"
+        if answer.status in _REFUSED:
+            raise StoreRefusedError(f"{message}; check url, org, bucket and token")
+        retry_after = answer.headers.get("Retry-After", "")
+        is_seconds = retry_after.isascii() and retry_after.isdigit()
+        raise StoreUnavailableError(
+            message, retry_after_s=float(retry_after) if is_seconds else None
+        )
+
+
+def _bodies(pieces: Sequence[bytes]) -> Iterator[bytes]:
+    """Join pieces, in order, to bodies of at most ``N_LINES_MAX`` lines."""
+    body: list[bytes] = []
+    n_lines = 0
+    for piece in pieces:
+        n_more = piece.count(b"\n") + 1
+        if body and n_lines + n_more > N_LINES_MAX:
+            yield b"\n".join(body)
+            body, n_lines = [], 0
+        body.append(piece)
+        n_lines += n_more
+    if body:
+        yield b"\n".join(body)
+
+
+def _halves(body: bytes) -> tuple[bytes, ...]:
+    """Cut a body into two of as many lines; nothing where it is one line."""
+    lines = body.split(b"\n")
+    half = len(lines) // 2
+    return (b"\n".join(lines[:half]), b"\n".join(lines[half:])) if half else ()
+
+
+def _explanation(answer: urllib3.BaseHTTPResponse) -> str:
+    """Give the server's own words: ``message`` of version 2, ``error`` of version 1."""
+    try:
+        body = json.loads(answer.data)
+        told = body.get("message") or body.get("error")
+    except (AttributeError, ValueError):
+        told = None
+    return str(told or answer.reason or "")[:REASON_CHARS_MAX]
 
 
 def _is_address(url: str) -> bool:
@@ -114,13 +180,3 @@ def _is_address(url: str) -> bool:
         return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
-
-
-def _translated(error: ApiException, url: str) -> StoreUnavailableError | StoreRefusedError:
-    message = f"InfluxDB at {url}: {error.status} {error.message or error.reason}"
-    if error.status in _REFUSED:
-        return StoreRefusedError(f"{message}; check url, org, bucket and token")
-    headers: Mapping[str, str] = error.headers or {}
-    retry_after = headers.get("Retry-After", "")
-    is_seconds = retry_after.isascii() and retry_after.isdigit()
-    return StoreUnavailableError(message, retry_after_s=float(retry_after) if is_seconds else None)

@@ -1,13 +1,15 @@
-"""Frames and Observations as InfluxDB line protocol: pure.
+"""Frames, Observations and envelopes as InfluxDB line protocol: pure.
 
 One point per sample, the raw integer count, at the sample's exact time: the cheapest form on disk,
-and a point that is written twice is the same point. Scale and unit are in ``waveform_meta``.
+and a point that is written twice is the same point. Scale and unit are in ``waveform_meta``, also
+of an envelope.
 
 =================  ===========================  ==========================================
 measurement        tags                         fields
 =================  ===========================  ==========================================
 waveform           subject, device, channel     v (integer count)
 waveform_meta      subject, device, channel     scale, offset, unit, rate_hz, mdc
+envelope           subject, device, channel     min, max (counts), mean, n_samples
 reading            subject, device, name        value or reason, status
 observation        subject, name, algorithm     value or reason, quality, age_s, version
 gap                subject, device, channel,    n_samples, i_first
@@ -17,14 +19,22 @@ device_clock       subject, device              device_ns, offset_ns, drift_ppm,
 alarm              subject, name                active, priority, detail
 =================  ===========================  ==========================================
 
-``device_clock`` is at UTC, ``device_ns`` what the device's clock showed then: a coincident time
-stamp. Of Frames of version 1 there is none, for these do not say when an offset was true.
+``envelope`` is one second of event time, at its begin. ``waveform`` is written of the subjects of
+whom the settings say so, everything else always. ``device_clock`` is at UTC, ``device_ns`` what the
+device's clock showed then: a coincident time stamp. Of Frames of version 1 there is none, for these
+do not say when an offset was true.
+
+Lines come in pieces: bytes of one line or of several, with a newline between two and none at the
+end.
 
 Source: InfluxDB line protocol reference (2.x); the 1.x server reads the same.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from devices.codes import quantity_name
 from ingest.frame import (
@@ -34,21 +44,33 @@ from ingest.frame import (
     Frame,
     Gap,
     Reading,
+    SamplePeriod,
     WaveformBlock,
 )
 from ingest.observation import AlarmEvent, Observation
+from processors.sinks.envelope import Envelope
+from processors.sinks.lines_kernel import SAMPLE_BYTES_MAX, write_samples
 
 META_REPEAT_NS: Final = 3600 * NS_PER_S
 """``waveform_meta`` is said again after so long: a store drops old points, these too."""
 
-METAS_MAX: Final = 100_000
-"""Series whose ``waveform_meta`` is remembered; beyond, all are forgotten and said once more."""
+SERIES_MAX: Final = 100_000
+"""Series whose names and ``waveform_meta`` are remembered; beyond, all are forgotten and said once
+more."""
+
+PIECE_BYTES_MAX: Final = 200_000
+"""Of the samples of a block in one piece, unless a single line is longer."""
+
+N_PIECE_OBSERVATIONS: Final = 256
 
 _TAG_ESCAPES = str.maketrans(
     {",": r"\,", "=": r"\=", " ": r"\ ", "\\": "/", "\n": r"\ ", "\r": r"\ "}
 )
 # A backslash at the end of a tag value would escape the delimiter: it is written as a slash.
 _STRING_ESCAPES = str.maketrans({'"': r"\"", "\\": r"\\", "\n": " ", "\r": " "})
+
+_Meaning = tuple[float, float, str, SamplePeriod, int]
+"""Scale, offset, unit, period and code of a series."""
 
 
 def tag(value: str) -> str:
@@ -61,22 +83,44 @@ def string(value: str) -> str:
     return f'"{value.translate(_STRING_ESCAPES)}"'
 
 
-class LineEncoder:
-    """Turns records into lines; remembers which ``waveform_meta`` it has said, and when."""
+class _Channel:
+    """How a channel is named in lines, and what was said of it."""
 
-    def __init__(self) -> None:
-        self._metas: dict[str, tuple[str, int]] = {}
+    __slots__ = ("meaning", "prefix", "said_ns", "series")
+
+    def __init__(self, subject_id: str, device_id: str, channel: str) -> None:
+        self.series = f"channel={tag(channel)},device={tag(device_id)},subject={tag(subject_id)}"
+        self.prefix = np.frombuffer(f"waveform,{self.series} v=".encode(), dtype=np.uint8)
+        self.meaning: _Meaning | None = None
+        self.said_ns = 0
+
+
+class LineEncoder:
+    """Turns records into lines; remembers which ``waveform_meta`` it has said, and when.
+
+    Parameters
+    ----------
+    has_waveforms
+        Tells of a subject whether its samples are written; None: those of all.
+    """
+
+    def __init__(self, has_waveforms: Callable[[str], bool] | None = None) -> None:
+        self._has_waveforms = has_waveforms or (lambda _subject_id: True)
+        self._channels: dict[tuple[str, str, str], _Channel] = {}
+        self._derived: dict[tuple[str, str, str], str] = {}
 
     def frame(self, frame: Frame) -> Iterator[bytes]:
         """Write a Frame, one line per sample, reading, gap, event and clock.
 
-        One by one: all lines of a hostile Frame together are thousands of times its size.
+        Piece by piece: all lines of a hostile Frame together are thousands of times its size.
         """
-        subject = tag(frame.subject_id)
+        has_waveforms = self._has_waveforms(frame.subject_id)
         for block in frame.waveforms:
-            series = f"channel={tag(block.channel)},device={tag(block.device_id)},subject={subject}"
-            yield from self._meta(series, block)
-            yield from _samples(series, block)
+            channel = self._channel((frame.subject_id, block.device_id, block.channel))
+            yield from _meta(channel, block)
+            if has_waveforms:
+                yield from _samples(channel.prefix, block)
+        subject = tag(frame.subject_id)
         for reading in frame.readings:
             yield _reading(subject, reading)
         for gap in frame.gaps:
@@ -87,15 +131,23 @@ class LineEncoder:
             if clock.device_ns is not None:
                 yield _clock(subject, clock, clock.device_ns)
 
+    def envelopes(self, envelopes: Iterable[Envelope]) -> Iterator[bytes]:
+        """Write each Envelope as one line."""
+        for series, t_ns, low, high, mean, n_samples in envelopes:
+            yield (
+                f"envelope,{self._channel(series).series} min={low}i,max={high}i,"
+                f"mean={_float(mean)},n_samples={n_samples}i {t_ns}"
+            ).encode()
+
+    def observations(self, observations: Sequence[Observation]) -> Iterator[bytes]:
+        """Write Observations, each as one line, several to a piece."""
+        for i_first in range(0, len(observations), N_PIECE_OBSERVATIONS):
+            piece = observations[i_first : i_first + N_PIECE_OBSERVATIONS]
+            yield "\n".join(map(self._observation, piece)).encode()
+
     def observation(self, observation: Observation) -> list[bytes]:
         """Write an Observation as one line."""
-        result = _value_or_reason(observation.value, observation.reason)
-        return [
-            f"observation,algorithm={tag(observation.algorithm)},name={tag(observation.name)},"
-            f"subject={tag(observation.subject_id)} {result},"
-            f"quality={_float(observation.quality)},age_s={_float(observation.age_s)},"
-            f"version={observation.algorithm_version}i {observation.t_ns}".encode()
-        ]
+        return list(self.observations((observation,)))
 
     def alarm(self, alarm: AlarmEvent) -> list[bytes]:
         """Write an AlarmEvent as one line."""
@@ -105,26 +157,62 @@ class LineEncoder:
             f"detail={string(alarm.detail)} {alarm.t_ns}".encode()
         ]
 
-    def _meta(self, series: str, block: WaveformBlock) -> Iterator[bytes]:
-        fields = (
-            f"scale={_float(block.scale)},offset={_float(block.offset)},"
-            f"unit={string(block.unit)},rate_hz={_float(block.period.rate_hz)},"
-            f"mdc={block.mdc_code}i"
+    def _channel(self, key: tuple[str, str, str]) -> _Channel:
+        channel = self._channels.get(key)
+        if channel is None:
+            if len(self._channels) >= SERIES_MAX:
+                self._channels.clear()
+            channel = self._channels[key] = _Channel(*key)
+        return channel
+
+    def _observation(self, observation: Observation) -> str:
+        key = (observation.subject_id, observation.name, observation.algorithm)
+        prefix = self._derived.get(key)
+        if prefix is None:
+            if len(self._derived) >= SERIES_MAX:
+                self._derived.clear()
+            subject_id, name, algorithm = map(tag, key)
+            prefix = f"observation,algorithm={algorithm},name={name},subject={subject_id} "
+            self._derived[key] = prefix
+        return (
+            f"{prefix}{_value_or_reason(observation.value, observation.reason)},"
+            f"quality={_float(observation.quality)},age_s={_float(observation.age_s)},"
+            f"version={observation.algorithm_version}i {observation.t_ns}"
         )
-        said, said_ns = self._metas.get(series, ("", 0))
-        if said != fields or abs(block.t0_ns - said_ns) >= META_REPEAT_NS:
-            if len(self._metas) >= METAS_MAX:
-                self._metas.clear()
-            self._metas[series] = (fields, block.t0_ns)
-            yield f"waveform_meta,{series} {fields} {block.t0_ns}".encode()
 
 
-def _samples(series: str, block: WaveformBlock) -> Iterator[bytes]:
-    prefix = f"waveform,{series} v=".encode()
-    return (
-        b"%b%di %d" % (prefix, count, t_ns)
-        for count, t_ns in zip(block.counts.tolist(), block.times_ns().tolist(), strict=True)
-    )
+def _meta(channel: _Channel, block: WaveformBlock) -> Iterator[bytes]:
+    meaning = (block.scale, block.offset, block.unit, block.period, block.mdc_code)
+    if channel.meaning != meaning or abs(block.t0_ns - channel.said_ns) >= META_REPEAT_NS:
+        channel.meaning = meaning
+        channel.said_ns = block.t0_ns
+        yield (
+            f"waveform_meta,{channel.series} scale={_float(block.scale)},"
+            f"offset={_float(block.offset)},unit={string(block.unit)},"
+            f"rate_hz={_float(block.period.rate_hz)},mdc={block.mdc_code}i {block.t0_ns}"
+        ).encode()
+
+
+def _samples(prefix: NDArray[np.uint8], block: WaveformBlock) -> Iterator[bytes]:
+    line_bytes_max = prefix.size + SAMPLE_BYTES_MAX
+    n_lines_max = max(1, PIECE_BYTES_MAX // line_bytes_max)
+    numerator, denominator = block.period.ns_numerator, block.period.ns_denominator
+    remainder = block.i_first * numerator % denominator
+    for i_first in range(0, block.n_samples, n_lines_max):
+        i_end = min(i_first + n_lines_max, block.n_samples)
+        room = np.empty((i_end - i_first) * line_bytes_max, dtype=np.uint8)
+        n_bytes = write_samples(
+            prefix,
+            block.counts,
+            i_first,
+            i_end,
+            block.t0_ns,
+            numerator,
+            denominator,
+            remainder,
+            room,
+        )
+        yield room[:n_bytes].tobytes()
 
 
 def _float(value: float) -> str:

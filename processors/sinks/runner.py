@@ -1,185 +1,147 @@
-"""The sink: reads Frames, Observations and alarms, and commits them when the store has them."""
+"""The sink: reads Frames, Observations and alarms, and commits them when the store has them.
+
+What was read is written while the next is read. An offset is committed when the store has
+everything before it, and no second of an envelope before it is unfinished.
+"""
 
 import asyncio
 import contextlib
-import random
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Final
 
 import structlog
 
-from ingest.codec import (
-    decode_alarm,
-    decode_frame,
-    decode_observations,
-    encode_dead_letter,
-)
-from ingest.dead_letter import DeadLetter, LetterContent
+from ingest.codec import encode_dead_letter
+from ingest.dead_letter import LetterContent
 from ingest.errors import BrokerError, RecordError
-from ingest.frame import NS_PER_S
 from ingest.kafka import ConsumedRecord, Consumer, Producer, open_consumer, open_producer
 from ingest.settings import KafkaSettings
 from ingest.topics import ALARMS, DEAD_LETTERS, FRAMES, OBSERVATIONS
 from processors import metrics
-from processors.sinks.lines import LineEncoder
-from processors.sinks.store import LineStore, RejectedLines, StoreUnavailableError
+from processors.sinks.lanes import Batch, Lanes, back_off_s, stopped_within
+from processors.sinks.records import Place, RecordEncoder
+from processors.sinks.store import LineStore, StoreUnavailableError
 
 log = structlog.get_logger()
 
 POLL_S: Final = 0.5
-BACK_OFF_S_MAX: Final = 30.0
+
+GATHER_S: Final = 0.2
+"""Between two reads, unless one was full: every write has a price, whatever it holds."""
 
 STOP_S_MAX: Final = 3.0
 """What has not ended so long after ``stop`` waits for a server that is away: it is given up."""
 
-N_LINES_MAX: Final = 50_000
-LINES_BYTES_MAX: Final = 16_000_000
-"""Lines held in memory before they are written; one line may go beyond."""
+BATCHES_MAX: Final = 64
+"""Batches that are not stored yet; with as many, or with as many bytes of dead letters as below,
+nothing is read."""
+
+LETTERS_BYTES_MAX: Final = 32_000_000
+
+_RECORDS_AT_ONCE: Final = 64
+"""Records that are encoded before others of the loop have their turn."""
 
 
 class Sink:
-    """Turns batches of records into lines, and what cannot be used into dead letters."""
+    """Turns batches of records into lines in a store, and what cannot be used into dead letters.
 
-    def __init__(self, store: LineStore) -> None:
-        self._store = store
+    Parameters
+    ----------
+    has_waveforms
+        Tells of a subject whether its raw waveforms are stored; None: those of all.
+    """
+
+    def __init__(
+        self,
+        store: LineStore,
+        stop: asyncio.Event,
+        has_waveforms: Callable[[str], bool] | None = None,
+    ) -> None:
         self._role = f"sink-{store.name}"
-        self._lines = LineEncoder()
-        self._encoders: dict[str, Callable[[bytes], Iterable[bytes]]] = {
-            FRAMES.name: self._frame,
-            OBSERVATIONS.name: self._observations,
-            ALARMS.name: self._alarm,
-        }
-        self._received_ns: list[int] = []
+        self._encoder = RecordEncoder(has_waveforms)
+        self._lanes = Lanes(store, stop)
+        self._pending: deque[tuple[Batch, dict[Place, int]]] = deque()
 
-    async def store(
-        self, records: Sequence[ConsumedRecord], stop: asyncio.Event
-    ) -> list[DeadLetter]:
-        """Store a batch, however long the store is away; give what nobody could use.
+    @contextlib.asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        """Run what writes; what is not stored at the end is given up."""
+        async with self._lanes.opened():
+            yield
+
+    async def take(self, records: Sequence[ConsumedRecord]) -> None:
+        """Encode a batch and queue its lines; wait where too much is waiting.
 
         Raises
         ------
         StoreRefusedError
         StoreUnavailableError
-            ``stop`` was set while the store was away: the batch is not stored, or only in part.
+            The stop was set while the store was away: not everything is stored.
         """
-        letters: list[DeadLetter] = []
-        batch = _Batch()
-        for record in records:
-            try:
-                lines = self._encoders[record.topic](record.payload)
-            except RecordError as error:
-                letters.append(
-                    self._letter(record, str(error), LetterContent.RECORD, record.payload)
-                )
-                continue
-            for line in lines:
-                batch.add(record, line)
-                if batch.is_full:
-                    letters += await self._write(batch, stop)
-                    batch = _Batch()
-        letters += await self._write(batch, stop)
-        metrics.DEAD_LETTERS.labels(self._role).inc(len(letters))
-        return letters
+        batch = Batch(self._role)
+        for i, record in enumerate(records):
+            await self._take(record, batch)
+            if i % _RECORDS_AT_ONCE == _RECORDS_AT_ONCE - 1:
+                await asyncio.sleep(0)
+        batch.finish()
+        self._lanes.wake()
+        for name, n in self._encoder.counts.items():
+            metrics.WITHOUT_ENVELOPE.labels(name).inc(n)
+        self._encoder.counts.clear()
+        self._pending.append((batch, self._encoder.first_needed()))
 
-    def _frame(self, payload: bytes) -> Iterable[bytes]:
-        frame = decode_frame(payload)
-        metrics.FRAMES_IN.labels(self._role).inc()
-        metrics.SAMPLES_IN.labels(self._role).inc(frame.n_samples)
-        self._received_ns += [
-            block.received_ns for block in frame.waveforms if block.received_ns is not None
-        ]
-        return self._lines.frame(frame)
+    async def settle(self, *, everything: bool = False) -> tuple[list[Batch], dict[Place, int]]:
+        """Give the oldest batches that are stored, and how far their records may be committed.
 
-    def _observations(self, payload: bytes) -> Iterable[bytes]:
-        observations = decode_observations(payload)
-        metrics.OBSERVATIONS_OUT.labels(self._role).inc(len(observations))
-        return [line for one in observations for line in self._lines.observation(one)]
+        Parameters
+        ----------
+        everything
+            Wait until all are stored; else only where too many are waiting.
 
-    def _alarm(self, payload: bytes) -> Iterable[bytes]:
-        alarm = decode_alarm(payload)
-        metrics.OBSERVATIONS_OUT.labels(self._role).inc()
-        return self._lines.alarm(alarm)
-
-    async def _write(self, batch: "_Batch", stop: asyncio.Event) -> list[DeadLetter]:
-        rejected = await self._write_lines(batch.lines, stop) if batch.lines else []
-        n_rejected = sum(one.lines.count(b"\n") + 1 for one in rejected)
-        metrics.LINES_OUT.labels(self._store.name).inc(len(batch.lines) - n_rejected)
-        stored_ns = time.time_ns()
-        for received_ns in self._received_ns:
-            metrics.RADIO_TO_STORED.observe((stored_ns - received_ns) / NS_PER_S)
-        self._received_ns.clear()
-        return [
-            self._letter(batch.origin(one), one.reason, LetterContent.LINES, one.lines)
-            for one in rejected
-        ]
-
-    async def _write_lines(self, lines: list[bytes], stop: asyncio.Event) -> list[RejectedLines]:
-        n_tries = 0
-        while True:
-            try:
-                return await self._store.write(lines)
-            except StoreUnavailableError as error:
-                n_tries += 1
-                metrics.STORE_RETRIES.labels(self._store.name).inc()
-                delay_s = min(error.retry_after_s or back_off_s(n_tries), BACK_OFF_S_MAX)
-                log.warning("store_unavailable", error=str(error), retry_in_s=round(delay_s, 1))
-                if await _stopped_within(delay_s, stop):
-                    raise
-
-    def _letter(
-        self, record: ConsumedRecord, reason: str, content: LetterContent, payload: bytes
-    ) -> DeadLetter:
-        return DeadLetter(
-            reason=reason,
-            source=self._role,
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            key=record.key,
-            timestamp_ms=record.timestamp_ms,
-            content=content,
-            payload=payload,
-        )
-
-
-class _Batch:
-    """Lines for one write, and the records that they came from."""
-
-    def __init__(self) -> None:
-        self.lines: list[bytes] = []
-        self._origins: list[ConsumedRecord] = []
-        self._n_bytes = 0
+        Raises
+        ------
+        StoreRefusedError, StoreUnavailableError
+            As `take`.
+        """
+        self._lanes.check()
+        settled: list[Batch] = []
+        offsets: dict[Place, int] = {}
+        while self._pending:
+            batch, needed = self._pending[0]
+            if everything or self._is_full():
+                await self._lanes.until_done(batch)
+            if not batch.done.is_set():
+                break
+            self._pending.popleft()
+            settled.append(batch)
+            offsets |= needed
+        return settled, offsets
 
     @property
-    def is_full(self) -> bool:
-        """Whether it must be written before more is added."""
-        return len(self.lines) >= N_LINES_MAX or self._n_bytes >= LINES_BYTES_MAX
+    def is_idle(self) -> bool:
+        """Whether everything is stored and settled."""
+        return not self._pending
 
-    def add(self, record: ConsumedRecord, line: bytes) -> None:
-        """Take one line."""
-        self.lines.append(line)
-        self._origins.append(record)
-        self._n_bytes += len(line)
+    async def _take(self, record: ConsumedRecord, batch: Batch) -> None:
+        try:
+            lines = self._encoder.encode(record)
+        except RecordError as error:
+            batch.refuse(record, str(error), record.payload, LetterContent.RECORD)
+            return
+        if record.topic == FRAMES.name:
+            metrics.FRAMES_IN.labels(self._role).inc()
+            metrics.SAMPLES_IN.labels(self._role).inc(lines.n_samples)
+        metrics.OBSERVATIONS_OUT.labels(self._role).inc(lines.n_derived)
+        batch.received_ns += lines.received_ns
+        for piece in lines.pieces:
+            await self._lanes.add(lines.subject_id, piece, record, batch)
 
-    def origin(self, rejected: RejectedLines) -> ConsumedRecord:
-        """Find the record of the first of the rejected lines."""
-        return self._origins[self.lines.index(rejected.lines.partition(b"\n")[0])]
-
-
-async def _stopped_within(delay_s: float, stop: asyncio.Event) -> bool:
-    """Wait, but no longer than until ``stop`` is set; tell whether it is."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(delay_s):
-            await stop.wait()
-    return stop.is_set()
-
-
-def back_off_s(n_tries: int) -> float:
-    """Give a jittered exponential delay: about 0.5 s after the first failure, bounded."""
-    # Jitter spreads clients that failed together; it protects nothing.
-    jitter = random.uniform(0.75, 1.25)  # noqa: S311
-    return float(min(BACK_OFF_S_MAX, 0.5 * 2.0 ** min(n_tries - 1, 10)) * jitter)
+    def _is_full(self) -> bool:
+        letters = (letter for batch, _ in self._pending for letter in batch.letters)
+        return (
+            len(self._pending) >= BATCHES_MAX
+            or sum(len(letter.payload) for letter in letters) >= LETTERS_BYTES_MAX
+        )
 
 
 async def run_sink(
@@ -189,19 +151,25 @@ async def run_sink(
     group: str,
     n_records_max: int,
     stop: asyncio.Event,
+    has_waveforms: Callable[[str], bool] | None = None,
 ) -> None:
     """Store everything from the topics until ``stop`` is set.
 
     Input is committed only after the store has it and its dead letters are sent. While the store
-    is away nothing is read, so memory stays bounded and the records wait in Kafka; if ``stop`` is
-    set then, the batch stays uncommitted and comes again.
+    is away no more is read than there is room for, and the records wait in Kafka; if ``stop`` is
+    set then, what is not stored stays uncommitted and comes again.
+
+    Parameters
+    ----------
+    has_waveforms
+        Tells of a subject whether its raw waveforms are stored; None: those of all.
 
     Raises
     ------
     StoreRefusedError, BrokerRefusedError
     """
     serving = asyncio.create_task(
-        _serve(kafka, store, group=group, n_records_max=n_records_max, stop=stop), name="serve"
+        _serve(kafka, store, group, n_records_max, stop, has_waveforms), name="serve"
     )
     waiting = asyncio.create_task(stop.wait(), name="wait-for-stop")
     try:
@@ -220,12 +188,11 @@ async def run_sink(
 async def _serve(
     kafka: KafkaSettings,
     store: LineStore,
-    *,
     group: str,
     n_records_max: int,
     stop: asyncio.Event,
+    has_waveforms: Callable[[str], bool] | None,
 ) -> None:
-    sink = Sink(store)
     ready = metrics.READY.labels(f"sink-{store.name}")
     while not stop.is_set():
         try:
@@ -234,12 +201,15 @@ async def _serve(
                 open_consumer(kafka, (FRAMES, OBSERVATIONS, ALARMS), group=group) as consumer,
             ):
                 ready.set(1)
-                await _run(sink, consumer, producer, n_records_max, stop)
+                # What was read and not committed comes again: nothing of it is remembered.
+                sink = Sink(store, stop, has_waveforms)
+                async with sink.opened():
+                    await _run(sink, consumer, producer, n_records_max, stop)
         except StoreUnavailableError as error:
             log.warning("stopped_without_the_store", error=str(error))
         except BrokerError as error:
             log.warning("broker_unavailable", error=str(error))
-            await _stopped_within(back_off_s(2), stop)
+            await stopped_within(back_off_s(2), stop)
         finally:
             ready.set(0)
 
@@ -248,13 +218,27 @@ async def _run(
     sink: Sink, consumer: Consumer, producer: Producer, n_records_max: int, stop: asyncio.Event
 ) -> None:
     while not stop.is_set():
-        records = await consumer.poll(timeout_s=POLL_S, n_records_max=n_records_max)
-        if not records:
-            continue
-        letters = await sink.store(records, stop)
-        for letter in letters:
-            log.error("dead_letter", reason=letter.reason, topic=letter.topic, at=letter.offset)
-        await producer.send(
-            DEAD_LETTERS, ((letter.source, encode_dead_letter(letter)) for letter in letters)
+        records = await consumer.poll(
+            timeout_s=POLL_S if sink.is_idle else GATHER_S, n_records_max=n_records_max
         )
-        await consumer.commit()
+        if records:
+            await sink.take(records)
+        await _commit(consumer, producer, *await sink.settle())
+        if len(records) < n_records_max:
+            await stopped_within(GATHER_S, stop)
+    await _commit(consumer, producer, *await sink.settle(everything=True))
+
+
+async def _commit(
+    consumer: Consumer, producer: Producer, batches: Sequence[Batch], offsets: Mapping[Place, int]
+) -> None:
+    """Send the dead letters of stored batches, then commit."""
+    letters = [letter for batch in batches for letter in batch.letters]
+    for letter in letters:
+        log.error("dead_letter", reason=letter.reason, topic=letter.topic, at=letter.offset)
+        metrics.DEAD_LETTERS.labels(letter.source).inc()
+    await producer.send(
+        DEAD_LETTERS, ((letter.source, encode_dead_letter(letter)) for letter in letters)
+    )
+    if offsets:
+        await consumer.commit(offsets)

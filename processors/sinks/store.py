@@ -38,9 +38,14 @@ class LineStore(Protocol):
     """Takes line protocol; what it has taken is safe when the call returns."""
 
     name: str
+    n_parallel: int
+    """Writes at once that gain something."""
 
     async def write(self, lines: Sequence[bytes]) -> list[RejectedLines]:
-        """Store the lines; give those that were rejected for good.
+        """Store pieces of lines, in order; give the lines that were rejected for good.
+
+        A piece is one line, or several with a newline between two. Nothing is promised of the
+        order of two writes at once.
 
         Raises
         ------

@@ -355,7 +355,8 @@ def ward(influx_server: InfluxServer) -> Ward:
 
     asyncio.run(write())
     reader = InfluxReader(influx_server.url, influx_server.database)
-    return Ward(reader=reader, end_ns=end_ns, n_lines=len(lines), **subjects)
+    n_lines = sum(piece.count(b"\n") + 1 for piece in lines)
+    return Ward(reader=reader, end_ns=end_ns, n_lines=n_lines, **subjects)
 
 
 def _whole_lines(encoder: LineEncoder, subject: str, end_ns: int) -> Iterator[bytes]:
@@ -435,7 +436,7 @@ def _silenced_lines(encoder: LineEncoder, subject: str) -> Iterator[bytes]:
 
 def _scaleless_lines(encoder: LineEncoder, subject: str, end_ns: int) -> Iterator[bytes]:
     for frame in _frames(subject, (STRAP, codes.ECG), start_ns=end_ns - MINUTE_S * NS_PER_S):
-        yield from (line for line in encoder.frame(frame) if line.startswith(b"waveform,"))
+        yield from (piece for piece in encoder.frame(frame) if piece.startswith(b"waveform,"))
     yield from encoder.observation(_value(subject, "heart_rate", end_ns, 72.0))
 
 

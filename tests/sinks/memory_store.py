@@ -23,8 +23,12 @@ class MemoryStore:
     name = "memory"
 
     def __init__(
-        self, *failures: StoreError, rejects: Callable[[bytes], bool] | None = None
+        self,
+        *failures: StoreError,
+        rejects: Callable[[bytes], bool] | None = None,
+        n_parallel: int = 1,
     ) -> None:
+        self.n_parallel = n_parallel
         self.failures = list(failures)
         self.rejects = rejects or (lambda _line: False)
         self.lines: list[bytes] = []
@@ -43,6 +47,7 @@ class MemoryStore:
 
     async def write(self, lines: Sequence[bytes]) -> list[RejectedLines]:
         """Store the lines, or fail as told."""
+        lines = [line for piece in lines for line in piece.split(b"\n")]
         async with self._changed:
             self.n_tries += 1
             self._changed.notify_all()

@@ -205,7 +205,9 @@ async def test_a_write_that_is_cancelled_is_whole_or_not_there(tmp_path: Path) -
     )
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     sizes=st.lists(st.integers(0, 30), min_size=1, max_size=12),
     part_bytes_max=st.integers(1, 200),

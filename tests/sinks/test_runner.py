@@ -19,15 +19,22 @@ from ingest.codec import (
     encode_observations,
 )
 from ingest.dead_letter import DeadLetter, LetterContent
+from ingest.frame import NS_PER_S
 from ingest.kafka import ConsumedRecord, create_topics, open_consumer, open_producer
 from ingest.settings import KafkaSettings
 from ingest.topics import ALARMS, DEAD_LETTERS, FRAMES, OBSERVATIONS, Topic
+from processors.sinks import lanes as lanes_module
+from processors.sinks import lines as lines_module
 from processors.sinks import runner as runner_module
+from processors.sinks.envelope import Envelope
+from processors.sinks.lanes import BACK_OFF_S_MAX, N_LINES_MAX, back_off_s
 from processors.sinks.lines import LineEncoder
-from processors.sinks.runner import BACK_OFF_S_MAX, N_LINES_MAX, Sink, back_off_s, run_sink
+from processors.sinks.runner import Sink, run_sink
 from processors.sinks.store import StoreRefusedError, StoreUnavailableError
+from processors.sinks.watched import WaveformChoice
 from tests.ingest import records
 from tests.ingest.records import T0_NS
+from tests.sinks.line_protocol import points
 from tests.sinks.memory_store import MemoryStore
 from tests.waiting import WAIT_S
 
@@ -67,8 +74,9 @@ async def send(kafka: KafkaSettings, topic: Topic, *payloads: bytes, key: str = 
 
 
 def frame(sequence: int, **changes: object) -> bytes:
+    """A second of one sample: it is over when the next one begins."""
     block = records.block(
-        [sequence], i_first=sequence, t0_ns=T0_NS + sequence * 1_000_000, channel="ecg"
+        [sequence], i_first=sequence, t0_ns=T0_NS + sequence * NS_PER_S, channel="ecg"
     )
     return encode_frame(records.frame(block, sequence=sequence, **changes))
 
@@ -117,7 +125,7 @@ def metric(name: str, **labels: str) -> float:
 # With a broker
 
 
-async def test_frames_observations_and_alarms_are_stored_and_not_read_again(
+async def test_frames_observations_and_alarms_are_stored_and_what_is_over_is_not_read_again(
     kafka: KafkaSettings,
 ) -> None:
     await send(kafka, FRAMES, frame(0), frame(1))
@@ -126,20 +134,24 @@ async def test_frames_observations_and_alarms_are_stored_and_not_read_again(
     store, again = MemoryStore(), MemoryStore()
 
     async with running(kafka, store):
-        await store.until(lambda: len(store.points) == 5)
+        await store.until(lambda: len(store.points) == 6)
     await send(kafka, FRAMES, frame(2))
     async with running(kafka, again):
-        await again.until(lambda: stored(again) != [])
+        await again.until(lambda: 2 in stored(again))
 
     encoder = LineEncoder()
+    envelope = Envelope(("p-1", "strap-1", "ecg"), T0_NS, 0, 0, 0.0, 1)
     expected = [
         *encoder.frame(records.frame(records.block([0], channel="ecg"))),
+        *encoder.envelopes([envelope]),
         *encoder.observation(records.observation()),
         *encoder.alarm(records.alarm()),
     ]
-    assert set(expected) <= set(store.lines)
+    assert {line for piece in expected for line in piece.split(b"\n")} <= set(store.lines)
     assert stored(store) == [0, 1]
-    assert stored(again) == [2]
+    # The second of Frame 1 was not over.
+    assert stored(again) == [1, 2]
+    assert not any(line.startswith((b"observation", b"alarm")) for line in again.lines)
 
 
 async def test_nothing_is_lost_and_order_is_kept_while_the_store_is_away(
@@ -208,10 +220,10 @@ async def test_a_write_that_is_under_way_at_the_stop_is_finished_and_committed(
         slow.answers.set()
     await send(kafka, FRAMES, frame(10))
     async with running(kafka, again):
-        await again.until(lambda: stored(again) != [])
+        await again.until(lambda: 10 in stored(again))
 
     assert stored(slow) == list(range(10))
-    assert stored(again) == [10]
+    assert stored(again) == [9, 10]
 
 
 async def test_a_sink_that_is_cancelled_leaves_nothing_running(kafka: KafkaSettings) -> None:
@@ -252,7 +264,7 @@ async def test_what_was_stored_but_not_committed_comes_again_and_is_stored_once(
     async with running(kafka, store):
         await store.until(lambda: len(store.writes) >= 2)
 
-    assert n_before == 11
+    assert n_before == 10 + 1 + 9
     assert len(store.points) == n_before
     assert stored(store)[:10] == stored(store)[10:] == list(range(10))
 
@@ -382,27 +394,39 @@ def consumed(*payloads: bytes, topic: Topic = FRAMES) -> list[ConsumedRecord]:
     ]
 
 
+async def store_all(store: MemoryStore, records: list[ConsumedRecord]) -> list[DeadLetter]:
+    sink = Sink(store, asyncio.Event())
+    async with asyncio.timeout(60), sink.opened():
+        await sink.take(records)
+        settled, offsets = await sink.settle(everything=True)
+    assert set(offsets) == {(records[0].topic, 1)}
+    return [letter for batch in settled for letter in batch.letters]
+
+
 async def test_one_frame_is_written_in_pieces_if_it_is_long() -> None:
     store = MemoryStore(rejects=lambda line: b" v=99999i " in line)
     counts = np.arange(120_000, dtype=np.int32)
     payload = encode_frame(records.frame(records.block(counts)))
     accepted = metric("chevet_processors_lines_stored_total", store="memory")
 
-    letters = await Sink(store).store(consumed(frame(0), payload), asyncio.Event())
+    letters = await store_all(store, consumed(frame(0), payload))
 
     assert [letter.offset for letter in letters] == [1]
-    assert store.writes == [N_LINES_MAX, N_LINES_MAX, 20_003]
-    assert sorted(stored(store)) == sorted([0, *set(range(120_000)) - {99_999}])
+    assert max(store.writes) <= N_LINES_MAX
+    samples = [line for line in store.lines if b"MLII" in line and line.startswith(b"waveform,")]
+    values = [int(line.split(b" v=")[1].split(b"i ")[0]) for line in samples]
+    assert values == [i for i in range(120_000) if i != 99_999]
     n_accepted = metric("chevet_processors_lines_stored_total", store="memory") - accepted
     assert n_accepted == len(store.lines)
 
 
 async def test_long_lines_are_written_in_pieces_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner_module, "LINES_BYTES_MAX", 100_000)
+    monkeypatch.setattr(lanes_module, "LINES_BYTES_MAX", 100_000)
+    monkeypatch.setattr(lines_module, "PIECE_BYTES_MAX", 10_000)
     store = MemoryStore()
     block = records.block(range(1_000), channel="x" * 1_000)
 
-    await Sink(store).store(consumed(encode_frame(records.frame(block))), asyncio.Event())
+    await store_all(store, consumed(encode_frame(records.frame(block))))
 
     assert max(store.writes) < 110
     assert stored(store) == list(range(1_000))
@@ -411,7 +435,7 @@ async def test_long_lines_are_written_in_pieces_too(monkeypatch: pytest.MonkeyPa
 async def test_a_record_longer_than_any_may_be_has_a_dead_letter_that_can_be_sent() -> None:
     oversize = bytes(RECORD_BYTES_MAX + 1)
 
-    (letter,) = await Sink(MemoryStore()).store(consumed(oversize), asyncio.Event())
+    (letter,) = await store_all(MemoryStore(), consumed(oversize))
 
     assert letter.reason.startswith("8000001 bytes; at most 8000000")
     assert len(decode_dead_letter(encode_dead_letter(letter)).payload) == RECORD_BYTES_MAX
@@ -420,7 +444,7 @@ async def test_a_record_longer_than_any_may_be_has_a_dead_letter_that_can_be_sen
 async def test_nothing_is_written_where_nothing_can_be_used() -> None:
     store = MemoryStore()
 
-    letters = await Sink(store).store(consumed(b"1", b"2", topic=ALARMS), asyncio.Event())
+    letters = await store_all(store, consumed(b"1", b"2", topic=ALARMS))
 
     assert len(letters) == 2
     assert store.n_tries == 0
@@ -433,9 +457,32 @@ async def test_the_time_from_radio_to_store_is_measured_once_for_each_block() ->
     payload = encode_frame(records.frame(block, records.block(channel="v5")))
     store = MemoryStore(StoreUnavailableError("away", retry_after_s=0.001))
 
-    await Sink(store).store(consumed(payload, payload), asyncio.Event())
+    await store_all(store, consumed(payload, payload))
 
     assert metric(name) - before == 2
+
+
+async def test_only_the_waveforms_of_those_who_are_watched_are_stored() -> None:
+    store = MemoryStore()
+    sink = Sink(store, asyncio.Event(), WaveformChoice("watched", ["icu-*", "p-7"]))
+    subjects = ["p-7", "p-70", "icu-3", "ward-icu-3"]
+    seconds = [
+        encode_frame(records.frame(records.block([5] * 360), subject_id=subject))
+        for subject in subjects
+    ]
+
+    async with asyncio.timeout(60), sink.opened():
+        await sink.take(consumed(*seconds))
+        await sink.settle(everything=True)
+
+    by_measurement: dict[str, set[str]] = {}
+    for point in points(store.lines):
+        by_measurement.setdefault(point.measurement, set()).add(point.tags["subject"])
+    assert by_measurement == {
+        "waveform": {"p-7", "icu-3"},
+        "waveform_meta": set(subjects),
+        "envelope": set(subjects),
+    }
 
 
 @given(st.integers(1, 10_000))

@@ -1,0 +1,115 @@
+"""Records of the topics to line protocol: pure.
+
+What is remembered of a partition begins anew where its records do not follow one another: the
+partition was somebody else's meanwhile, or is read again.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from ingest.codec import decode_alarm, decode_frame, decode_observations
+from ingest.kafka import ConsumedRecord
+from ingest.topics import ALARMS, FRAMES, OBSERVATIONS
+from processors.sinks.envelope import PartitionEnvelopes
+from processors.sinks.lines import LineEncoder
+
+FORGET_EVERY_RECORDS: Final = 10_000
+
+Place = tuple[str, int]
+"""Topic and partition."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordLines:
+    """The lines of a record, and what is counted of it."""
+
+    subject_id: str
+    pieces: Iterator[bytes]
+    """To be taken before the next record is encoded."""
+    n_samples: int = 0
+    n_derived: int = 0
+    """Observations and alarms."""
+    received_ns: tuple[int, ...] = ()
+    """When the first payload of each block reached the agent."""
+
+
+class _Partition:
+    """How far a partition has been read."""
+
+    def __init__(self, counts: Counter[str]) -> None:
+        self.end_offset = -1
+        self.envelopes = PartitionEnvelopes(counts)
+
+
+class RecordEncoder:
+    """Turns consumed records into lines.
+
+    Parameters
+    ----------
+    has_waveforms
+        Tells of a subject whether its samples are written; None: those of all.
+    """
+
+    def __init__(self, has_waveforms: Callable[[str], bool] | None = None) -> None:
+        self.counts: Counter[str] = Counter()
+        """What is in no envelope, as `PartitionEnvelopes` counts it."""
+        self._lines = LineEncoder(has_waveforms)
+        self._partitions: dict[Place, _Partition] = {}
+        self._encoders: Mapping[str, Callable[[ConsumedRecord, _Partition], RecordLines]] = {
+            FRAMES.name: self._frame,
+            OBSERVATIONS.name: self._observations,
+            ALARMS.name: self._alarm,
+        }
+
+    def encode(self, record: ConsumedRecord) -> RecordLines:
+        """Decode the next record of its partition and write its lines.
+
+        Raises
+        ------
+        RecordError
+            Nobody can use it; the next may be encoded.
+        """
+        place = (record.topic, record.partition)
+        partition = self._partitions.get(place)
+        if partition is None or partition.end_offset != record.offset:
+            partition = self._partitions[place] = _Partition(self.counts)
+        partition.end_offset = record.offset + 1
+        if partition.end_offset % FORGET_EVERY_RECORDS == 0:
+            partition.envelopes.forget_silent(partition.end_offset)
+        return self._encoders[record.topic](record, partition)
+
+    def first_needed(self) -> dict[Place, int]:
+        """Give, of each partition, the offset from which on it must be read after a restart."""
+        return {
+            place: partition.envelopes.first_needed(partition.end_offset)
+            for place, partition in self._partitions.items()
+        }
+
+    def _frame(self, record: ConsumedRecord, partition: _Partition) -> RecordLines:
+        frame = decode_frame(record.payload)
+
+        def pieces() -> Iterator[bytes]:
+            yield from self._lines.frame(frame)
+            yield from self._lines.envelopes(partition.envelopes.frame(frame, record.offset))
+
+        return RecordLines(
+            frame.subject_id,
+            pieces(),
+            n_samples=frame.n_samples,
+            received_ns=tuple(
+                block.received_ns for block in frame.waveforms if block.received_ns is not None
+            ),
+        )
+
+    def _observations(self, record: ConsumedRecord, _partition: _Partition) -> RecordLines:
+        observations = decode_observations(record.payload)
+        if not observations:
+            return RecordLines("", iter(()))
+        pieces = self._lines.observations(observations)
+        return RecordLines(observations[0].subject_id, pieces, n_derived=len(observations))
+
+    def _alarm(self, record: ConsumedRecord, _partition: _Partition) -> RecordLines:
+        alarm = decode_alarm(record.payload)
+        return RecordLines(alarm.subject_id, iter(self._lines.alarm(alarm)), n_derived=1)
