@@ -8,6 +8,7 @@ import sys
 import tracemalloc
 from collections.abc import Callable
 from enum import Enum
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -794,3 +795,20 @@ def update() -> None:
 
 if __name__ == "__main__":
     update()
+
+
+def test_a_record_read_in_one_go_and_one_read_array_by_array_are_the_same() -> None:
+    """A short record cannot hold too many items; a longer one is read with care."""
+    few, many = [records.observation()] * 3, [records.observation()] * N_OBSERVATIONS_MAX
+
+    assert decode_observations(encode_observations(few)) == tuple(few)
+    assert decode_observations(encode_observations(many)) == tuple(many)
+
+
+def test_the_schema_has_the_fields_of_an_observation_in_their_order() -> None:
+    schema = json.loads(
+        resources.files("ingest").joinpath("schemas/observation.2.avsc").read_text()
+    )
+    of_each = next(f for f in schema["fields"] if f["name"] == "observations")["type"]["items"]
+
+    assert ("subject_id", *(f["name"] for f in of_each["fields"])) == Observation._fields

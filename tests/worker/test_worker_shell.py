@@ -52,6 +52,7 @@ class Record:
     value: bytes | None
     topic: str = FRAMES.name
     partition: int = NUMBER
+    key: bytes | None = None
     timestamp: float = 1_790_000_000.0
     generation_id: int = 1
 
