@@ -13,7 +13,8 @@ comes again from somewhere. Therefore:
   nothing.
 
 What is given follows from the records alone and not from restarts, nor from how the samples were
-cut into Frames.
+cut into Frames. One thing may: a second that was given up for its age is given after all where its
+Frames came once more and the sink began with them. Its value is the right one.
 """
 
 from collections import Counter
