@@ -1,4 +1,5 @@
 import asyncio
+import itertools
 import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -46,9 +47,14 @@ class FakeInflux:
                 await self.let_go.wait()
         return self.answer(lines)
 
-    def store(self, *, timeout_s: float = 10.0) -> InfluxStore:
+    def store(self, *, timeout_s: float = 10.0, gzip_level: int = 0) -> InfluxStore:
         return InfluxStore(
-            url=self.url, bucket="ward/three days", org="clinic", token=TOKEN, timeout_s=timeout_s
+            url=self.url,
+            bucket="ward/three days",
+            org="clinic",
+            token=TOKEN,
+            timeout_s=timeout_s,
+            gzip_level=gzip_level,
         )
 
 
@@ -117,6 +123,45 @@ async def test_many_lines_are_several_requests_in_order(influx: FakeInflux) -> N
 
     assert [len(body) for body in influx.bodies] == [N_LINES_MAX, N_LINES_MAX, 5]
     assert [line for body in influx.bodies for line in body] == lines
+
+
+async def test_pieces_of_several_lines_are_joined_to_requests_of_so_many_lines(
+    influx: FakeInflux,
+) -> None:
+    store = influx.store()
+    lines = numbered(3 * N_LINES_MAX)
+    ends = [0, 1, N_LINES_MAX - 1, N_LINES_MAX, N_LINES_MAX + 7, len(lines)]
+    pieces = [b"\n".join(lines[begin:end]) for begin, end in itertools.pairwise(ends)]
+
+    assert await store.write(pieces) == []
+    await store.close()
+
+    assert [line for body in influx.bodies for line in body] == lines
+    # A piece with more lines than a request is sent alone.
+    assert [len(body) for body in influx.bodies] == [N_LINES_MAX, 7, 2 * N_LINES_MAX - 7]
+
+
+async def test_a_bad_line_is_found_in_a_piece_of_many(influx: FakeInflux) -> None:
+    lines = numbered(100)
+    influx.answer = refuse(lines[37])
+    store = influx.store()
+
+    rejected = await store.write([b"\n".join(lines)])
+    await store.close()
+
+    assert [each.lines for each in rejected] == [lines[37]]
+
+
+async def test_what_is_compressed_arrives_as_it_was(influx: FakeInflux) -> None:
+    store = influx.store(gzip_level=1)
+
+    assert await store.write(numbered(1_000)) == []
+    await store.close()
+
+    (request,) = influx.requests
+    assert request.headers["Content-Encoding"] == "gzip"
+    assert int(request.headers["Content-Length"]) < len(b"\n".join(numbered(1_000))) / 2
+    assert influx.bodies == [numbered(1_000)]
 
 
 # Errors of the server

@@ -53,7 +53,13 @@ def _file_case(_request: pytest.FixtureRequest, name: str, folder: Path) -> Case
     return Case(LineFileStore(folder, part_bytes_max=100_000), name, read)
 
 
-def _influx_case(request: pytest.FixtureRequest, name: str, _folder: Path) -> Case:
+def _gzip_case(request: pytest.FixtureRequest, name: str, folder: Path) -> Case:
+    return _influx_case(request, name, folder, gzip_level=1)
+
+
+def _influx_case(
+    request: pytest.FixtureRequest, name: str, _folder: Path, *, gzip_level: int = 0
+) -> Case:
     server: InfluxServer = request.getfixturevalue("influx_server")
     reader = InfluxReader(server.url, server.database)
 
@@ -61,7 +67,9 @@ def _influx_case(request: pytest.FixtureRequest, name: str, _folder: Path) -> Ca
         rows = await asyncio.to_thread(reader.query, f'SELECT "v" FROM "{name}" GROUP BY "n"')  # noqa: S608
         return {(row["tags"]["n"], t_ns): value for row in rows for t_ns, value in row["values"]}
 
-    store = InfluxStore(url=server.url, bucket=server.bucket, org="any", token=name)
+    store = InfluxStore(
+        url=server.url, bucket=server.bucket, org="any", token=name, gzip_level=gzip_level
+    )
     return Case(store, name, read)
 
 
@@ -71,8 +79,13 @@ def _by_identity(lines: list[bytes]) -> Points:
 
 
 @pytest.fixture(
-    params=[_memory_case, _file_case, pytest.param(_influx_case, marks=pytest.mark.influx)],
-    ids=["memory", "files", "influx"],
+    params=[
+        _memory_case,
+        _file_case,
+        pytest.param(_influx_case, marks=pytest.mark.influx),
+        pytest.param(_gzip_case, marks=pytest.mark.influx),
+    ],
+    ids=["memory", "files", "influx", "influx-gzip"],
 )
 async def case(
     request: pytest.FixtureRequest, unique_name: str, tmp_path: Path
@@ -84,6 +97,14 @@ async def case(
 
 async def test_what_was_written_is_there(case: Case) -> None:
     assert await case.store.write(case.lines(100)) == []
+
+    assert await case.read() == case.points(100)
+
+
+async def test_a_piece_may_hold_several_lines(case: Case) -> None:
+    lines = case.lines(100)
+
+    assert await case.store.write([lines[0], b"\n".join(lines[1:60]), *lines[60:]]) == []
 
     assert await case.read() == case.points(100)
 
