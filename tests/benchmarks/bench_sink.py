@@ -148,8 +148,9 @@ def through_the_sink(
 
 def server_cpu_s(server: InfluxServer) -> float:
     """CPU time that InfluxDB and what stands in front of it have used."""
-    times = [psutil.Process(process.pid).cpu_times() for process in server.processes]
-    return float(sum(time.user + time.system for time in times))
+    pids = [process.identity.pid for process in server.processes if process.identity]
+    used = [psutil.Process(pid).cpu_times() for pid in pids]
+    return float(sum(one.user + one.system for one in used))
 
 
 def measure(
