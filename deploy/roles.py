@@ -19,6 +19,7 @@ from processors.sinks.files import LineFileStore
 from processors.sinks.influx import InfluxStore
 from processors.sinks.live.hub import LiveHub
 from processors.sinks.live.server import serve
+from processors.sinks.records import load_kernels
 from processors.sinks.runner import run_sink
 from processors.sinks.store import LineStore
 from processors.sinks.watched import WaveformChoice
@@ -62,6 +63,7 @@ async def run_sink_role(
     """
     store = build_store(settings, url, bucket)
     try:
+        await asyncio.to_thread(load_kernels)
         await run_sink(
             settings.kafka,
             store,

@@ -9,7 +9,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from ingest.codec import decode_alarm, decode_frame, decode_observations
+import numpy as np
+
+from ingest.codec import decode_alarm, decode_frame, decode_observations, encode_frame
+from ingest.frame import Frame, SamplePeriod, WaveformBlock
 from ingest.kafka import ConsumedRecord
 from ingest.topics import ALARMS, FRAMES, OBSERVATIONS
 from processors.sinks.envelope import PartitionEnvelopes
@@ -41,6 +44,26 @@ class _Partition:
     def __init__(self, counts: Counter[str]) -> None:
         self.end_offset = -1
         self.envelopes = PartitionEnvelopes(counts)
+
+
+def load_kernels() -> None:
+    """Compile what has to be, or load it: some seconds, for which no record should have to wait."""
+    block = WaveformBlock(
+        device_id="",
+        channel="",
+        mdc_code=0,
+        unit="",
+        scale=1.0,
+        offset=0.0,
+        i_first=0,
+        t0_ns=0,
+        period=SamplePeriod(ns_numerator=1, ns_denominator=1),
+        counts=np.zeros(1, dtype=np.int32),
+    )
+    frame = Frame(subject_id="-", agent_id="-", sequence=0, waveforms=(block,))
+    place = ConsumedRecord(topic=FRAMES.name, partition=0, offset=0, payload=encode_frame(frame))
+    for _ in RecordEncoder().encode(place).pieces:
+        pass
 
 
 class RecordEncoder:

@@ -214,6 +214,25 @@ async def test_what_was_committed_is_not_read_again_and_the_rest_is(
     assert [one.payload for one in first + second] == [payload for _, payload in sent]
 
 
+async def test_no_more_is_committed_than_what_is_named(
+    settings: KafkaSettings, topic: Topic, unique_name: str
+) -> None:
+    settings = settings.model_copy(update={"n_partitions": 1})
+    await create_topics(settings, [topic])
+    sent = numbered(20, "a")
+    async with open_producer(settings) as producer:
+        await producer.send(topic, sent)
+
+    async with open_consumer(settings, [topic], group=unique_name) as consumer:
+        await read(consumer, 20)
+        # Of a partition that is not assigned nothing is said.
+        await consumer.commit({(topic.name, 0): 13, (topic.name, 1): 5, ("other", 0): 5})
+    async with open_consumer(settings, [topic], group=unique_name) as consumer:
+        again = await read(consumer, 7)
+
+    assert [one.payload for one in again] == [payload for _, payload in sent[13:]]
+
+
 async def test_two_consumers_of_a_group_share(
     settings: KafkaSettings, made_topic: Topic, unique_name: str
 ) -> None:
