@@ -489,3 +489,35 @@ async def test_only_the_waveforms_of_those_who_are_watched_are_stored() -> None:
 def test_a_back_off_grows_to_a_bound(n_tries: int) -> None:
     assert 0.37 < back_off_s(n_tries) < BACK_OFF_S_MAX * 1.25
     assert back_off_s(1) < 0.63 < back_off_s(2)
+
+
+@pytest.mark.parametrize(("bound", "n_batches"), [("BATCHES_MAX", 5), ("LETTERS_BYTES_MAX", 3)])
+async def test_no_more_is_read_than_may_wait_even_if_it_is_junk(
+    bound: str, n_batches: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner_module, bound, 5)
+    store = MemoryStore()
+    store.answers.clear()
+    sink = Sink(store, asyncio.Event())
+    n_taken, reached = 0, asyncio.Event()
+
+    async def read() -> list[DeadLetter]:
+        nonlocal n_taken
+        letters: list[DeadLetter] = []
+        for record in consumed(frame(0), *[b"junk"] * 8):
+            await sink.take([record])
+            n_taken += 1
+            if n_taken == n_batches:
+                reached.set()
+            settled, _ = await sink.settle()
+            letters += [letter for batch in settled for letter in batch.letters]
+        return letters
+
+    async with asyncio.timeout(20), sink.opened():
+        reading = asyncio.create_task(read())
+        await reached.wait()
+        await store.until(lambda: store.n_tries == 1)
+        assert n_taken == n_batches
+        store.answers.set()
+
+        assert len(await reading) == 8
