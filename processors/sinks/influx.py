@@ -1,4 +1,4 @@
-"""The InfluxDB store: ready line-protocol bytes to the v2 write API.
+"""The InfluxDB store: ready line-protocol bytes through the official client's v2 write API.
 
 The same path serves InfluxDB 2.x and 3.x, and 1.8 with its compatibility API. A rejected batch is
 halved until the lines that caused the rejection stand alone.
@@ -7,14 +7,15 @@ Source: InfluxDB v2 API, ``POST /api/v2/write``; "partial write" answers of Infl
 """
 
 import asyncio
-import json
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
-import urllib3
+from influxdb_client.client.influxdb_client import InfluxDBClient
+from influxdb_client.rest import ApiException
+from influxdb_client.service.write_service import WriteService
 from urllib3.exceptions import HTTPError
 
 from processors.sinks.store import RejectedLines, StoreRefusedError, StoreUnavailableError
@@ -28,7 +29,6 @@ N_HALVINGS_MAX: Final = 400
 REASON_CHARS_MAX: Final = 1_000
 """Of what a server says of an error; the rest is cut off."""
 
-_ACCEPTED: Final = range(200, 300)
 _BAD_REQUEST: Final = 400
 _TOO_LARGE: Final = 413
 _UNPROCESSABLE: Final = 422
@@ -70,16 +70,18 @@ class InfluxStore:
         if not _is_address(url):
             raise StoreRefusedError(f"{url!r} is no address of an InfluxDB: http://host:port")
         self.n_parallel = n_parallel
-        self._url = url
-        query = urlencode({"bucket": bucket, "org": org, "precision": "ns"})
-        self._write_url = f"{url.rstrip('/')}/api/v2/write?{query}"
-        self._headers = {"Authorization": f"Token {token}", "Content-Type": "text/plain"}
-        if gzip_level:
-            self._headers["Content-Encoding"] = "gzip"
-        self._gzip_level = gzip_level
-        self._pool = urllib3.PoolManager(
-            num_pools=1, maxsize=n_parallel, timeout=timeout_s, retries=False
+        self._client = InfluxDBClient(
+            url=url,
+            token=token,
+            org=org,
+            timeout=int(timeout_s * 1000),
+            connection_pool_maxsize=n_parallel,
         )
+        # Its WriteApi would compress at a level of its own, and hold the lines once more.
+        self._service = WriteService(self._client.api_client)  # type: ignore[no-untyped-call]
+        self._bucket = bucket
+        self._org = org
+        self._gzip_level = gzip_level
         self._threads = ThreadPoolExecutor(n_parallel, thread_name_prefix="influx")
 
     async def write(self, lines: Sequence[bytes]) -> list[RejectedLines]:
@@ -114,31 +116,29 @@ class InfluxStore:
     async def close(self) -> None:
         """Close the connections; a write that was given up ends by itself."""
         self._threads.shutdown(wait=False)
-        self._pool.clear()
+        self._client.close()  # type: ignore[no-untyped-call]
 
     def _post(self, body: bytes) -> str | None:
         """Send one request; give the reason where the lines themselves were refused."""
+        encoding = "identity"
         if self._gzip_level:
-            body = zlib.compress(body, self._gzip_level, wbits=_GZIP_WINDOW_BITS)
+            body, encoding = zlib.compress(body, self._gzip_level, wbits=_GZIP_WINDOW_BITS), "gzip"
         try:
-            answer = self._pool.request(
-                "POST", self._write_url, body=body, headers=self._headers, redirect=False
+            self._service.post_write(  # type: ignore[no-untyped-call]
+                self._org,
+                self._bucket,
+                body,
+                precision="ns",
+                content_encoding=encoding,
+                content_type="text/plain; charset=utf-8",
             )
+        except ApiException as error:
+            if error.status in _LINES_REFUSED:
+                return f"{error.status} {_explanation(error)}"
+            raise _translated(error, self._client.url) from error
         except (HTTPError, OSError) as error:
-            raise StoreUnavailableError(f"InfluxDB at {self._url}: {error}") from error
-        if answer.status in _ACCEPTED:
-            return None
-        message = f"{answer.status} {_explanation(answer)}"
-        if answer.status in _LINES_REFUSED:
-            return message
-        message = f"InfluxDB at {self._url}: {message}"
-        if answer.status in _REFUSED:
-            raise StoreRefusedError(f"{message}; check url, org, bucket and token")
-        retry_after = answer.headers.get("Retry-After", "")
-        is_seconds = retry_after.isascii() and retry_after.isdigit()
-        raise StoreUnavailableError(
-            message, retry_after_s=float(retry_after) if is_seconds else None
-        )
+            raise StoreUnavailableError(f"InfluxDB at {self._client.url}: {error}") from error
+        return None
 
 
 def _bodies(pieces: Sequence[bytes]) -> Iterator[bytes]:
@@ -163,14 +163,19 @@ def _halves(body: bytes) -> tuple[bytes, ...]:
     return (b"\n".join(lines[:half]), b"\n".join(lines[half:])) if half else ()
 
 
-def _explanation(answer: urllib3.BaseHTTPResponse) -> str:
-    """Give the server's own words: ``message`` of version 2, ``error`` of version 1."""
-    try:
-        body = json.loads(answer.data)
-        told = body.get("message") or body.get("error")
-    except (AttributeError, ValueError):
-        told = None
-    return str(told or answer.reason or "")[:REASON_CHARS_MAX]
+def _explanation(error: ApiException) -> str:
+    """Give the server's own words."""
+    return str(error.message or error.reason or "")[:REASON_CHARS_MAX]
+
+
+def _translated(error: ApiException, url: str) -> StoreUnavailableError | StoreRefusedError:
+    message = f"InfluxDB at {url}: {error.status} {_explanation(error)}"
+    if error.status in _REFUSED:
+        return StoreRefusedError(f"{message}; check url, org, bucket and token")
+    headers: Mapping[str, str] = error.headers or {}
+    retry_after = headers.get("Retry-After", "")
+    is_seconds = retry_after.isascii() and retry_after.isdigit()
+    return StoreUnavailableError(message, retry_after_s=float(retry_after) if is_seconds else None)
 
 
 def _is_address(url: str) -> bool:
