@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -95,14 +96,16 @@ def scale(
 
     Exit code 1 where it did not keep up.
     """
-    from deploy.bench.card_text import as_text, write_into
-    from deploy.bench.scale import find, measure
+    from deploy.bench.card_text import as_text, check_page, write_into
+    from deploy.bench.scale import find, runner
     from deploy.bench.scale_run import RunFailedError, RunOptions
     from deploy.bench.waveforms import find_recordings
     from deploy.local.process import ServerError
     from ingest.errors import IngestError
 
     set_up_logs("warning")
+    # Ended by a supervisor, it stops its servers too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     options = RunOptions(
         records=tuple(_absolute(record) for record in records) or find_recordings(),
         n_workers=workers or len(os.sched_getaffinity(0)),
@@ -114,15 +117,18 @@ def scale(
         click.echo(text, err=as_json)
 
     try:
-        if subjects is None:
-            card = find(options, duration, say)
-        else:
-            card = measure(options, subjects, duration, say)
+        if page is not None:
+            check_page(page, raw_share)
+    except (ValueError, OSError) as error:
+        fail(str(error), EXIT_USAGE)
+    try:
+        run = runner(options, say)
+        card = find(run, duration, say) if subjects is None else run(subjects, duration).as_json()
+        click.echo(json.dumps(card, indent=2) if as_json else "\n" + as_text(card))
         if page is not None:
             write_into(page, card, datetime.now(UTC))
     except (RunFailedError, ServerError, IngestError, ValueError, OSError) as error:
         fail(str(error))
-    click.echo(json.dumps(card, indent=2) if as_json else "\n" + as_text(card))
     sys.exit(EXIT_DONE if card["kept_up"] else EXIT_FAILED)
 
 

@@ -17,6 +17,9 @@ LAG_GROWTH_S_MAX: Final = 0.5
 LATE_MS_MAX: Final = 500.0
 """A generator whose Frames leave later (99th percentile) has not made the load that it should."""
 
+OTHERS_CORES_MAX: Final = 0.2
+"""Where strangers use more, a card says what they left over."""
+
 BUSY_SHARE: Final = 0.9
 """A process that uses so much of a core, or a machine of all its cores, has no more to give."""
 
@@ -41,6 +44,9 @@ class ScaleCard:
     n_subjects: int
     n_workers: int
     raw_share: float
+    """Of the subjects whose raw waveforms are to be stored."""
+    raw_share_stored: float
+    """As near as so many subjects come to it."""
     seconds: float
     """That were measured, after some that were not."""
     latency_ms: Mapping[str, float | None]
@@ -53,6 +59,10 @@ class ScaleCard:
     """Of the measuring process itself."""
     machine_cores_used: float
     """Of all processes of the machine, strangers included."""
+    n_made: int
+    """Frames, and so seconds of a subject, that were made while it was measured."""
+    n_processed: int
+    """Likewise processed; fewer where the workers fell behind."""
     lag_s: Mapping[str, float]
     """Frames made and not processed, in seconds of all subjects: middle, end and largest."""
     frames: Mapping[str, int]
@@ -98,12 +108,19 @@ class ScaleCard:
         return not self.failures
 
     def cpu_ms(self, stage: str) -> float:
-        """CPU per subject and second of a stage."""
-        return 1000 * self.stages[stage].cpu_s / (self.n_subjects * self.seconds)
+        """CPU of a stage for one second of one subject that it has dealt with."""
+        n = self.n_made if stage == "generator" else self.n_processed
+        return 1000 * self.stages[stage].cpu_s / max(1, n)
 
     def cores(self, stage: str) -> float:
         """Cores that a stage used."""
         return self.stages[stage].cpu_s / self.seconds
+
+    @property
+    def others_cores(self) -> float:
+        """Cores that programs used which have nothing to do with the run."""
+        ours_s = self.observer_cpu_s + sum(use.cpu_s for use in self.stages.values())
+        return max(0.0, self.machine_cores_used - ours_s / self.seconds)
 
     @property
     def chevet_cpu_ms(self) -> float:
@@ -121,6 +138,8 @@ class ScaleCard:
         n_cores = self.machine["cores"]
         by_process = {s: self.cores(s) / use.n_processes for s, use in self.stages.items()}
         fullest = max(by_process, key=by_process.__getitem__)
+        if self.others_cores >= OTHERS_CORES_MAX:
+            return f"other programs: they used {self.others_cores:.1f} of {n_cores} cores"
         if self.machine_cores_used >= BUSY_SHARE * n_cores:
             most = max(self.stages, key=self.cores)
             return f"all cores of this machine; most of it is the {most}"
@@ -157,6 +176,7 @@ class ScaleCard:
             "seconds": round(self.seconds, 1),
             "workers": self.n_workers,
             "raw_share": self.raw_share,
+            "raw_share_stored": round(self.raw_share_stored, 4),
             "machine": dict(self.machine),
             "latency_ms": dict(self.latency_ms),
             "latency_probes": self.latency_n,
@@ -168,6 +188,7 @@ class ScaleCard:
             "cores_used": {
                 **{stage: round(self.cores(stage), 3) for stage in self.stages},
                 "observer": round(self.observer_cpu_s / self.seconds, 3),
+                "others": round(self.others_cores, 3),
                 "machine": round(self.machine_cores_used, 3),
             },
             "subjects_per_core": round(self.subjects_per_core),

@@ -20,12 +20,12 @@ def _lines(card: Mapping[str, Any]) -> Iterator[str]:
     verdict = "kept up" if card["kept_up"] else "did NOT keep up"
     yield (
         f"{card['subjects']} subjects for {card['seconds']:g} s: {verdict}    "
-        f"({card['workers']} workers, raw waveforms of {card['raw_share']:.0%} of the subjects)"
+        f"({card['workers']} workers, raw waveforms of {card['raw_share_stored']:.1%} of them)"
     )
     for failure in card["failures"]:
         yield f"  but {failure}"
-    if "not_kept_up" in card:
-        yield f"  {card['not_kept_up']} subjects did not"
+    if card.get("not_kept_up"):
+        yield f"  {card['not_kept_up']} subjects did not, in a run of their own"
     yield (
         f"{machine['cores']} cores of {machine['processor']}, {machine['memory_gb']:g} GB, "
         f"Python {machine['python']}"
@@ -47,8 +47,8 @@ def _lines(card: Mapping[str, Any]) -> Iterator[str]:
     total_ms = card["cpu_per_subject_second_ms"]["all_but_generator"]
     yield f"{'all but the generator':<12} {total_ms:>10.3f} ms"
     yield (
-        f"{card['subjects_per_core']} subjects per core; all programs of the machine used "
-        f"{cores['machine']:.2f} cores, the measuring {cores['observer']:.2f}"
+        f"{card['subjects_per_core']} subjects per core; cores used by the measuring "
+        f"{cores['observer']:.2f}, by other programs {cores['others']:.2f}"
     )
     yield f"bound by: {card['bound_by']}"
     yield ""
@@ -77,20 +77,30 @@ def _percentiles(name: str, latency: Mapping[str, float | None]) -> str:
     )
 
 
+def check_page(page: Path, raw_share: float) -> None:
+    """Look whether a page has a part for the card of this share.
+
+    Raises
+    ------
+    ValueError, OSError
+    """
+    begin, end = marks(raw_share)
+    text = page.read_text(encoding="utf-8")
+    if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
+        raise ValueError(f"{page} has no lines {begin} and {end} to write between")
+
+
 def write_into(page: Path, card: Mapping[str, Any], now: datetime) -> None:
     """Replace the measured part of a page that is of this share of raw waveforms.
 
     Raises
     ------
-    ValueError
-        The page has no such part.
-    OSError
-        It cannot be read or written.
+    ValueError, OSError
+        The page has no such part, or cannot be read or written.
     """
+    check_page(page, card["raw_share"])
     begin, end = marks(card["raw_share"])
     text = page.read_text(encoding="utf-8")
-    if begin not in text or end not in text:
-        raise ValueError(f"{page} has no lines {begin} and {end}: nothing is written")
     before, after = text.split(begin)[0], text.split(end)[1]
     lines = [
         begin,

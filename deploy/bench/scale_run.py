@@ -17,7 +17,7 @@ from deploy.bench.processes import machine_busy_s, usage_of
 from deploy.bench.sink_choice import sink_settings, stored_share
 from deploy.bench.span import Sample, Span, machine
 from deploy.bench.system import DATABASE, ScaleSystem
-from deploy.scrape import added
+from deploy.scrape import Metrics, added
 from ingest.frame import NS_PER_S
 
 SETTLE_SHARE: Final = 0.1
@@ -55,9 +55,18 @@ class RunOptions:
 
 
 def run_scale(
-    options: RunOptions, n_subjects: int, duration_s: int, say: Callable[[str], None]
+    options: RunOptions,
+    n_subjects: int,
+    duration_s: int,
+    say: Callable[[str], None],
+    settle_s: int | None = None,
 ) -> ScaleCard:
     """Start everything, measure for ``duration_s``, and stop everything.
+
+    Parameters
+    ----------
+    settle_s
+        Seconds of load before; a tenth of the duration, within bounds, unless told.
 
     Raises
     ------
@@ -66,7 +75,8 @@ def run_scale(
     ServerError, IngestError
         Something cannot be started.
     """
-    settle_s = min(SETTLE_S_MAX, max(SETTLE_S_MIN, SETTLE_SHARE * duration_s))
+    if settle_s is None:
+        settle_s = int(min(SETTLE_S_MAX, max(SETTLE_S_MIN, SETTLE_SHARE * duration_s)))
     with tempfile.TemporaryDirectory(prefix="chevet-scale-") as name:
         folder = Path(name)
         system = ScaleSystem(
@@ -87,10 +97,10 @@ class _Run:
         self._system = system
         self._say = say
 
-    def measure(self, n_subjects: int, settle_s: float, duration_s: int) -> ScaleCard:
-        seconds = int(settle_s) + duration_s + 1
+    def measure(self, n_subjects: int, settle_s: int, duration_s: int) -> ScaleCard:
+        seconds = settle_s + duration_s + 1
         plan = self._system.start_load(self._options.records, n_subjects, seconds)
-        from_ns = plan.start_ns + int(settle_s * NS_PER_S)
+        from_ns = plan.start_ns + settle_s * NS_PER_S
         until_ns = from_ns + duration_s * NS_PER_S
         n_processes = {stage: len(pids) for stage, pids in self._system.pids().items()}
         with StoredProbe(
@@ -115,7 +125,8 @@ class _Run:
             machine=machine(),
             n_subjects=n_subjects,
             n_workers=self._options.n_workers,
-            raw_share=stored_share(self._options.raw_share, n_subjects),
+            raw_share=self._options.raw_share,
+            raw_share_stored=stored_share(self._options.raw_share, n_subjects),
             seconds=span.seconds,
             latency_ms=probe.latencies.percentiles_ms(),
             latency_n=len(probe.latencies.seconds),
@@ -124,6 +135,8 @@ class _Run:
             stages=span.stages(n_processes),
             observer_cpu_s=span.observer_cpu_s,
             machine_cores_used=span.machine_cores_used,
+            n_made=span.n_made,
+            n_processed=span.n_processed,
             lag_s=span.lag_s(),
             frames=counts["frames"],
             observations=counts["observations"],
@@ -147,10 +160,10 @@ class _Run:
         return samples
 
     def _look(self, plan: LoadPlan) -> Sample:
-        workers = self._system.metrics("worker")
+        workers = self._metrics("worker")
         t_ns = time.time_ns()
         processed = [one.total(_FRAMES) or 0 for one in workers]
-        points = [one.total(_LINES) or 0 for one in self._system.metrics("sink")]
+        points = [one.total(_LINES) or 0 for one in self._metrics("sink")]
         observer = os.times()
         return Sample(
             t_ns=t_ns,
@@ -162,6 +175,12 @@ class _Run:
             n_points=sum(points),
             processing=added(one.buckets(_PROCESSING) for one in workers),
         )
+
+    def _metrics(self, stage: str) -> list[Metrics]:
+        try:
+            return self._system.metrics(stage)
+        except OSError as error:
+            raise RunFailedError(f"the {stage} does not say its metrics: {error}") from error
 
     def _check_roles(self) -> None:
         if ended := self._system.ended():
@@ -193,7 +212,7 @@ class _Run:
             raise RunFailedError(probe.error)
 
     def _role_counts(self) -> dict[str, int]:
-        workers, sinks = self._system.metrics("worker"), self._system.metrics("sink")
+        workers, sinks = self._metrics("worker"), self._metrics("sink")
         return {
             "processed": int(sum(one.total(_FRAMES) or 0 for one in workers)),
             "sink": int(sum(one.total(_FRAMES) or 0 for one in sinks)),

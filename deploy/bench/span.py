@@ -58,6 +58,16 @@ class Span:
         return (self._last.busy_s - self._first.busy_s) / self.seconds
 
     @property
+    def n_made(self) -> int:
+        """Frames that were made."""
+        return self._last.n_made - self._first.n_made
+
+    @property
+    def n_processed(self) -> int:
+        """Frames that were processed."""
+        return self._last.n_processed - self._first.n_processed
+
+    @property
     def points_per_s(self) -> float:
         """Points that the store has accepted."""
         return (self._last.n_points - self._first.n_points) / self.seconds

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from deploy.bench.card import ScaleCard, StageUse
 from deploy.bench.card_text import as_text, marks, write_into
@@ -18,8 +19,11 @@ from deploy.bench.disk import kafka_bytes
 from deploy.bench.extrapolation import Place, needs_of
 from deploy.bench.load_plan import LoadPlan
 from deploy.bench.processes import Usage, usage_of
+from deploy.bench.scale import TRIAL_S, Run, find
+from deploy.bench.scale_run import RunFailedError
 from deploy.bench.sink_choice import sink_settings, stored_share
 from deploy.bench.span import Sample, Span
+from deploy.cli import main
 from ingest.frame import NS_PER_S
 
 
@@ -38,6 +42,7 @@ CARD = ScaleCard(
     n_subjects=500,
     n_workers=2,
     raw_share=0.05,
+    raw_share_stored=0.05,
     seconds=300.0,
     latency_ms={"p50": 200.0, "p95": 500.0, "p99": 900.0},
     latency_n=1200,
@@ -52,6 +57,8 @@ CARD = ScaleCard(
     },
     observer_cpu_s=6.0,
     machine_cores_used=1.6,
+    n_made=150_000,
+    n_processed=150_000,
     lag_s={"middle": 0.1, "end": 0.1, "max": 0.4},
     frames={"made": 165_000, "processed": 165_000, "sink": 165_000},
     observations={"made": 3_300_000, "stored": 3_300_000},
@@ -116,10 +123,21 @@ def test_what_has_not_kept_up_says_why(changed: dict[str, Any], said: str) -> No
 
 def test_the_full_stage_is_named() -> None:
     full_worker = replace(CARD, stages={**CARD.stages, "worker": stage(550.0, 2)})
-    full_machine = replace(CARD, machine_cores_used=1.9)
+    full_machine = replace(
+        CARD, machine_cores_used=1.9, stages={**CARD.stages, "worker": stage(330.0, 2)}
+    )
+    crowded_machine = replace(CARD, machine_cores_used=1.9)
 
     assert full_worker.bound_by == "one core for each worker process"
+    assert crowded_machine.bound_by == "other programs: they used 0.4 of 2 cores"
     assert full_machine.bound_by == "all cores of this machine; most of it is the worker"
+
+
+def test_cpu_is_that_of_what_was_processed() -> None:
+    behind = replace(CARD, n_processed=75_000)
+
+    assert behind.cpu_ms("worker") == 2 * CARD.cpu_ms("worker")
+    assert behind.cpu_ms("generator") == CARD.cpu_ms("generator")
 
 
 def test_a_hospital_takes_what_its_subjects_take() -> None:
@@ -152,6 +170,15 @@ def test_a_card_is_written_into_its_part_of_the_page_only(tmp_path: Path) -> Non
     assert "old" not in once
     with pytest.raises(ValueError, match="raw waveforms of 100%"):
         write_into(page, {**CARD.as_json(), "raw_share": 1.0}, datetime.now(UTC))
+
+
+def test_the_page_on_scale_has_room_for_both_cards() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "scale.md").read_text()
+
+    for raw_share in (0.05, 1.0):
+        begin, end = marks(raw_share)
+        assert page.count(begin) == page.count(end) == 1
+        assert page.index(begin) < page.index(end)
 
 
 @pytest.mark.parametrize(("raw_share", "n"), [(0.05, 5), (0.0, 0), (0.5, 50), (1.0, 100)])
@@ -227,3 +254,58 @@ def test_topics_are_measured_by_their_segments_alone(tmp_path: Path) -> None:
         "chevet.checkpoints": 0,
         "chevet.dead-letters": 0,
     }
+
+
+def test_a_page_without_a_part_for_the_card_is_refused_before_anything_is_measured(
+    tmp_path: Path,
+) -> None:
+    page = tmp_path / "other.md"
+    page.write_text("# Another page\n")
+
+    said = CliRunner().invoke(main, ["bench", "scale", "--write", str(page)])
+
+    assert said.exit_code == 2
+    assert "raw waveforms of 5%: begin" in said.output
+    assert page.read_text() == "# Another page\n"
+
+
+def machine_that_carries(n_short: int, n_long: int) -> tuple[Run, list[tuple[int, int]]]:
+    """Give what measures a made-up machine, and the list of what it was asked."""
+    asked: list[tuple[int, int]] = []
+
+    def run(n_subjects: int, duration_s: int, settle_s: int | None = None) -> ScaleCard:
+        asked.append((n_subjects, duration_s))
+        if n_subjects > 2 * n_short:
+            raise RunFailedError("worker-1 ended in the middle of the run")
+        p99_ms = 100.0 if n_subjects <= (n_short if settle_s is not None else n_long) else 9000.0
+        latency = {"p50": 10.0, "p95": 50.0, "p99": p99_ms}
+        return replace(CARD, n_subjects=n_subjects, latency_ms=latency)
+
+    return run, asked
+
+
+def test_the_number_that_is_found_is_confirmed_by_a_long_run() -> None:
+    run, asked = machine_that_carries(440, 440)
+
+    card = find(run, 300, print)
+
+    assert card["kept_up"]
+    assert 0.9 * 440 < card["subjects"] <= 440 < card["not_kept_up"] < 1.1 * 440
+    assert asked[-1] == (card["subjects"], 300)
+    assert all(seconds == TRIAL_S for _, seconds in asked[:-1])
+
+
+def test_a_number_that_the_long_run_refutes_is_made_smaller() -> None:
+    run, asked = machine_that_carries(440, 380)
+
+    card = find(run, 300, print)
+
+    assert card["kept_up"]
+    assert 0.9 * 380 < card["subjects"] <= 380 < card["not_kept_up"]
+    assert len([seconds for _, seconds in asked if seconds == 300]) > 1
+
+
+def test_a_machine_that_breaks_is_one_that_does_not_keep_up() -> None:
+    run, _ = machine_that_carries(60, 60)  # the first guess is beyond what it survives
+
+    assert 0.9 * 60 < find(run, 300, print)["subjects"] <= 60

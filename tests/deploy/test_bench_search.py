@@ -1,11 +1,12 @@
 """The search for the largest number of subjects."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy.bench.search import largest
 
 
+@settings(deadline=None)
 @given(
     bound=st.integers(0, 5_000),
     first=st.integers(1, 2_000),
