@@ -57,6 +57,11 @@ def find(run: Run, duration_s: int, say: Say) -> dict[str, Any]:
     """Find the largest number that is kept up with; give its card of a run of ``duration_s``.
 
     The smallest number that was seen not to be is ``not_kept_up`` of the card.
+
+    Raises
+    ------
+    RunFailedError
+        The first run, or the last, came to no result.
     """
 
     def holds(n_subjects: int) -> bool:
@@ -69,13 +74,19 @@ def find(run: Run, duration_s: int, say: Say) -> dict[str, Any]:
 
     first = _guess(run(FIRST_SUBJECTS, TRIAL_S, TRIAL_SETTLE_S))
     n_subjects, n_bad = largest(holds, first=first, n_max=SUBJECTS_MAX, resolution=RESOLUTION)
-    card = run(max(1, n_subjects), duration_s)
-    for _ in range(CONFIRMATIONS_MAX - 1):
-        if card.kept_up:
-            break
-        n_bad = card.n_subjects
-        card = run(max(1, int(STEP_DOWN * n_bad)), duration_s)
-    return {**card.as_json(), "not_kept_up": n_bad}
+    n_subjects, n_left = max(1, n_subjects), CONFIRMATIONS_MAX
+    while True:
+        n_left -= 1
+        try:
+            card = run(n_subjects, duration_s)
+        except RunFailedError as error:
+            if n_left == 0:
+                raise
+            say(f"  broke: {error}")
+        else:
+            if card.kept_up or n_left == 0:
+                return {**card.as_json(), "not_kept_up": n_bad}
+        n_bad, n_subjects = n_subjects, max(1, int(STEP_DOWN * n_subjects))
 
 
 def _guess(card: ScaleCard) -> int:

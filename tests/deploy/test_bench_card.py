@@ -305,6 +305,17 @@ def test_a_number_that_the_long_run_refutes_is_made_smaller() -> None:
     assert len([seconds for _, seconds in asked if seconds == 300]) > 1
 
 
+def test_a_number_at_which_the_long_run_breaks_is_made_smaller() -> None:
+    run, _ = machine_that_carries(440, 440)
+
+    def breaks(n_subjects: int, duration_s: int, settle_s: int | None = None) -> ScaleCard:
+        if duration_s == 300 and n_subjects > 400:
+            raise RunFailedError("sink ended in the middle of the run")
+        return run(n_subjects, duration_s, settle_s)
+
+    assert 0.9 * 400 < find(breaks, 300, print)["subjects"] <= 400
+
+
 def test_a_machine_that_breaks_is_one_that_does_not_keep_up() -> None:
     run, _ = machine_that_carries(60, 60)  # the first guess is beyond what it survives
 
