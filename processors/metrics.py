@@ -97,6 +97,11 @@ STORE_RETRIES: Final = Counter(
     "Writes that the store was not well enough for. Steady growth: look at the database.",
     ["store"],
 )
+STORE_WAITS: Final = Counter(
+    "chevet_processors_store_waits_total",
+    "Times that nothing was read because too much waited for the store. Steady growth: it is slow.",
+    ["store"],
+)
 WITHOUT_ENVELOPE: Final = Counter(
     "chevet_processors_without_envelope_total",
     "What is in no stored envelope: samples that came late, and series that were forgotten with "

@@ -138,6 +138,8 @@ class Lanes:
         self._n_bytes += len(lines)
         i_lane = zlib.crc32(subject_id.encode(errors="replace")) % len(self._queues)
         self._queues[i_lane].append(piece)
+        if self._n_bytes >= WAITING_BYTES_MAX:
+            metrics.STORE_WAITS.labels(self._store.name).inc()
         while self._n_bytes >= WAITING_BYTES_MAX:
             self.wake()
             await self._wait()

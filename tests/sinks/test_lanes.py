@@ -6,6 +6,7 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prometheus_client import REGISTRY
 
 from ingest.kafka import ConsumedRecord
 from processors.sinks import lanes as lanes_module
@@ -29,6 +30,11 @@ def subject_of_lane(i_lane: int) -> str:
 
 
 SLOW, QUICK = subject_of_lane(0), subject_of_lane(1)
+
+
+def waits() -> float:
+    name = "chevet_processors_store_waits_total"
+    return REGISTRY.get_sample_value(name, {"store": "gated"}) or 0.0
 
 
 class GatedStore:
@@ -158,7 +164,7 @@ async def test_there_is_room_for_so_many_bytes_and_who_adds_more_waits(
 
     store = GatedStore(before)
     lanes = Lanes(store, asyncio.Event())
-    batch, n_added = Batch("sink"), 0
+    batch, n_added, waits_before = Batch("sink"), 0, waits()
 
     async def add() -> None:
         nonlocal n_added
@@ -171,6 +177,7 @@ async def test_there_is_room_for_so_many_bytes_and_who_adds_more_waits(
         adding = asyncio.create_task(add())
         await all_writing.wait()
         assert n_added == 9
+        assert waits() == waits_before + 1
         goes_on.set()
         await adding
         await lanes.until_done(batch)
