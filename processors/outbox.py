@@ -28,6 +28,10 @@ N_BYTES_MAX: Final = 32_000_000
 
 N_BATCH_MAX: Final = 1_000
 
+GATHER_S: Final = 0.03
+"""So long the first record of a batch waits for others: a request costs the broker and us more than
+the records in it."""
+
 
 class _Waiting(NamedTuple):
     topic: Topic
@@ -94,6 +98,8 @@ class Outbox:
             if not self._waiting:
                 self._filled.clear()
                 await self._filled.wait()
+            if len(self._waiting) < N_BATCH_MAX:
+                await asyncio.sleep(GATHER_S)
             n_batch = min(len(self._waiting), N_BATCH_MAX)
             batch = [self._waiting[n] for n in range(n_batch)]
             await self._store(batch)
