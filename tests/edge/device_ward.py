@@ -69,13 +69,15 @@ class DeviceWard(Ward, Generic[Device]):
     async def until_connected(self, n_connections: int = 1) -> None:
         await until(lambda: self.device.n_connections >= n_connections)
 
-    async def until_taken(self, n_records: int) -> None:
-        """Wait until the agents have taken over so many of the device's stored records, in all."""
+    def n_taken(self) -> int:
+        """Count the device's stored records that the agents have taken over."""
         identity = self.device.identity
         key = load_key(self.settings().key_path)
         device_id = device_pseudonym(f"Chevet {identity.model}", identity.serial, key)
-        taken = metrics.RECORDS_TAKEN.labels(device_id)
-        await until(lambda: taken._value.get() >= n_records, f"{n_records} records are taken over")
+        return int(metrics.RECORDS_TAKEN.labels(device_id)._value.get())
+
+    async def until_taken(self, n_records: int) -> None:
+        await until(lambda: self.n_taken() >= n_records, f"{n_records} records are taken over")
 
 
 def readings_of(frames: list[Frame], mdc_code: int) -> list[Reading]:
