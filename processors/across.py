@@ -7,6 +7,7 @@ so what is said does not depend on which stream came first.
 from __future__ import annotations
 
 import json
+from bisect import insort
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import ClassVar, Final, NamedTuple, Protocol, runtime_checkable
 
@@ -28,6 +29,9 @@ IDLE_NS: Final = 10 * NS_PER_S
 N_PENDING_MAX: Final = 10_000
 """Items that wait for the slowest stream, some seconds of all; the oldest are dropped when there
 are more: all of them go into each state."""
+
+_FEW: Final = 16
+"""Fewer than one in so many are put into their places one by one."""
 
 BEATS: Final = "beats"
 """What a step hears who wants beats."""
@@ -85,7 +89,8 @@ class AcrossSources:
             (step, _by_what_they_hear(steps[n:])) for n, step in enumerate(steps, 1)
         ]
         self._sample_steps = [step for step in steps if isinstance(step, SampleStep)]
-        self._pending: list[_Said] = []
+        self._pending: list[_Said] = []  # in order
+        self._added: list[_Said] = []  # since then
         self._next_ns: int | None = None
         self._floor_ns = 0  # seconds before it have been judged
         self._heard_ns = 0
@@ -93,7 +98,7 @@ class AcrossSources:
     def add(self, modality: str, source: str, items: Iterable[Item]) -> None:
         """Take what a stream said, in order of time; what a step hears is kept."""
         hear, is_unjudged = self._hear, modality == UNJUDGED
-        self._pending += [
+        self._added += [
             _Said(modality, source, item)
             for item in items
             if is_unjudged or (BEATS if isinstance(item, Beat) else item.quantity.name) in hear
@@ -109,7 +114,7 @@ class AcrossSources:
     def advance(self, end_ns: int) -> list[Derived]:
         """Judge all whole seconds before ``end_ns``."""
         pending = self._pending
-        pending.sort(key=_order)
+        self._put_in_order()
         n_pending = len(pending)
         said: list[Derived] = []
         n_fed = self._feed_late()
@@ -123,6 +128,16 @@ class AcrossSources:
             self._next_ns = self._floor_ns if t_ns - self._heard_ns < IDLE_NS else None
         del pending[: max(n_fed, n_pending - N_PENDING_MAX)]
         return said
+
+    def _put_in_order(self) -> None:
+        if len(self._added) * _FEW < len(self._pending):
+            # A hostile Frame can leave thousands waiting, and add one to them thousands of times.
+            for said in self._added:
+                insort(self._pending, said, key=_order)
+        elif self._added:
+            self._pending += self._added
+            self._pending.sort(key=_order)
+        self._added.clear()
 
     def _feed_late(self) -> int:
         """Feed what belongs to seconds that have been judged; that begins no new ones."""
@@ -168,7 +183,10 @@ class AcrossSources:
                 "floor_ns": self._floor_ns,
                 "heard_ns": self._heard_ns,
                 "pending": json.dumps(
-                    [[s.modality, s.source, *row_of(s.item)] for s in self._pending]
+                    [
+                        [s.modality, s.source, *row_of(s.item)]
+                        for s in (*self._pending, *self._added)
+                    ]
                 ),
             },
             children={str(n): step.to_bytes() for n, step in enumerate(self._steps)},
@@ -189,7 +207,7 @@ class AcrossSources:
         restored._heard_ns = kept.integer("heard_ns")
         with translated_errors(_KIND):
             rows = json.loads(kept.text("pending"))
-            restored._pending = [
+            restored._added = [
                 _Said(str(modality), str(source), item_of(row, algorithms))
                 for modality, source, *row in rows
             ]

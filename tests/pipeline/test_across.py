@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from devices import codes
 from ingest.frame import NS_PER_S
+from processors import across as across_module
 from processors.across import BEATS, IDLE_NS, N_PENDING_MAX, AcrossSources
 from processors.dsp.state import MalformedStateError
 from processors.items import Item
@@ -168,3 +169,45 @@ def test_what_waits_is_bounded() -> None:
     across.advance(3 * NS_PER_S)
 
     assert across.advance(10 * NS_PER_S)[0].value == N_PENDING_MAX
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 40), max_size=3), min_size=1, max_size=30),
+    st.integers(0, 40),
+)
+def test_few_among_many_stand_where_a_sort_would_put_them(
+    added: list[list[int]], n_before: int
+) -> None:
+    across = AcrossSources([Counting()])
+    expected: list[tuple[int, str]] = []
+    times = [[10 * n % 41 for n in range(n_before)], *added]
+    for n, batch in enumerate(times):
+        across.add("ecg", f"s{n}", [value(t * NS_PER_S, 1.0) for t in batch])
+        across.advance(0)
+        expected = sorted([*expected, *((t * NS_PER_S, f"s{n}") for t in batch)])
+
+    assert [(one.item.t_ns, one.source) for one in across._pending] == expected
+
+
+def test_one_more_among_thousands_is_not_compared_with_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    n_asked = 0
+    order = across_module._order
+
+    def counted(said: object) -> object:
+        nonlocal n_asked
+        n_asked += 1
+        return order(said)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(across_module, "_order", counted)
+    across = AcrossSources([Counting()])
+    across.add("ecg", "strap-1", [value(n * NS_PER_S, 1.0) for n in range(8_000)])
+    across.advance(0)
+    n_asked = 0
+
+    for n in range(100):
+        across.add("ecg", "strap-2", [value(n * NS_PER_S, 1.0)])
+        across.advance(0)
+
+    assert 100 <= n_asked < 100 * 20
