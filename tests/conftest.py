@@ -6,6 +6,7 @@ of your own (`unique_name`) for topics, consumer groups and measurements.
 """
 
 import contextlib
+import logging
 import os
 import secrets
 from collections.abc import Generator, Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+import structlog
 
 from deploy.local.embedded_broker import EmbeddedBroker
 from deploy.local.influx import InfluxServer
@@ -53,6 +55,15 @@ def chevet_data() -> Path:
     if not folder.is_dir():
         miss(f"CHEVET_DATA={named} is not a folder")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_were() -> Iterator[None]:
+    """A command that a test runs in this process sets the logs up; the next one starts without."""
+    level = logging.getLogger("aiokafka").level
+    yield
+    structlog.reset_defaults()
+    logging.getLogger("aiokafka").setLevel(level)
 
 
 @pytest.fixture

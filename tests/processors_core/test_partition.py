@@ -16,6 +16,7 @@ from ingest.frame import NS_PER_S, Frame, Reading
 from processors import partition as partition_module
 from processors.checkpoint_schedule import CheckpointSchedule
 from processors.dsp.state import StateError
+from processors.order_counts import OrderCounts
 from processors.partition import (
     SILENT_MS,
     FrameFailedError,
@@ -44,6 +45,7 @@ class Chain:
     """A pipeline whose every output depends on all Frames before it, and on their order."""
 
     n_samples_repeated = 0
+    order_counts = OrderCounts()
 
     def __init__(self, subject_id: str, so_far: int = 7) -> None:
         self.subject_id = subject_id
