@@ -2,7 +2,9 @@
 
 import asyncio
 
-from ingest.codec import decode_frame
+from ingest.codec import decode_dead_letter, decode_frame
+from ingest.dead_letter import DeadLetter
+from ingest.errors import RecordError
 from ingest.frame import Frame
 from ingest.kafka import ConsumedRecord, open_consumer
 from ingest.settings import KafkaSettings
@@ -35,3 +37,11 @@ async def stored_frames(kafka: KafkaSettings, subject_id: str) -> list[Frame]:
             frame = decode_frame(one.payload)
             found[frame.sequence] = frame
     return [found[sequence] for sequence in sorted(found)]
+
+
+def letter_of(record: ConsumedRecord) -> DeadLetter | None:
+    """Read a dead letter; None where it is none: other tests put anything at all there."""
+    try:
+        return decode_dead_letter(record.payload)
+    except RecordError:
+        return None

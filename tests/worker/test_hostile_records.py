@@ -19,7 +19,6 @@ from devices import codes
 from ingest import codec
 from ingest.codec import (
     RECORD_BYTES_MAX,
-    decode_dead_letter,
     decode_frame,
     decode_observations,
     encode_frame,
@@ -36,6 +35,7 @@ from ingest.topics import DEAD_LETTERS, FRAMES, OBSERVATIONS
 from processors.pipeline import SubjectPipeline
 from tests.ingest import records
 from tests.pipeline import bedside
+from tests.stored import letter_of
 from tests.worker.test_worker import worker
 
 WAIT_S = 120.0
@@ -202,8 +202,8 @@ async def letters_of(settings: KafkaSettings, name: str, n_letters: int) -> list
     async with open_consumer(settings, (DEAD_LETTERS,), group=None) as reader:
         while len(found) < n_letters:
             for record in await reader.poll(timeout_s=1.0, n_records_max=10):
-                letter = decode_dead_letter(record.payload)
-                if letter.key is not None and letter.key.startswith(name.encode()):
+                letter = letter_of(record)
+                if letter and letter.key is not None and letter.key.startswith(name.encode()):
                     found.append(letter)
     return found
 
