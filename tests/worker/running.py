@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 import dataclasses
 import json
+import os
 import signal
 import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,6 +27,8 @@ from tests.benchmarks import subject as made_up
 
 WAIT_S = 100.0
 STOP_S = 40.0
+HANG_VARIABLE = "CHEVET_TEST_HANG"
+"""Tells ``tests.worker.hanging`` how."""
 
 Identity = tuple[object, ...]
 Found = dict[Identity, Output]
@@ -124,9 +127,13 @@ class RunningWorker:
         *,
         interval_s: float = 0.5,
         n_workers: int = 1,
+        program: str = "deploy.cli",
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.port = port_with_the_next(n_workers)
         self._n_workers = n_workers
+        self._program = program
+        self._environment = {**os.environ, **(environment or {})}
         self._folder = folder / f"worker-{self.port}"
         self._folder.mkdir()
         lines = [
@@ -142,10 +149,10 @@ class RunningWorker:
         self.process = self._start()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "deploy.cli", "worker", "--config", str(self._config)]
+        command = [sys.executable, "-m", self._program, "worker", "--config", str(self._config)]
         command += ["--metrics-port", str(self.port), "--workers", str(self._n_workers)]
         with (self._folder / "log").open("ab") as log:
-            return subprocess.Popen(command, stdout=log, stderr=log)
+            return subprocess.Popen(command, stdout=log, stderr=log, env=self._environment)
 
     def __enter__(self) -> Self:
         return self
@@ -167,6 +174,14 @@ class RunningWorker:
 
     def kill_and_start(self) -> None:
         self.kill()
+        self.process = self._start()
+
+    async def ended_by_itself(self) -> int:
+        """Wait until it has ended; give its exit code."""
+        await until(lambda: self.process.poll() is not None)
+        return self.process.returncode
+
+    def start_again(self) -> None:
         self.process = self._start()
 
     def stop(self) -> int:

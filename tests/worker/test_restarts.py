@@ -16,7 +16,16 @@ from ingest.checkpoint_topic import CheckpointTopic
 from ingest.codec import decode_checkpoint, encode_checkpoint
 from ingest.kafka import create_topics
 from ingest.settings import KafkaSettings
-from tests.worker.running import RunningWorker, frames_of, in_process, outputs_of, send, until
+from processors.watchdog import EXIT_LOOP_STUCK, EXIT_STALLED
+from tests.worker.running import (
+    HANG_VARIABLE,
+    RunningWorker,
+    frames_of,
+    in_process,
+    outputs_of,
+    send,
+    until,
+)
 
 SECONDS = 60
 N_KILLS = 3
@@ -54,6 +63,34 @@ async def test_a_worker_killed_at_random_gives_what_an_undisturbed_one_gives(
                 await asyncio.sleep(rng.uniform(0.0, 1.0))
                 worker.kill_and_start()
             await send(settings, frames[n_sent:])
+            await outputs.at_least(len(expected))
+            assert worker.stop() == 0
+
+    assert outputs.found == expected
+
+
+async def test_a_worker_that_hangs_ends_by_itself_and_the_next_one_goes_on(
+    kafka_broker: KafkaBroker, tmp_path: Path, unique_name: str
+) -> None:
+    settings = KafkaSettings(bootstrap_servers=kafka_broker.bootstrap_servers)
+    await create_topics(settings)
+    names = [f"{unique_name}-{n}" for n in range(3)]
+    frames = frames_of(names, SECONDS)
+    expected = in_process(frames)
+
+    async with outputs_of(settings, names) as outputs:
+        with RunningWorker(
+            settings,
+            tmp_path,
+            unique_name,
+            program="tests.worker.hanging",
+            environment={HANG_VARIABLE: str(tmp_path)},
+        ) as worker:
+            await send(settings, frames)
+            assert await worker.ended_by_itself() == EXIT_LOOP_STUCK
+            worker.start_again()
+            assert await worker.ended_by_itself() == EXIT_STALLED
+            worker.start_again()
             await outputs.at_least(len(expected))
             assert worker.stop() == 0
 
