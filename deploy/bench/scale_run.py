@@ -221,14 +221,11 @@ class _Run:
         }
 
     def _counts(self, n_frames: int) -> dict[str, dict[str, int]]:
+        """Count on both ends, when what the sink has seen is stored or time is up."""
         counts = self._role_counts()
-        reader = self._system.reader()
-        stored = 0
-        for query in (
-            'SELECT count("quality") FROM "observation"',
-            'SELECT count("active") FROM "alarm"',
-        ):
-            stored += sum(int(row["values"][0][1]) for row in reader.query(query))
+        deadline_s = time.monotonic() + DRAIN_S_MAX
+        while (stored := self._n_stored()) < counts["made"] and time.monotonic() < deadline_s:
+            time.sleep(1.0)
         return {
             "frames": {
                 "made": n_frames,
@@ -237,3 +234,12 @@ class _Run:
             },
             "observations": {"made": counts["made"], "stored": stored},
         }
+
+    def _n_stored(self) -> int:
+        reader = self._system.reader()
+        queries = (
+            'SELECT count("quality") FROM "observation"',
+            'SELECT count("active") FROM "alarm"',
+        )
+        rows = (row for query in queries for row in reader.query(query))
+        return sum(int(row["values"][0][1]) for row in rows)
