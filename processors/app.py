@@ -18,6 +18,7 @@ from ingest.errors import BrokerRefusedError
 from ingest.kafka import ssl_context
 from ingest.settings import KafkaSettings
 from ingest.topics import FRAMES
+from processors.broker_wait import wait_for_broker
 from processors.health import HealthServer
 from processors.settings import WorkerSettings
 from processors.warm_up import warm_up
@@ -176,8 +177,14 @@ def run_worker(settings: WorkerSettings) -> int:
     warm_up()
     log.info("kernels_compiled", seconds=round(time.perf_counter() - started_s, 1))
     one = WorkerApp(settings)
-    process = faust.Worker(one.app, loglevel=settings.log_level.upper(), logging_config=None)
     with HealthServer(one.watchdog.is_turning, one.worker.is_ready, settings.metrics_port or None):
+        try:
+            if not wait_for_broker(settings.kafka, lambda: one.watchdog.turned(has_input=False)):
+                return 0
+        except BrokerRefusedError as error:
+            log.error("broker_refused", error=str(error))
+            return 1
+        process = faust.Worker(one.app, loglevel=settings.log_level.upper(), logging_config=None)
         try:
             process.execute_from_commandline()
         except SystemExit as error:

@@ -31,6 +31,7 @@ from tests.chaos.town import Role, Town
 
 CATCH_UP_S = 150.0
 """From the last thing that goes wrong until all must have come."""
+SUPERVISE_S = 1.0
 EXTRA_S = 3.0
 """So long something extra is waited for when all has come."""
 
@@ -96,6 +97,7 @@ class ChaosRun:
                 role.start()
             for worker in self._town.workers[:2]:
                 await asyncio.to_thread(worker.until_ready)
+            supervising = asyncio.create_task(self._supervise(), name="supervise")
             try:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._feed(everybody))
@@ -105,6 +107,8 @@ class ChaosRun:
                 raise AssertionError(
                     f"seed {self.report.seed}: {error}\n{self._town.said()}"
                 ) from None
+            finally:
+                supervising.cancel()
         self.report.seconds = time.monotonic() - begun_s
         return self.report
 
@@ -165,6 +169,15 @@ class ChaosRun:
             await asyncio.to_thread(town.influx.stop)
             await asyncio.sleep(self._plan.influx_away_s)
             await asyncio.to_thread(town.influx.start)
+
+    async def _supervise(self) -> None:
+        """Start again who has ended by itself, as a supervisor does; it is told in the report."""
+        while True:
+            for role in (*self._town.workers, self._town.sink):
+                if (code := role.ended_with) is not None:
+                    self.report.happened[f"{role.name} ended with {code}"] += 1
+                    role.start()
+            await asyncio.sleep(SUPERVISE_S)
 
     async def _kill(self, role: Role) -> None:
         await asyncio.to_thread(role.kill)

@@ -35,6 +35,11 @@ class Role:
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def ended_with(self) -> int | None:
+        """The exit code, where it has ended and nobody told it to."""
+        return None if self._process is None else self._process.poll()
+
     def start(self) -> None:
         if self.is_running:
             return
@@ -55,16 +60,17 @@ class Role:
         self._end(signal.SIGTERM)
 
     def _end(self, how: signal.Signals) -> None:
-        if self._process is not None:
-            self._process.send_signal(how)
-            try:
-                self._process.wait(STOP_S_MAX)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-                raise AssertionError(f"{self.name} did not stop within {STOP_S_MAX} s") from None
-            finally:
-                self._process = None
+        # First of all forgotten: who looks meanwhile must not think that it ended by itself.
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.send_signal(how)
+        try:
+            process.wait(STOP_S_MAX)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise AssertionError(f"{self.name} did not stop within {STOP_S_MAX} s") from None
 
     def until_ready(self) -> None:
         """Wait until it says that it has its share of the work."""

@@ -149,10 +149,18 @@ async def test_a_broker_that_goes_and_comes_back_leaves_nothing_out(
                 await before.at_least(len(expected) // 4)
             broker.stop()
             broker.start()
-            await send(settings, frames[len(frames) // 2 :])
+            await send(settings, frames[len(frames) // 2 : -10])
+            async with outputs_of(settings, names) as outputs:
+                await outputs.at_least(len(expected) * 2 // 3)
+            assert worker.process.poll() is None
+
+            broker.stop()
+            worker.kill_and_start()
+            await until(lambda: "waiting_for_the_broker" in worker.log())
+            broker.start()
+            await send(settings, frames[-10:])
             async with outputs_of(settings, names) as outputs:
                 await outputs.at_least(len(expected))
-            assert worker.process.poll() is None
             assert worker.stop() == 0
 
     assert outputs.found == expected
