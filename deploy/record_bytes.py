@@ -18,6 +18,7 @@ from ingest.codec import (
     decode_dead_letter,
     decode_frame,
     decode_observations,
+    decode_role_status,
     fingerprint,
 )
 from ingest.errors import RecordError
@@ -35,6 +36,7 @@ _DECODERS: Final[Mapping[str, Callable[[bytes], object]]] = MappingProxyType(
         "dead_letter": decode_dead_letter,
         "frame": decode_frame,
         "observation": decode_observations,
+        "role_status": decode_role_status,
     }
 )
 _PLAIN_TYPES: Final = frozenset({"boolean", "double", "float", "int", "long", "string"})

@@ -45,6 +45,7 @@ from ingest.frame import (
 from ingest.frame_limits import FRAME_LIMITS, check_number
 from ingest.observation import N_OBSERVATIONS_MAX, AlarmEvent, AlarmPriority, Observation
 from ingest.observation_avro import observations_bytes
+from ingest.role_status import STATUS_BYTES_MAX, RoleState, RoleStatus
 
 RECORD_BYTES_MAX: Final = 8_000_000
 """Longest record; what is longer is refused, here and there."""
@@ -398,6 +399,30 @@ def decode_checkpoint(payload: bytes) -> Checkpoint:
     RecordError
     """
     return _decode(payload, (("checkpoint.1", lambda fields: Checkpoint(**fields)),))
+
+
+def encode_role_status(status: RoleStatus) -> bytes:
+    """Write a RoleStatus in the newest schema.
+
+    Raises
+    ------
+    OversizedRecordError
+    """
+    return _encode("role_status.1", _fields(status), STATUS_BYTES_MAX)
+
+
+def _build_role_status(fields: _Json) -> RoleStatus:
+    return RoleStatus(**{**fields, "state": RoleState(fields["state"])})
+
+
+def decode_role_status(payload: bytes) -> RoleStatus:
+    """Read a RoleStatus of any version ever shipped.
+
+    Raises
+    ------
+    RecordError
+    """
+    return _decode(payload, (("role_status.1", _build_role_status),), STATUS_BYTES_MAX)
 
 
 def encode_dead_letter(letter: DeadLetter) -> bytes:

@@ -54,8 +54,15 @@ CHECKPOINTS: Final = Topic(
 DEAD_LETTERS: Final = Topic(
     name="chevet.dead-letters", key="the stage that refused", retention_ms=90 * DAY_MS
 )
+STATUS: Final = Topic(
+    name="chevet.status",
+    key="role/instance",
+    retention_ms=DAY_MS,
+    # Whoever shows them wants the newest only; a segment is the least that can be deleted.
+    settings={"segment.bytes": str(16 * 1024 * 1024), "segment.ms": str(60 * 60 * 1000)},
+)
 
-TOPICS: Final = (FRAMES, OBSERVATIONS, ALARMS, CHECKPOINTS, DEAD_LETTERS)
+TOPICS: Final = (FRAMES, OBSERVATIONS, ALARMS, CHECKPOINTS, DEAD_LETTERS, STATUS)
 
 N_PARTITIONS: Final = 12
 """Partitions of every topic: the bound on workers side by side. It divides by 2, 3, 4 and 6."""

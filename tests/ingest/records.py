@@ -27,6 +27,7 @@ from ingest.frame import (
     WaveformBlock,
 )
 from ingest.observation import AlarmEvent, AlarmPriority, Observation
+from ingest.role_status import RoleState, RoleStatus
 
 T0_NS: Final = 1_800_000_000_000_000_000
 HZ_360: Final = SamplePeriod(ns_numerator=25_000_000, ns_denominator=9)
@@ -146,6 +147,18 @@ def observation(**changes: object) -> Observation:
         **changes,
     }
     return Observation(**fields)
+
+
+def role_status(**changes: object) -> RoleStatus:
+    fields: dict[str, Any] = {
+        "role": "worker",
+        "instance": "ward-2-worker",
+        "state": RoleState.READY,
+        "t_ns": T0_NS,
+        "gauges": {"subjects": 12.0, "lag_s": 0.25},
+        **changes,
+    }
+    return RoleStatus(**fields)
 
 
 def alarm(**changes: object) -> AlarmEvent:
@@ -346,6 +359,21 @@ checkpoints = st.builds(
     program=names,
     n_bytes=st.integers(-(2**31), 2**31 - 1),
     packed=st.binary(max_size=60),
+)
+role_statuses = st.builds(
+    RoleStatus,
+    role=st.from_regex(r"[a-z][a-z0-9-]{0,20}", fullmatch=True),
+    instance=names.filter(bool),
+    state=st.sampled_from(RoleState),
+    reason=texts,
+    t_ns=times,
+    gauges=st.dictionaries(
+        st.from_regex(r"[a-z][a-z0-9_]{0,20}", fullmatch=True).filter(
+            lambda name: name not in {"state", "reason"}
+        ),
+        finite,
+        max_size=5,
+    ),
 )
 dead_letters = st.builds(
     DeadLetter,

@@ -31,12 +31,14 @@ from ingest.codec import (
     decode_dead_letter,
     decode_frame,
     decode_observations,
+    decode_role_status,
     encode_alarm,
     encode_all_observations,
     encode_checkpoint,
     encode_dead_letter,
     encode_frame,
     encode_observations,
+    encode_role_status,
     fingerprint,
 )
 from ingest.dead_letter import DeadLetter, LetterContent
@@ -49,6 +51,7 @@ from ingest.errors import (
 from ingest.frame import NAME_CHARS_MAX, TEXT_CHARS_MAX, Frame
 from ingest.frame_limits import FRAME_LIMITS
 from ingest.observation import N_OBSERVATIONS_MAX, AlarmEvent, Observation
+from ingest.role_status import STATUS_BYTES_MAX, RoleState, RoleStatus
 from processors.sinks.lines import LineEncoder
 from tests.ingest import records
 
@@ -64,6 +67,7 @@ FINGERPRINTS = {
     "frame.2": "41d97f1e8a9b9a73",
     "observation.1": "c547e67b2af8e8ba",
     "observation.2": "6cc34e060c7f7478",
+    "role_status.1": "9ef5110d85ce9b4f",
 }
 """A file that gives another fingerprint is another version: it needs a name of its own."""
 
@@ -118,6 +122,7 @@ EXAMPLES: dict[str, Any] = {
     "dead_letter.2": records.dead_letter(
         payload=bytes(range(256)), key="sø".encode(), content=LetterContent.LINES, n_bytes_cut=3
     ),
+    "role_status.1": records.role_status(state=RoleState.WAITING, reason="støre"),
 }
 WRITTEN_NO_MORE = ("frame.1", "observation.1", "dead_letter.1")
 """What was written stays readable."""
@@ -131,6 +136,7 @@ ENCODERS: dict[str, Callable[[Any], bytes]] = {
     "checkpoint.1": encode_checkpoint,
     "dead_letter.1": lambda _: golden("dead_letter.1"),
     "dead_letter.2": encode_dead_letter,
+    "role_status.1": encode_role_status,
 }
 DECODERS: dict[str, Callable[[bytes], object]] = {
     "frame.1": decode_frame,
@@ -141,6 +147,7 @@ DECODERS: dict[str, Callable[[bytes], object]] = {
     "checkpoint.1": decode_checkpoint,
     "dead_letter.1": decode_dead_letter,
     "dead_letter.2": decode_dead_letter,
+    "role_status.1": decode_role_status,
 }
 
 
@@ -157,7 +164,7 @@ def canonical(schema: Json) -> str:
     if isinstance(schema, list):
         return f"[{','.join(canonical(each) for each in schema)}]"
     parts = []
-    for key in ("name", "type", "fields", "symbols", "items"):
+    for key in ("name", "type", "fields", "symbols", "items", "values"):
         if key not in schema:
             continue
         value = schema[key]
@@ -332,6 +339,21 @@ def test_observations_beyond_what_a_record_holds_are_several_records(
 @given(records.alarms)
 def test_an_alarm_survives_the_round_trip(alarm: AlarmEvent) -> None:
     assert decode_alarm(encode_alarm(alarm)) == alarm
+
+
+@given(records.role_statuses)
+def test_a_role_status_survives_the_round_trip(status: RoleStatus) -> None:
+    assert decode_role_status(encode_role_status(status)) == status
+
+
+def test_a_role_status_that_is_too_long_is_neither_written_nor_read() -> None:
+    status = records.role_status(reason="ø" * TEXT_CHARS_MAX)
+    assert decode_role_status(encode_role_status(status)) == status
+
+    with pytest.raises(OversizedRecordError, match=f"at most {STATUS_BYTES_MAX}"):
+        encode_role_status(records.role_status(reason="𝄞" * TEXT_CHARS_MAX))
+    with pytest.raises(OversizedRecordError, match=f"at most {STATUS_BYTES_MAX}"):
+        decode_role_status(header("role_status.1") + bytes(STATUS_BYTES_MAX))
 
 
 @given(records.checkpoints)
@@ -692,6 +714,7 @@ def test_what_avro_cannot_say_is_a_malformed_record(frame: Frame) -> None:
         lambda name: records.loss(device_id=name),
         lambda name: records.observation(algorithm=name),
         lambda name: records.alarm(name=name),
+        lambda name: records.role_status(instance=name),
     ],
 )
 def test_a_name_that_is_longer_than_any_real_one_is_refused(
@@ -710,6 +733,7 @@ def test_a_name_that_is_longer_than_any_real_one_is_refused(
         lambda text: records.event(detail=text),
         lambda text: records.observation(value=None, reason=text),
         lambda text: records.alarm(detail=text),
+        lambda text: records.role_status(reason=text),
     ],
 )
 def test_a_text_that_is_longer_than_anybody_writes_is_refused(
