@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import sys
 import time
 from pathlib import Path
@@ -109,7 +110,14 @@ def sensors(persons: tuple[str, ...], port: int, statistics: Path) -> None:
     show_default=True,
     help="Processes, one per core; those that end are started again.",
 )
-def worker(config: Path | None, kafka: str | None, metrics_port: int | None, workers: int) -> None:
+@click.option("--instance", help="Its name on chevet.status; the computer's unless told.")
+def worker(
+    config: Path | None,
+    kafka: str | None,
+    metrics_port: int | None,
+    workers: int,
+    instance: str | None,
+) -> None:
     """Process Frames into vital signs: the Faust worker.
 
     Reads chevet.frames, writes chevet.observations and chevet.alarms, and puts what nobody can
@@ -123,10 +131,11 @@ def worker(config: Path | None, kafka: str | None, metrics_port: int | None, wor
     from processors.settings import WorkerSettings
 
     # The worker answers on its port itself: also whether it is live and ready.
-    loaded = read_settings(WorkerSettings, config, metrics_port=metrics_port)
+    loaded = read_settings(WorkerSettings, config, metrics_port=metrics_port, instance=instance)
     set_up_logs(loaded.log_level)
     if workers > 1:
-        sys.exit(_supervise_workers(workers, config, kafka, loaded.metrics_port))
+        name = loaded.instance or socket.gethostname()
+        sys.exit(_supervise_workers(workers, config, kafka, loaded.metrics_port, name))
     from processors.app import run_worker
 
     try:
@@ -136,7 +145,9 @@ def worker(config: Path | None, kafka: str | None, metrics_port: int | None, wor
     sys.exit(code)
 
 
-def _supervise_workers(n: int, config: Path | None, kafka: str | None, port: int) -> int:
+def _supervise_workers(
+    n: int, config: Path | None, kafka: str | None, port: int, instance: str
+) -> int:
     """Keep ``n`` workers running until a signal; give the exit code."""
     from deploy.supervisor import Supervisor
 
@@ -144,7 +155,12 @@ def _supervise_workers(n: int, config: Path | None, kafka: str | None, port: int
     command += ["--config", str(config.absolute())] if config is not None else []
     command += ["--kafka", kafka] if kafka is not None else []
     ports = [port + number if port else 0 for number in range(n)]
-    supervisor = Supervisor([[*command, "--metrics-port", str(one)] for one in ports])
+    supervisor = Supervisor(
+        [
+            [*command, "--metrics-port", str(one), "--instance", f"{instance}-{number}"]
+            for number, one in enumerate(ports, start=1)
+        ]
+    )
     is_well = True
 
     async def supervise(stop: asyncio.Event) -> None:

@@ -5,7 +5,7 @@ supervisor ─► sessions ─► inbox ─► intakes ─► framer ─► spoo
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import structlog
@@ -25,12 +25,15 @@ from edge.ledger import ChannelTotals, totals_of
 from edge.links.radio import Radio, open_radio
 from edge.links.supervisor import Supervisor
 from edge.reporter import Reporter
+from edge.role_status import said_of
 from edge.sender import Sender
 from edge.settings import EdgeSettings
 from edge.spool.settings import open_spool
 from edge.spool.spool import Spool, SpoolError
 from edge.waiting import wait_any
 from ingest.frame import DeviceEventKind, GapCause
+from ingest.role_status import AGENT, agent_instance
+from ingest.status_reporter import StatusReporter
 
 log = structlog.get_logger()
 
@@ -70,6 +73,12 @@ class Agent:
         self.reporter = Reporter(
             settings, spool, self._sender, self._supervisor.keepers, self.ledger
         )
+        self._status = StatusReporter(
+            settings.kafka,
+            AGENT,
+            agent_instance(settings.subject_id, settings.agent_id),
+            lambda: said_of(self.reporter.now()),
+        )
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until ``stop`` is set; then stop the streams, flush and deliver what can be."""
@@ -77,16 +86,20 @@ class Agent:
         spooled = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
             reporting = tasks.create_task(self.reporter.run(), name="report")
-            tasks.create_task(self._deliver(spooled, reporting), name="sender")
+            saying = tasks.create_task(self._status.run(), name="status")
+            tasks.create_task(self._deliver(spooled, (reporting, saying)), name="sender")
             tasks.create_task(self._flush(links_over, spooled), name="flush")
             tasks.create_task(self._run_links(stop, links_over), name="links")
 
-    async def _deliver(self, spooled: asyncio.Event, reporting: asyncio.Task[None]) -> None:
+    async def _deliver(
+        self, spooled: asyncio.Event, reporting: Iterable[asyncio.Task[None]]
+    ) -> None:
         """Deliver to the end, and then there is nothing more to report."""
         try:
             await self._sender.run(spooled, drain_s=self._settings.drain_s)
         finally:
-            reporting.cancel()
+            for task in reporting:
+                task.cancel()
 
     async def _run_links(self, stop: asyncio.Event, over: asyncio.Event) -> None:
         try:

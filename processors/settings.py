@@ -12,7 +12,15 @@ from processors.sinks.watched import Waveforms
 _Pattern = Annotated[str, StringConstraints(min_length=1, max_length=NAME_CHARS_MAX)]
 
 
-class WorkerSettings(ProcessSettings):
+class RoleSettings(ProcessSettings):
+    """A process that is none of the agents."""
+
+    instance: Annotated[str, Field(max_length=128, pattern=r"^[A-Za-z0-9._-]*$")] = ""
+    """Tells the processes of a role apart on ``chevet.status``, and should be the same after a
+    restart; unless told the computer's name."""
+
+
+class WorkerSettings(RoleSettings):
     """The Faust worker."""
 
     group: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,200}$")] = "chevet-worker"
@@ -41,7 +49,7 @@ class InfluxSettings(BaseModel):
     """0: none. 1 where the way to the server is slow; more costs time and gains little."""
 
 
-class SinkSettings(ProcessSettings):
+class SinkSettings(RoleSettings):
     """The sink: Frames, Observations and alarms into a store."""
 
     group: str = "chevet-sink"
@@ -66,7 +74,7 @@ class SinkSettings(ProcessSettings):
         return self
 
 
-class LiveSettings(ProcessSettings):
+class LiveSettings(RoleSettings):
     """The live page."""
 
     host: str = "127.0.0.1"

@@ -20,10 +20,13 @@ from ingest.dead_letter import DeadLetter
 from ingest.errors import BrokerError, RecordError
 from ingest.frame import NS_PER_S, Frame
 from ingest.observation import AlarmEvent, Observation
+from ingest.role_status import WORKER, RoleState
+from ingest.status_reporter import Said, StatusReporter
 from ingest.topics import ALARMS, DEAD_LETTERS, OBSERVATIONS
 from processors import metrics
 from processors.checkpoint_schedule import CheckpointSchedule
 from processors.keeper import Keeper, Owned
+from processors.lag import Lag
 from processors.order_counts import COUNTED
 from processors.outbox import RETRY_S, Outbox
 from processors.partition import FrameFailedError, Partition, newest_time_ns
@@ -93,11 +96,29 @@ class Worker:
         self._tasks: asyncio.TaskGroup | None = None
         self._loading: asyncio.Task[None] | None = None
         self._newest_ns: dict[int, int] = {}
+        self._lags: dict[int, Lag] = {}
+        self._reporter = StatusReporter(settings.kafka, WORKER, settings.instance, self.said)
+        self._reporting: asyncio.Task[None] | None = None
         self._told: set[int] = set()  # partitions of which there are gauges
 
     def is_ready(self) -> bool:
         """Tell whether partitions are read."""
         return self._generation is not None and bool(self._owned)
+
+    def said(self) -> Said:
+        """Say how it stands: ready where partitions are read."""
+        lags = [lag for number, lag in self._lags.items() if number in self._owned]
+        gauges = {
+            "partitions": float(len(self._owned)),
+            "subjects": float(sum(len(one.partition) for one in self._owned.values())),
+            "lag_records": float(sum(lag.n_records for lag in lags)),
+            "lag_s": max((lag.seconds(time.time()) for lag in lags), default=0.0),
+            "outbox_records": float(self._outbox.n_waiting),
+            "checkpoint_age_s": self._keeper.age_s(),
+        }
+        if self.is_ready():
+            return Said(state=RoleState.READY, gauges=gauges)
+        return Said(state=RoleState.WAITING, reason="assignment", gauges=gauges)
 
     async def run(self) -> None:
         """Send, keep and tell, for ever.
@@ -111,6 +132,7 @@ class Worker:
             tasks.create_task(self._outbox.run(), name="outbox")
             tasks.create_task(self._keeper.run(), name="keeper")
             tasks.create_task(self._beat(), name="beat")
+            self._reporting = tasks.create_task(self._reporter.run(), name="status")
 
     def assigned(self, numbers: Iterable[int], generation: int) -> None:
         """Take partitions over; their records are waited with until what was kept of them is read.
@@ -149,6 +171,9 @@ class Worker:
     async def stop(self) -> None:
         """Store what is under way and all states, and close the connections."""
         await self.revoked()
+        if self._reporting is not None:
+            self._reporting.cancel()
+            await asyncio.wait([self._reporting])
         await self._keeper.stop()
         await self._outbox.stop()
 
@@ -188,6 +213,7 @@ class Worker:
         metrics.OBSERVATIONS_OUT.labels(ROLE).inc(len(outputs))
         owned.schedule.touched(frame.subject_id, time.monotonic())
         self._newest_ns[message.partition] = newest_time_ns(frame)
+        self._lags.setdefault(message.partition, Lag()).processed(message.timestamp)
 
     def _say(self, frame: Frame, outputs: list[Output]) -> None:
         received = [one.received_ns for one in frame.waveforms if one.received_ns is not None]
@@ -277,6 +303,7 @@ class Worker:
             has_input |= lag > 0
             behind_s = (time.time_ns() - self._newest_ns.get(number, 0)) / NS_PER_S
             metrics.LAG_RECORDS.labels(str(number)).set(lag)
+            self._lags.setdefault(number, Lag()).waits(lag, time.time())
             metrics.LAG_SECONDS.labels(str(number)).set(max(0.0, behind_s) if lag else 0.0)
             _tell_counts(owned)
         metrics.SUBJECTS.labels(ROLE).set(sum(len(one.partition) for one in self._owned.values()))

@@ -17,6 +17,7 @@ gap                subject, device, channel,    n_samples, i_first
 device_event       subject, device, kind        detail
 device_clock       subject, device              device_ns, offset_ns, drift_ppm, uncertainty_ns
 alarm              subject, name                active, priority, detail
+role_status        role, instance               state, reason, and a float for each gauge
 =================  ===========================  ==========================================
 
 ``envelope`` is one second of event time, at its begin. ``waveform`` is written of the subjects of
@@ -48,6 +49,7 @@ from ingest.frame import (
     WaveformBlock,
 )
 from ingest.observation import AlarmEvent, Observation
+from ingest.role_status import RoleStatus
 from processors.sinks.envelope import Envelope
 from processors.sinks.lines_kernel import SAMPLE_BYTES_MAX, write_samples
 
@@ -155,6 +157,15 @@ class LineEncoder:
             f"alarm,name={tag(alarm.name)},subject={tag(alarm.subject_id)} "
             f"active={str(alarm.active).lower()},priority={string(alarm.priority)},"
             f"detail={string(alarm.detail)} {alarm.t_ns}".encode()
+        ]
+
+    def role_status(self, status: RoleStatus) -> list[bytes]:
+        """Write a RoleStatus as one line."""
+        gauges = "".join(f",{name}={_float(value)}" for name, value in status.gauges.items())
+        return [
+            f"role_status,instance={tag(status.instance)},role={tag(status.role)} "
+            f"state={string(status.state)},reason={string(status.reason)}"
+            f"{gauges} {status.t_ns}".encode()
         ]
 
     def _channel(self, key: tuple[str, str, str]) -> _Channel:

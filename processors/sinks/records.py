@@ -11,10 +11,16 @@ from typing import Final
 
 import numpy as np
 
-from ingest.codec import decode_alarm, decode_frame, decode_observations, encode_frame
+from ingest.codec import (
+    decode_alarm,
+    decode_frame,
+    decode_observations,
+    decode_role_status,
+    encode_frame,
+)
 from ingest.frame import Frame, SamplePeriod, WaveformBlock
 from ingest.kafka import ConsumedRecord
-from ingest.topics import ALARMS, FRAMES, OBSERVATIONS
+from ingest.topics import ALARMS, FRAMES, OBSERVATIONS, STATUS
 from processors.sinks.envelope import PartitionEnvelopes
 from processors.sinks.lines import LineEncoder
 
@@ -84,6 +90,7 @@ class RecordEncoder:
             FRAMES.name: self._frame,
             OBSERVATIONS.name: self._observations,
             ALARMS.name: self._alarm,
+            STATUS.name: self._status,
         }
 
     def encode(self, record: ConsumedRecord) -> RecordLines:
@@ -136,3 +143,7 @@ class RecordEncoder:
     def _alarm(self, record: ConsumedRecord, _partition: _Partition) -> RecordLines:
         alarm = decode_alarm(record.payload)
         return RecordLines(alarm.subject_id, iter(self._lines.alarm(alarm)), n_derived=1)
+
+    def _status(self, record: ConsumedRecord, _partition: _Partition) -> RecordLines:
+        status = decode_role_status(record.payload)
+        return RecordLines(status.key, iter(self._lines.role_status(status)))

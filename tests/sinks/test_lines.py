@@ -16,6 +16,7 @@ from ingest.codec import decode_frame, encode_frame
 from ingest.errors import MalformedRecordError
 from ingest.frame import Frame, WaveformBlock
 from ingest.observation import AlarmEvent, Observation
+from ingest.role_status import RoleStatus
 from processors.sinks import lines as lines_module
 from processors.sinks.influx import InfluxStore
 from processors.sinks.lines import META_REPEAT_NS, LineEncoder, string, tag
@@ -151,6 +152,22 @@ def test_an_observation_is_one_line(observation: Observation) -> None:
 
 
 FLOATS = {"value", "quality", "age_s", "scale", "offset", "rate_hz"}
+
+
+@given(records.role_statuses)
+def test_a_role_status_is_one_line_with_a_float_for_each_gauge(status: RoleStatus) -> None:
+    (line,) = LineEncoder().role_status(status)
+
+    assert parse(line) == Point(
+        measurement="role_status",
+        tags={"role": as_tag(status.role), "instance": as_tag(status.instance)},
+        fields={
+            "state": str(status.state),
+            "reason": as_text(status.reason),
+            **{name: float(value) for name, value in status.gauges.items()},
+        },
+        t_ns=status.t_ns,
+    )
 
 
 @given(records.alarms)

@@ -1,9 +1,9 @@
 import pytest
 
-from ingest.codec import encode_alarm, encode_frame, encode_observations
+from ingest.codec import encode_alarm, encode_frame, encode_observations, encode_role_status
 from ingest.errors import RecordError
 from ingest.kafka import ConsumedRecord
-from ingest.topics import ALARMS, FRAMES, OBSERVATIONS, Topic
+from ingest.topics import ALARMS, FRAMES, OBSERVATIONS, STATUS, Topic
 from processors.sinks import records as records_module
 from processors.sinks.records import RecordEncoder, load_kernels
 from tests.ingest import records
@@ -111,6 +111,16 @@ def test_a_record_of_each_topic_has_its_subject(
 
     assert (lines.subject_id, lines.n_derived) == ("p-1", n_derived)
     assert b"\n".join(lines.pieces).count(b"subject=p-1 ") == n_derived
+
+
+def test_a_role_status_is_written_in_the_order_of_its_process() -> None:
+    payload = encode_role_status(records.role_status())
+    record = ConsumedRecord(topic=STATUS.name, partition=0, offset=5, payload=payload)
+
+    lines = RecordEncoder().encode(record)
+
+    assert lines.subject_id == "worker/ward-2-worker"
+    assert b"".join(lines.pieces).startswith(b"role_status,instance=ward-2-worker,role=worker ")
 
 
 def test_kernels_can_be_loaded_beforehand() -> None:
