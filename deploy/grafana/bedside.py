@@ -41,6 +41,7 @@ from devices import codes
 from devices.codes import Quantity
 from devices.readings import NoValueReason as ReadingReason
 from ingest.observation import AlarmPriority
+from processors.sinks.live.staleness import STALE_S
 from processors.vitals.fusion import ALGORITHM as HEART_RATE_FUSION
 from processors.vitals.reasons import NoValueReason
 
@@ -114,7 +115,7 @@ NUMERALS: Final = (
         quantity=codes.HEART_RATE,
         unit="suffix: /min",
         decimals=0,
-        stale_s=5,
+        stale_s=STALE_S[codes.HEART_RATE.name],
         steps=_RATE_STEPS,
         place=Place(x=18, y=2, w=6, h=4),
         algorithm=HEART_RATE_FUSION.name,
@@ -123,7 +124,7 @@ NUMERALS: Final = (
         quantity=codes.SPO2,
         unit="percent",
         decimals=0,
-        stale_s=5,
+        stale_s=STALE_S[codes.SPO2.name],
         steps=((None, VERMILLION), (88, ORANGE), (92, SKY)),
         place=Place(x=18, y=6, w=6, h=4),
     ),
@@ -131,7 +132,7 @@ NUMERALS: Final = (
         quantity=codes.PULSE_RATE,
         unit="suffix: /min",
         decimals=0,
-        stale_s=5,
+        stale_s=STALE_S[codes.PULSE_RATE.name],
         steps=_RATE_STEPS,
         place=Place(x=18, y=10, w=6, h=3),
     ),
@@ -139,7 +140,7 @@ NUMERALS: Final = (
         quantity=codes.BODY_TEMPERATURE,
         unit="celsius",
         decimals=1,
-        stale_s=300,
+        stale_s=STALE_S[codes.BODY_TEMPERATURE.name],
         steps=((None, VERMILLION), (33, ORANGE), (35, SKY), (38, ORANGE), (40, VERMILLION)),
         place=Place(x=18, y=13, w=6, h=3),
     ),

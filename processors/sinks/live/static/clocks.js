@@ -3,8 +3,19 @@
 const HEARTBEATS_KEPT = 30;
 const STEP_MS = 1000; // a heartbeat this far from the others means that a clock was set
 
+const SLEPT_MS = 1000; // the wall clock this far ahead at once: the computer slept, or was set
+
+// A clock that never goes back, and that counts the time that the computer slept: in most browsers
+// performance.now() does not, and a number from before would look as new as it was then.
+let sleptMs = 0;
+let aheadMs = Date.now() - performance.now();
+
 export function pageNowMs() {
-  return performance.timeOrigin + performance.now();
+  const nowMs = performance.now();
+  const ahead = Date.now() - nowMs;
+  if (ahead - aheadMs > SLEPT_MS) sleptMs += ahead - aheadMs;
+  aheadMs = ahead;
+  return performance.timeOrigin + nowMs + sleptMs;
 }
 
 export class ServerClock {

@@ -1,6 +1,7 @@
 // The numbers on the right. A number is shown only while it is fresh and believed; otherwise three
 // dashes and the reason in words. It grows old by the clock, not by messages.
 
+import { STALE_S } from "./staleness.js";
 import { durationWords, element, reasonWords, setText } from "./words.js";
 
 const QUALITY_MIN = 0.5; // a source that gives a value all the same is not believed
@@ -8,13 +9,13 @@ const SEGMENTS = 5;
 const BATTERY_LOW_PERCENT = 20;
 
 const QUANTITIES = [
-  { name: "heart_rate", label: "Heart rate", short: "HR", unit: "bpm", digits: 0, staleS: 5, tone: "ecg" },
-  { name: "spo2", label: "Oxygen saturation", short: "SpO₂", unit: "%", digits: 0, staleS: 5, tone: "spo2" },
-  { name: "pulse_rate", label: "Pulse rate", short: "Pulse", unit: "bpm", digits: 0, staleS: 5, tone: "pulse" },
-  { name: "respiratory_rate", label: "Respiratory rate", short: "Resp", unit: "/min", digits: 0, staleS: 30, tone: "resp" },
-  { name: "body_temperature", label: "Body temperature", short: "Temp", unit: "°C", digits: 1, staleS: 300, tone: "temp" },
-  { name: "perfusion_index", label: "Perfusion index", short: "Perfusion", unit: "%", digits: 1, staleS: 5, tone: "perfusion" },
-  { name: "battery_level", label: "Battery level", short: "Battery", unit: "%", digits: 0, staleS: 3600, tone: "battery", lowest: true },
+  { name: "heart_rate", label: "Heart rate", short: "HR", unit: "bpm", digits: 0, tone: "ecg" },
+  { name: "spo2", label: "Oxygen saturation", short: "SpO₂", unit: "%", digits: 0, tone: "spo2" },
+  { name: "pulse_rate", label: "Pulse rate", short: "Pulse", unit: "bpm", digits: 0, tone: "pulse" },
+  { name: "respiratory_rate", label: "Respiratory rate", short: "Resp", unit: "/min", digits: 0, tone: "resp" },
+  { name: "body_temperature", label: "Body temperature", short: "Temp", unit: "°C", digits: 1, tone: "temp" },
+  { name: "perfusion_index", label: "Perfusion index", short: "Perfusion", unit: "%", digits: 1, tone: "perfusion" },
+  { name: "battery_level", label: "Battery level", short: "Battery", unit: "%", digits: 0, tone: "battery", lowest: true },
 ];
 
 export class NumeralBoard {
@@ -131,7 +132,7 @@ function judge(numeral, quantity, eventNowMs, pageMs) {
   const verdict = { source: numeral.source, value: "---", ageS, quality: numeral.quality, number: numeral.value };
   // Both: a device whose clock is ahead would otherwise never grow old.
   const staleS = Math.max(ageS, silentS);
-  if (staleS > quantity.staleS) return { ...verdict, ageS: staleS, state: "stale", reason: `no update for ${durationWords(staleS)}` };
+  if (staleS > STALE_S[quantity.name]) return { ...verdict, ageS: staleS, state: "stale", reason: `no update for ${durationWords(staleS)}` };
   if (numeral.value === null) return { ...verdict, state: "none", reason: reasonWords(numeral.reason ?? "no value") };
   if (numeral.quality < QUALITY_MIN) return { ...verdict, state: "poor", reason: "signal quality poor" };
   return { ...verdict, state: "ok", value: numeral.value.toFixed(quantity.digits), reason: "" };
