@@ -7,13 +7,21 @@ from typing import Any
 
 import structlog
 
-from ingest.codec import decode_alarm, decode_frame, decode_observations
+from ingest.codec import decode_alarm, decode_frame, decode_observations, decode_role_status
 from ingest.errors import BrokerError, RecordError
-from ingest.kafka import Consumer, create_topics, open_consumer, open_producer
+from ingest.kafka import (
+    ConsumedRecord,
+    Consumer,
+    create_topics,
+    open_consumer,
+    open_producer,
+)
 from ingest.recording import open_recording
 from ingest.replay import ReplayPlan, frames_of, replay, unknown_signals
+from ingest.role_status import LIVE, SINK, RoleState
 from ingest.settings import KafkaSettings
-from ingest.topics import ALARMS, FRAMES, OBSERVATIONS
+from ingest.status_reporter import Said, StatusReporter, reporting
+from ingest.topics import ALARMS, FRAMES, OBSERVATIONS, STATUS
 from processors.settings import InfluxSettings, LiveSettings, SinkSettings
 from processors.sinks.files import LineFileStore
 from processors.sinks.influx import InfluxStore
@@ -22,6 +30,7 @@ from processors.sinks.live.server import serve
 from processors.sinks.records import load_kernels
 from processors.sinks.runner import run_sink
 from processors.sinks.store import LineStore
+from processors.sinks.store_watch import WatchedStore
 from processors.sinks.watched import WaveformChoice
 
 log = structlog.get_logger()
@@ -61,17 +70,19 @@ async def run_sink_role(
     ------
     StoreError, BrokerRefusedError
     """
-    store = build_store(settings, url, bucket)
+    store = WatchedStore(build_store(settings, url, bucket))
+    reporter = StatusReporter(settings.kafka, SINK, settings.instance, store.said)
     try:
         await asyncio.to_thread(load_kernels)
-        await run_sink(
-            settings.kafka,
-            store,
-            group=settings.group,
-            n_records_max=settings.n_records_max,
-            stop=stop,
-            has_waveforms=WaveformChoice(settings.waveforms, settings.watched),
-        )
+        async with reporting(reporter):
+            await run_sink(
+                settings.kafka,
+                store,
+                group=settings.group,
+                n_records_max=settings.n_records_max,
+                stop=stop,
+                has_waveforms=WaveformChoice(settings.waveforms, settings.watched),
+            )
     finally:
         await store.close()
 
@@ -84,8 +95,13 @@ async def run_live_role(settings: LiveSettings, stop: asyncio.Event) -> None:
     BrokerRefusedError, OSError
     """
     hub = LiveHub()
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(_feed(settings.kafka, hub, stop), name="feed")
+
+    def said() -> Said:
+        return Said(state=RoleState.READY, gauges={"pages": float(hub.n_pages)})
+
+    reporter = StatusReporter(settings.kafka, LIVE, settings.instance, said)
+    async with reporting(reporter), asyncio.TaskGroup() as tasks:
+        tasks.create_task(_feed(settings.kafka, hub, reporter, stop), name="feed")
         tasks.create_task(
             serve(
                 hub,
@@ -99,32 +115,49 @@ async def run_live_role(settings: LiveSettings, stop: asyncio.Event) -> None:
         )
 
 
-async def _feed(kafka: KafkaSettings, hub: LiveHub, stop: asyncio.Event) -> None:
-    topics = (FRAMES, OBSERVATIONS, ALARMS)
+async def _feed(
+    kafka: KafkaSettings, hub: LiveHub, reporter: StatusReporter, stop: asyncio.Event
+) -> None:
+    topics = (FRAMES, OBSERVATIONS, ALARMS, STATUS)
     while not stop.is_set():
         try:
             # Without a group every page server sees everything; it begins with what comes next.
             async with open_consumer(kafka, topics, group=None, from_latest=True) as consumer:
-                await _pump(consumer, hub, stop)
+                await _pump(consumer, hub, reporter, stop)
         except BrokerError as error:
             log.warning("broker_unavailable", error=str(error))
+            hub.system.broker_lost(time.time_ns())
             await asyncio.sleep(RETRY_S)
 
 
-async def _pump(consumer: Consumer, hub: LiveHub, stop: asyncio.Event) -> None:
+async def _pump(
+    consumer: Consumer, hub: LiveHub, reporter: StatusReporter, stop: asyncio.Event
+) -> None:
     while not stop.is_set():
-        for record in await consumer.poll(timeout_s=0.5, n_records_max=500):
+        records = await consumer.poll(timeout_s=0.5, n_records_max=500)
+        for record in records:
             try:
-                if record.topic == FRAMES.name:
-                    hub.add_frame(decode_frame(record.payload), time.time_ns())
-                elif record.topic == OBSERVATIONS.name:
-                    for observation in decode_observations(record.payload):
-                        hub.add_observation(observation)
-                else:
-                    hub.add_alarm(decode_alarm(record.payload))
+                _show(record, hub, time.time_ns())
             except RecordError as error:
                 # The worker puts it into the dead letters; a page has nothing to say about it.
                 log.warning("record_unreadable", error=str(error), at=record.offset)
+        hub.system.echoes = not reporter.refused
+        hub.system.looked(time.time_ns(), heard=bool(records))
+
+
+def _show(record: ConsumedRecord, hub: LiveHub, now_ns: int) -> None:
+    if record.topic == FRAMES.name:
+        frame = decode_frame(record.payload)
+        hub.system.add_frame(frame, now_ns)
+        hub.add_frame(frame, now_ns)
+    elif record.topic == OBSERVATIONS.name:
+        for observation in decode_observations(record.payload):
+            hub.system.add_observation(observation, now_ns)
+            hub.add_observation(observation, now_ns)
+    elif record.topic == STATUS.name:
+        hub.system.add_status(decode_role_status(record.payload), now_ns)
+    else:
+        hub.add_alarm(decode_alarm(record.payload))
 
 
 async def run_replay(

@@ -21,6 +21,7 @@ from processors.sinks.live.protocol import (
 )
 from processors.sinks.live.subject import SubjectState
 from processors.sinks.live.subscription import Subscription
+from processors.sinks.live.system_state import SystemState
 
 SUBJECTS_MAX: Final = 256
 """Subjects remembered. Beyond, the one that was silent longest and that no page shows is
@@ -78,6 +79,8 @@ class LiveHub:
 
     def __init__(self, *, n_subjects_max: int = SUBJECTS_MAX, n_pages_max: int = PAGES_MAX) -> None:
         self.counts = HubCounts()
+        self.system = SystemState()
+        """What of all that is behind the pages lives; who feeds the hub feeds it, too."""
         self._n_subjects_max = n_subjects_max
         self._n_pages_max = n_pages_max
         # In the order in which they were last heard of, the latest last.
@@ -97,12 +100,12 @@ class LiveHub:
         self.counts.n_frames += 1
         self._publish(frame.subject_id, messages, now_ns)
 
-    def add_observation(self, obs: Observation) -> None:
-        """Take a derived value or a beat."""
+    def add_observation(self, obs: Observation, now_ns: int | None = None) -> None:
+        """Take a derived value or a beat that came at ``now_ns``, our clock."""
         subject = self._subject(obs.subject_id)
         if subject is not None:
             self.counts.n_observations += 1
-            self._publish(obs.subject_id, subject.process_observation(obs))
+            self._publish(obs.subject_id, subject.process_observation(obs, now_ns))
 
     def add_alarm(self, alarm: AlarmEvent) -> None:
         """Take the beginning or the end of an alarm condition."""

@@ -12,6 +12,7 @@ All times of text messages are milliseconds since 1970, UTC, as numbers.
     alarm       a technical alarm condition began or ended
     dropped     how many sample messages this page was too slow for, since it connected
     heartbeat   every second: the server's wall clock, and what it was told of last
+    system      before a heartbeat, where it changed: what of the system behind it is dead or silent
 
 After ``hello`` comes what the page missed: the channels, states and numerals as they are, and the
 last seconds of samples with the flag ``HISTORY``. Then the same messages as they happen.
@@ -35,7 +36,7 @@ A page that cannot read a version closes the connection and says so.
 import json
 import math
 import struct
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from typing import ClassVar, Final
 
 import numpy as np
@@ -150,6 +151,24 @@ class Heartbeat:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """One thing that is wrong; ``system_state.py`` says what there is."""
+
+    kind: str
+    since_ms: float
+    """Server's clock when it was last known to be well."""
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class System:
+    """What is wrong behind the page, the worst first; empty: nothing."""
+
+    TYPE: ClassVar[str] = "system"
+    conditions: tuple[Trouble, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Channel:
     """What the samples with this channel id are."""
 
@@ -184,6 +203,8 @@ class Numeral:
     quality: float
     t_ms: float
     channels: tuple[str, ...]
+    heard_ms: float | None = None
+    """Server's clock when it came: an old one that is sent to a new page is old there too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,7 +269,9 @@ class Dropped:
     n_messages: int
 
 
-TextMessage = Hello | Heartbeat | Channel | Numeral | Beat | GapMark | Device | Alarm | Dropped
+TextMessage = (
+    Hello | Heartbeat | System | Channel | Numeral | Beat | GapMark | Device | Alarm | Dropped
+)
 Message = TextMessage | Samples
 
 
@@ -267,6 +290,8 @@ def _plain(value: object) -> object:
         return value[:TEXT_CHARS_MAX]
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
+    if is_dataclass(value):
+        return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
     return value
 
 

@@ -25,6 +25,7 @@ from processors.sinks.live.protocol import (
     stamp_sent,
 )
 from processors.sinks.live.subscription import Subscription
+from processors.sinks.live.system_state import Condition, system_message
 
 STATIC: Final = Path(__file__).parent / "static"
 SUBJECT_CHARS_MAX: Final = 256
@@ -212,6 +213,7 @@ class _PageWriter:
         self._page = page
         self._ready = ready
         self._shared = shared
+        self._told: tuple[Condition, ...] = ()
 
     async def run(self) -> None:
         try:
@@ -237,6 +239,10 @@ class _PageWriter:
     async def _send_heartbeat(self) -> None:
         shared = self._shared
         heard_ms = shared.hub.heard_ms(self._page.subject_id)
+        conditions = shared.hub.system.conditions(self._page.subject_id)
+        if conditions != self._told:
+            self._told = conditions
+            await self._send(encode_text(system_message(conditions)))
         await self._send(
             encode_text(Heartbeat(server_ms=ms_from_ns(shared.clock_ns()), heard_ms=heard_ms))
         )

@@ -124,10 +124,12 @@ class SubjectState:
         for block in frame.waveforms:
             messages += self._process_block(block, now_ns)
         for reading in frame.readings:
-            messages += self._process_reading(reading)
+            messages += self._process_reading(reading, now_ns)
         return messages
 
-    def process_observation(self, observation: Observation) -> list[Message]:
+    def process_observation(
+        self, observation: Observation, now_ns: int | None = None
+    ) -> list[Message]:
         """Take a derived value or a beat."""
         self._note_time(observation.t_ns)
         if observation.name == codes.RR_INTERVAL.name:
@@ -144,6 +146,7 @@ class SubjectState:
                 quality=observation.quality,
                 t_ms=ms_from_ns(observation.t_ns),
                 channels=observation.channels[:CHANNELS_MAX],
+                heard_ms=None if now_ns is None else ms_from_ns(now_ns),
             )
         )
 
@@ -252,7 +255,7 @@ class SubjectState:
             )
         ]
 
-    def _process_reading(self, reading: Reading) -> list[Message]:
+    def _process_reading(self, reading: Reading, now_ns: int) -> list[Message]:
         self._note_time(reading.t_ns)
         messages = self._note_device(reading.device_id, reading.t_ns)
         if reading.mdc_code != codes.BATTERY_LEVEL.mdc:
@@ -266,6 +269,7 @@ class SubjectState:
             quality=1.0 if reading.value is not None else 0.0,
             t_ms=ms_from_ns(reading.t_ns),
             channels=(reading.device_id,),
+            heard_ms=ms_from_ns(now_ns),
         )
         kept = self._keep_numeral(battery)
         device = self._devices.get(reading.device_id)

@@ -32,6 +32,8 @@ let connection = null;
 let subject = null;
 let heartbeatAtMs = 0; // page's clock
 let heardMs = null; // server's clock, when a frame of the subject came
+let conditions = []; // what of the system behind the server is dead or silent
+let judgedAtMs = 0; // page's clock
 let isReplay = false;
 let isOutdated = false;
 let nDropped = 0;
@@ -44,16 +46,20 @@ const ON_TEXT = {
   hello(message) {
     isOutdated = message.protocol !== PROTOCOL_VERSION;
     nConnections += 1;
+    conditions = [];
     traces.forgetIds();
     alarms.clear();
     devices.clear();
     noteHeartbeat(message);
   },
   heartbeat: noteHeartbeat,
+  system(message) {
+    conditions = message.conditions;
+  },
   channel: (message) => traces.addChannel(message),
   numeral(message) {
     if (message.name === "signal_quality") traces.setQuality(message.channels, message.value ?? 0);
-    else numerals.add(message, pageNowMs());
+    else numerals.add(message, pageNowMs() - waitedMs(message));
   },
   beat(message) {
     beats.push(message);
@@ -89,6 +95,11 @@ function onBinary(buffer) {
   if (samples.receivedMs !== null) arrival.add(nowMs - samples.receivedMs);
 }
 
+// How long ago the server was told: what it kept for a page that opens is as old as it is.
+function waitedMs({ heard_ms: heardAtMs }) {
+  return heardAtMs === null ? 0 : Math.max(0, serverClock.nowMs() - heardAtMs);
+}
+
 function noteHeartbeat(message) {
   const nowMs = pageNowMs();
   heartbeatAtMs = nowMs;
@@ -103,6 +114,8 @@ function eventNowMs() {
 
 function drawFrame(atMs) {
   frameRate.add(atMs);
+  // A timer may have been held up for minutes: nothing old is painted before it is judged.
+  if (pageNowMs() - judgedAtMs > 2 * JUDGE_MS) judge();
   const nowMs = serverClock.nowMs();
   const { positionMs, jumped } = playClock.advance(nowMs);
   if (positionMs !== null) {
@@ -123,6 +136,7 @@ function flashBeats(positionMs) {
 function judge() {
   const pageMs = pageNowMs();
   const nowMs = serverClock.nowMs();
+  judgedAtMs = pageMs;
   traces.judge(pageMs);
   devices.judge(pageMs, traces.heardMs);
   numerals.judge(eventNowMs(), pageMs);
@@ -137,8 +151,11 @@ function judge() {
     hasWaveforms: traces.size > 0,
     replayOf: isReplay ? eventNowMs() : null,
     lagMs: playClock.lagMs ?? 0,
+    conditions,
+    serverNowMs: nowMs,
   });
   find("banner").dataset.state = document.body.dataset.state = banner.state;
+  find("banner").dataset.level = banner.level;
   setText(find("banner-text"), banner.text);
   setText(find("clock"), new Date(nowMs).toLocaleTimeString(undefined, { hourCycle: "h23" }));
   setText(find("latency-note"), latencyWords());
@@ -165,6 +182,7 @@ function choose(id) {
   glass.clear();
   beats = [];
   heardMs = null;
+  conditions = [];
   isReplay = false;
   nDropped = 0;
   heartbeatAtMs = pageNowMs();
@@ -229,6 +247,7 @@ Object.defineProperty(window, "chevet", {
     get connections() { return nConnections; },
     get connection() { return connection?.state ?? "connecting"; },
     get banner() { return { ...banner }; },
+    get conditions() { return conditions.map((one) => ({ ...one })); },
     get subject() { return subject; },
     get numerals() { return numerals.texts; },
   }),
@@ -241,7 +260,12 @@ function perTrace(read) {
 }
 
 find("subject").addEventListener("change", (event) => choose(event.target.value));
-document.addEventListener("visibilitychange", () => { if (!document.hidden) traces.redraw(); });
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) return;
+  judge();
+  traces.redraw();
+});
+for (const event of ["pageshow", "resume", "focus"]) window.addEventListener(event, judge);
 setInterval(judge, JUDGE_MS);
 requestAnimationFrame(drawFrame);
 listSubjects();
