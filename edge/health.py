@@ -21,20 +21,18 @@ import socketserver
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
 import structlog
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from edge import metrics
 from edge.status import AgentStatus, hanging, is_ready
+from ingest.http_answers import REQUEST_S_MAX, Answer, handler_of, json_answer
 
 log = structlog.get_logger()
 
-REQUEST_S_MAX: Final = 5.0
 PATH_BYTES_MAX: Final = 100
 """A Unix socket's path has 108 bytes on Linux; a longer one is reached through its folder."""
 
@@ -74,7 +72,13 @@ class HealthServer:
         return self._port
 
     def __enter__(self) -> Self:
-        handler = _handler(self._now)
+        handler = handler_of(
+            {
+                "/healthz": lambda: _short_answer(self._now, lambda now: not hanging(now)),
+                "/readyz": lambda: _short_answer(self._now, is_ready),
+                "/status": lambda: json_answer(self._now().as_json()),
+            }
+        )
         self._try("socket", lambda: _UnixServer(self._socket_path, handler))
         if (port := self._port) is not None:
             self._try(
@@ -162,37 +166,12 @@ class _short:  # noqa: N801  # used like a function
             os.close(self._folder)
 
 
-def _handler(status: StatusNow) -> type[http.server.BaseHTTPRequestHandler]:
-    class Handler(http.server.BaseHTTPRequestHandler):
-        timeout = REQUEST_S_MAX
-
-        def do_GET(self) -> None:
-            """Answer one of the four paths."""
-            path = self.path.partition("?")[0]
-            if path == "/metrics":
-                self._answer(HTTPStatus.OK, generate_latest(), CONTENT_TYPE_LATEST)
-            elif path in {"/healthz", "/readyz", "/status"}:
-                now = status()
-                good = {"/healthz": not hanging(now), "/readyz": is_ready(now), "/status": True}
-                code = HTTPStatus.OK if good[path] else HTTPStatus.SERVICE_UNAVAILABLE
-                said = now.as_json()
-                if path != "/status":
-                    said = {name: said[name] for name in ("alive", "ready", "troubles")}
-                self._answer(code, json.dumps(said).encode(), "application/json")
-            else:
-                self.send_error(HTTPStatus.NOT_FOUND)
-
-        def _answer(self, code: HTTPStatus, body: bytes, kind: str) -> None:
-            self.send_response(code)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: ANN401
-            """Log nothing: a supervisor asks every few seconds."""
-
-    return Handler
+def _short_answer(status: StatusNow, is_good: Callable[[AgentStatus], bool]) -> Answer:
+    now = status()
+    said = now.as_json()
+    return json_answer(
+        {name: said[name] for name in ("alive", "ready", "troubles")}, good=is_good(now)
+    )
 
 
 def ask(socket_path: Path, path: str = "/status") -> dict[str, Any]:

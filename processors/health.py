@@ -9,17 +9,15 @@
 It runs in a thread of its own, so that it also answers when the loop hangs.
 """
 
+import functools
 import http.server
-import json
 import threading
 from collections.abc import Callable
-from http import HTTPStatus
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from ingest.http_answers import Answer, handler_of, json_answer
 
-REQUEST_S_MAX: Final = 5.0
 LOCALHOST: Final = "127.0.0.1"
 
 
@@ -42,7 +40,10 @@ class HealthServer:
     def __init__(
         self, is_live: Callable[[], bool], is_ready: Callable[[], bool], port: int | None
     ) -> None:
-        self._answers = {"/live": is_live, "/ready": is_ready}
+        self._answers = {
+            "/live": functools.partial(_tell, "live", is_live),
+            "/ready": functools.partial(_tell, "ready", is_ready),
+        }
         self._port = port
         self._server: http.server.ThreadingHTTPServer | None = None
 
@@ -54,7 +55,7 @@ class HealthServer:
     def __enter__(self) -> Self:
         if self._port is not None:
             self._server = http.server.ThreadingHTTPServer(
-                (LOCALHOST, self._port), _handler(self._answers)
+                (LOCALHOST, self._port), handler_of(self._answers)
             )
             self._port = self._server.server_port
             threading.Thread(
@@ -73,33 +74,6 @@ class HealthServer:
             self._server.server_close()
 
 
-def _handler(
-    answers: dict[str, Callable[[], bool]],
-) -> type[http.server.BaseHTTPRequestHandler]:
-    class Handler(http.server.BaseHTTPRequestHandler):
-        timeout = REQUEST_S_MAX
-
-        def do_GET(self) -> None:
-            """Answer one of the three paths."""
-            path = self.path.partition("?")[0]
-            if path == "/metrics":
-                self._answer(HTTPStatus.OK, generate_latest(), CONTENT_TYPE_LATEST)
-            elif path in answers:
-                good = answers[path]()
-                code = HTTPStatus.OK if good else HTTPStatus.SERVICE_UNAVAILABLE
-                body = json.dumps({path.strip("/"): good}).encode()
-                self._answer(code, body, "application/json")
-            else:
-                self.send_error(HTTPStatus.NOT_FOUND)
-
-        def _answer(self, code: HTTPStatus, body: bytes, kind: str) -> None:
-            self.send_response(code)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: ANN401
-            """Log nothing: a supervisor asks every few seconds."""
-
-    return Handler
+def _tell(what: str, is_so: Callable[[], bool]) -> Answer:
+    good = is_so()
+    return json_answer({what: good}, good=good)
