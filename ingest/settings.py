@@ -1,14 +1,15 @@
 """Settings of everything that talks to Kafka, and how settings are read at all.
 
 Order: arguments > environment (``CHEVET_…``) > TOML file > default. A key or a ``CHEVET_``
-variable that nobody knows is an error: a misspelt setting must not be ignored.
+variable that nobody knows is an error: a misspelt setting must not be ignored. Secrets may stand in
+files that the environment names, see `ingest.secret_files`.
 """
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeVar, cast, get_args
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar, cast, get_args
 
 from pydantic import (
     AfterValidator,
@@ -26,6 +27,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from ingest.secret_files import EnvironmentWithFiles, SecretFileError, file_variables
 from ingest.topics import N_PARTITIONS
 
 ENV_PREFIX: Final = "CHEVET_"
@@ -112,7 +114,10 @@ class ProcessSettings(BaseSettings):
 
     kafka: KafkaSettings = KafkaSettings()
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
-    """Port of Prometheus metrics on 127.0.0.1; 0: none."""
+    """Port of Prometheus metrics; 0: none."""
+    metrics_host: Annotated[str, Field(min_length=1, max_length=253)] = "127.0.0.1"
+    """Address on which they are served. Nobody is asked there who they are: one that others reach
+    is for a container, or for where a firewall lets only Prometheus through."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """debug, info, warning or error."""
 
@@ -126,8 +131,12 @@ class ProcessSettings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read arguments, then the environment, then the TOML file."""
-        del dotenv_settings, file_secret_settings
-        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls))
+        del env_settings, dotenv_settings, file_secret_settings
+
+        class Environment(EnvironmentWithFiles):
+            secret_variables: ClassVar = secret_file_variables(settings_cls)
+
+        return (init_settings, Environment(settings_cls), TomlConfigSettingsSource(settings_cls))
 
 
 Settings = TypeVar("Settings", bound=ProcessSettings)
@@ -142,18 +151,33 @@ def unknown_variables(settings: type[BaseSettings], names: Iterable[str]) -> lis
 
     pydantic-settings ignores them, so a misspelt one would be silent.
     """
-    known = set(_variables(settings, ENV_PREFIX))
+    known = {*_variables(settings, ENV_PREFIX), *secret_file_variables(settings)}
     ours = {name.upper() for name in names if name.upper().startswith(ENV_PREFIX)}
     return sorted(ours - OTHER_VARIABLES - known)
 
 
+def secret_file_variables(settings: type[BaseModel]) -> dict[str, str]:
+    """Give the variable of each secret by the variable that may name its file."""
+    annotations = dict(_annotated_variables(settings, ENV_PREFIX))
+    secrets = (name for name, annotation in annotations.items() if _is_secret(annotation))
+    return file_variables(secrets, annotations)
+
+
+def _is_secret(annotation: object) -> bool:
+    return annotation is SecretStr or SecretStr in get_args(annotation)
+
+
 def _variables(model: type[BaseModel], prefix: str) -> Iterator[str]:
     """Name the variable of every field, and of the fields within it."""
+    return (name for name, _ in _annotated_variables(model, prefix))
+
+
+def _annotated_variables(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, object]]:
     for name, field in model.model_fields.items():
         variable = f"{prefix}{name.upper()}"
-        yield variable
+        yield variable, field.annotation
         for kind in _models_in(field.annotation):
-            yield from _variables(kind, f"{variable}{ENV_DELIMITER}")
+            yield from _annotated_variables(kind, f"{variable}{ENV_DELIMITER}")
 
 
 _SILENT_ERRORS: Final = frozenset({"extra_forbidden", "model_type", "string_type"})
@@ -220,7 +244,7 @@ def load_settings(
     """
     if unknown := unknown_variables(settings, os.environ):
         known = ", ".join(f"{ENV_PREFIX}{name.upper()}" for name in settings.model_fields)
-        all_known = list(_variables(settings, ENV_PREFIX))
+        all_known = [*_variables(settings, ENV_PREFIX), *secret_file_variables(settings)]
         nearest = "".join(did_you_mean(name, all_known) for name in unknown)
         raise SettingsError(
             f"unknown environment variable {', '.join(unknown)}{nearest}; this command knows "
@@ -243,5 +267,7 @@ def load_settings(
         raise SettingsError(
             f"settings of {settings.__name__}: {_explain(error, settings)}"
         ) from error
+    except SecretFileError as error:
+        raise SettingsError(str(error)) from error
     except (ValueError, OSError) as error:
         raise SettingsError(f"settings of {settings.__name__}, {file}: {error}") from error
