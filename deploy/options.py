@@ -46,7 +46,7 @@ def role_settings(
     if not isinstance(loaded, ProcessSettings):
         raise TypeError(settings)
     set_up_logs(loaded.log_level)
-    serve_metrics(loaded.metrics_port)
+    serve_metrics(loaded.metrics_port, loaded.metrics_host)
     return loaded
 
 

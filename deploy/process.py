@@ -69,8 +69,8 @@ def set_up_logs(level: str) -> None:
         logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 
-def serve_metrics(port: int) -> None:
-    """Serve Prometheus metrics on 127.0.0.1; port 0: do not.
+def serve_metrics(port: int, host: str = "127.0.0.1") -> None:
+    """Serve Prometheus metrics; port 0: do not.
 
     A port that is taken is an error in the log: who is not watched works all the same.
     """
@@ -78,9 +78,9 @@ def serve_metrics(port: int) -> None:
         from prometheus_client import start_http_server
 
         try:
-            start_http_server(port, addr="127.0.0.1")
+            start_http_server(port, addr=host)
         except OSError as error:
-            log.error("metrics_unserved", port=port, error=error.strerror)
+            log.error("metrics_unserved", host=host, port=port, error=error.strerror)
 
 
 def run_until_signal(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:

@@ -177,7 +177,12 @@ def run_worker(settings: WorkerSettings) -> int:
     warm_up()
     log.info("kernels_compiled", seconds=round(time.perf_counter() - started_s, 1))
     one = WorkerApp(settings)
-    with HealthServer(one.watchdog.is_turning, one.worker.is_ready, settings.metrics_port or None):
+    with HealthServer(
+        one.watchdog.is_turning,
+        one.worker.is_ready,
+        settings.metrics_port or None,
+        host=settings.metrics_host,
+    ):
         try:
             if not wait_for_broker(settings.kafka, lambda: one.watchdog.turned(has_input=False)):
                 return 0

@@ -1,4 +1,4 @@
-"""A worker's answers over HTTP, on 127.0.0.1.
+"""A worker's answers over HTTP, on 127.0.0.1 unless told.
 
 =========  ==============================================================
 /live      200 while the event loop comes round; 503: only a restart helps
@@ -30,6 +30,8 @@ class HealthServer:
         Called in the server's threads.
     port
         0: a free one; None: nothing is served.
+    host
+        The address to listen on.
 
     Raises
     ------
@@ -38,13 +40,19 @@ class HealthServer:
     """
 
     def __init__(
-        self, is_live: Callable[[], bool], is_ready: Callable[[], bool], port: int | None
+        self,
+        is_live: Callable[[], bool],
+        is_ready: Callable[[], bool],
+        port: int | None,
+        *,
+        host: str = LOCALHOST,
     ) -> None:
         self._answers = {
             "/live": functools.partial(_tell, "live", is_live),
             "/ready": functools.partial(_tell, "ready", is_ready),
         }
         self._port = port
+        self._host = host
         self._server: http.server.ThreadingHTTPServer | None = None
 
     @property
@@ -55,7 +63,7 @@ class HealthServer:
     def __enter__(self) -> Self:
         if self._port is not None:
             self._server = http.server.ThreadingHTTPServer(
-                (LOCALHOST, self._port), handler_of(self._answers)
+                (self._host, self._port), handler_of(self._answers)
             )
             self._port = self._server.server_port
             threading.Thread(
