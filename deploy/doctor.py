@@ -20,6 +20,7 @@ from deploy.local.influx import find_influxd, find_nginx, influxd_version
 from deploy.local.kafka import HOW_TO_INSTALL, find_java, find_kafka_jars, java_version
 from deploy.local.kafka_probe import NotKafkaError, SaslPlainOverTls, count_live_brokers
 from deploy.local.process import ServerFailedError, ServerMissingError, find_program
+from deploy.local.prometheus import find_prometheus, prometheus_version
 
 PYTHON_VERSION_MIN: Final = (3, 11)
 ANSWER_S_MAX: Final = 3.0
@@ -104,6 +105,7 @@ def _check_programs() -> list[Finding]:
         check_program("Kafka", lambda: str(find_kafka_jars())),
         check_program("InfluxDB server", _describe_influxd),
         check_program("nginx", lambda: str(find_nginx())),
+        check_program("Prometheus", _describe_prometheus),
         check_program("Chromium", lambda: _locate(*CHROMIUM_NAMES)),
     ]
 
@@ -130,6 +132,11 @@ def _describe_java() -> str:
 def _describe_influxd() -> str:
     influxd = find_influxd()
     return f"{influxd} (version {influxd_version(influxd)})"
+
+
+def _describe_prometheus() -> str:
+    prometheus = find_prometheus()
+    return f"{prometheus} (version {prometheus_version(prometheus)})"
 
 
 def check_bluetooth(

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Install what tests and `chevet services` start: Java, Maven, InfluxDB, nginx, Chromium and
-# systemd's tools as Debian packages, and Apache Kafka's jars through Maven. What is there is left
+# Install what tests and `chevet services` start: Java, Maven, InfluxDB, nginx, Prometheus, Chromium
+# and systemd's tools as Debian packages, and Apache Kafka's jars through Maven. What is there is left
 # alone, so that a second run takes a second.
 #
 # For Debian and its kin; packages need root or sudo, the jars go to the calling user.
@@ -60,6 +60,7 @@ install_packages() {
     has mvn maven || wanted="$wanted maven"
     has influxd influxdb || wanted="$wanted influxdb"
     has nginx nginx-light || wanted="$wanted nginx-light"
+    has prometheus prometheus || wanted="$wanted prometheus"
     has chromium chromium || wanted="$wanted chromium"
     has systemd-analyze systemd || wanted="$wanted systemd"
     if [ -z "$wanted" ]; then
@@ -84,6 +85,7 @@ install_packages() {
         apt-get -q -y install --no-install-recommends $packages
     case "$wanted" in *influxdb*) disable_unit influxdb ;; esac
     case "$wanted" in *nginx*) disable_unit nginx ;; esac
+    case "$wanted" in *prometheus*) disable_unit prometheus ;; esac
     has_java || fail "the Java that is found first (\"$(command -v java || true)\") is older than $java_version_min"
 }
 

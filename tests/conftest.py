@@ -9,7 +9,7 @@ import contextlib
 import logging
 import os
 import secrets
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -20,8 +20,14 @@ from deploy.local.embedded_broker import EmbeddedBroker
 from deploy.local.influx import InfluxServer
 from deploy.local.kafka import KafkaBroker
 from deploy.local.process import ServerMissingError
+from deploy.local.prometheus import PrometheusServer, Targets
 
-MARKER_OF_FIXTURE = {"kafka_broker": "kafka", "influx_server": "influx", "chevet_data": "data"}
+MARKER_OF_FIXTURE = {
+    "kafka_broker": "kafka",
+    "influx_server": "influx",
+    "prometheus_server": "prometheus",
+    "chevet_data": "data",
+}
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +42,17 @@ def influx_server() -> Iterator[InfluxServer]:
     """A real InfluxDB behind the version 2 write endpoint."""
     with InfluxServer() as server:
         yield server
+
+
+@pytest.fixture
+def prometheus_server() -> Iterator[Callable[..., PrometheusServer]]:
+    """Start a real Prometheus that scrapes these targets; of its own, for alerts have a memory."""
+    with contextlib.ExitStack() as servers:
+
+        def start(targets: Targets | None = None) -> PrometheusServer:
+            return servers.enter_context(PrometheusServer(targets))
+
+        yield start
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import pytest
 
 SCRIPT = Path(__file__).parents[2] / "deploy" / "install_services.sh"
 TOOLS = ("cat", "dirname", "env", "grep", "head", "sed", "sh")
-PACKAGES_IN_TEST = ("openjdk-17-jre-headless", "maven", "influxdb", "chromium")
+PACKAGES_IN_TEST = ("openjdk-17-jre-headless", "maven", "influxdb", "prometheus", "chromium")
 
 
 class Machine:
