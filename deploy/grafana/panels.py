@@ -1,147 +1,104 @@
-"""Grafana's dashboard model: one small function for each kind of thing on a board.
+"""One small function for each kind of panel on our boards.
 
-Source: ``Dashboard`` and the panels' options in the npm package @grafana/schema 13.
+Source: the panels' options and field settings in the npm package @grafana/schema 13.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, TypeAlias
+from collections.abc import Sequence
+from typing import Final
 
-Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
-JsonObject: TypeAlias = dict[str, Json]
+from deploy.grafana.model import (
+    GREY,
+    NO_VALUE,
+    PLAIN,
+    Column,
+    Head,
+    Json,
+    JsonObject,
+    Place,
+    Step,
+    no_value_mapping,
+    thresholds,
+)
+from deploy.grafana.targets import LIVE_POINTS_MAX
 
-DATASOURCE_UID: Final = "chevet-influxdb"
-"""As provisioning/datasources/influxdb.yaml names it."""
+_LINE: Final[JsonObject] = {
+    "drawStyle": "line",
+    "lineInterpolation": "linear",
+    "lineWidth": 1,
+    "fillOpacity": 0,
+    "showPoints": "never",
+    "spanNulls": False,
+}
 
-DATASOURCE: Final[JsonObject] = {"type": "influxdb", "uid": DATASOURCE_UID}
-
-NO_VALUE: Final = "---"
-
-# Okabe and Ito's palette: to be told apart with every kind of colour vision.
-SKY: Final = "#56B4E9"
-ORANGE: Final = "#E69F00"
-VERMILLION: Final = "#D55E00"
-GREEN: Final = "#009E73"
-YELLOW: Final = "#F0E442"
-PURPLE: Final = "#CC79A7"
-BLUE: Final = "#0072B2"
-GREY: Final = "#999999"
-
-COLOURS: Final = frozenset({SKY, ORANGE, VERMILLION, GREEN, YELLOW, PURPLE, BLUE, GREY})
-
-Step = tuple[float | None, str]
-"""From this value on, this colour; None: from minus infinity."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where a panel is on the grid of 24 columns; rows of 30 pixels."""
-
-    x: int
-    y: int
-    w: int
-    h: int
+_NO_LEGEND: Final[JsonObject] = {
+    "showLegend": False,
+    "displayMode": "hidden",
+    "placement": "bottom",
+    "calcs": [],
+}
+_LEGEND: Final[JsonObject] = {
+    "showLegend": True,
+    "displayMode": "list",
+    "placement": "bottom",
+    "calcs": [],
+}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Head:
-    """What every panel has.
+def lines(
+    head: Head,
+    *targets: JsonObject,
+    colour: str | None = None,
+    columns: Sequence[Column] = (),
+    custom: JsonObject | None = None,
+    legend: bool = False,
+) -> JsonObject:
+    """Build a panel of lines over time; where there is no sample there is no line.
 
-    Attributes
+    Parameters
     ----------
-    unit
-        Grafana's identifier of the unit; ``string`` for words.
-    window
-        Relative range of its own in place of the board's; an absolute range counts for all.
-    interval
-        Shortest ``$__interval``.
+    colour
+        Of all lines; None: each has one of its own, by `columns` or by Grafana.
     """
-
-    title: str
-    description: str
-    place: Place
-    unit: str
-    window: str | None = None
-    interval: str | None = None
-
-
-def target(query: str, *, table: bool = False, alias: str = "") -> JsonObject:
-    """Write an InfluxQL query."""
-    written: JsonObject = {
-        "refId": "A",
-        "datasource": DATASOURCE,
-        "rawQuery": True,
-        "query": query,
-        "resultFormat": "table" if table else "time_series",
-    }
-    return written | {"alias": alias} if alias else written
-
-
-def thresholds(steps: Sequence[Step]) -> JsonObject:
-    """Write colours by value, from the lowest on."""
-    return {
-        "mode": "absolute",
-        "steps": [{"value": value, "color": colour} for value, colour in steps],
-    }
-
-
-def value_mapping(words: Mapping[str, tuple[str, str]]) -> JsonObject:
-    """Write a text and a colour in the place of certain values."""
-    return {
-        "type": "value",
-        "options": {
-            value: {"index": index, "text": text, "color": colour}
-            for index, (value, (text, colour)) in enumerate(words.items())
-        },
-    }
-
-
-def no_value_mapping() -> JsonObject:
-    """Write dashes in grey where there is no value: by default it has the lowest step's colour."""
-    return {
-        "type": "special",
-        "options": {
-            "match": "null+nan",
-            "result": {"index": 0, "text": NO_VALUE, "color": GREY},
-        },
-    }
-
-
-def trace(head: Head, query: JsonObject, *, colour: str, custom: JsonObject) -> JsonObject:
-    """Build a panel with one line over time; where there is no sample there is no line."""
-    line: JsonObject = {
-        "drawStyle": "line",
-        "lineInterpolation": "linear",
-        "lineWidth": 1,
-        "fillOpacity": 0,
-        "showPoints": "never",
-        "spanNulls": False,
-    }
+    fixed: JsonObject = {"mode": "fixed", "fixedColor": colour}
     defaults: JsonObject = {
-        "color": {"mode": "fixed", "fixedColor": colour},
+        "color": {"mode": "palette-classic"} if colour is None else fixed,
         "noValue": NO_VALUE,
-        "custom": line | custom,
+        "custom": _LINE | (custom or {}),
     }
     options: JsonObject = {
-        "legend": {
-            "showLegend": False,
-            "displayMode": "hidden",
-            "placement": "bottom",
-            "calcs": [],
-        },
-        "tooltip": {"mode": "single", "sort": "none"},
+        "legend": _LEGEND if legend else _NO_LEGEND,
+        "tooltip": {"mode": "multi" if legend else "single", "sort": "none"},
     }
-    return _panel("timeseries", head, query, defaults=defaults, options=options)
+    return _panel("timeseries", head, targets, defaults, options, columns)
 
 
-def stat(head: Head, query: JsonObject, *, decimals: int, steps: Sequence[Step]) -> JsonObject:
-    """Build a numeral."""
+def live_trace(head: Head, target: JsonObject, *, colour: str, custom: JsonObject) -> JsonObject:
+    """Build a panel of one line that grows as samples are pushed to Grafana."""
+    panel = lines(head, target, colour=colour, custom=custom)
+    return panel | {"maxDataPoints": LIVE_POINTS_MAX}
+
+
+def stat(
+    head: Head,
+    target: JsonObject,
+    *,
+    decimals: int,
+    steps: Sequence[Step],
+    absent: tuple[str, str] = (NO_VALUE, GREY),
+) -> JsonObject:
+    """Build a numeral.
+
+    Parameters
+    ----------
+    absent
+        Text and colour where there is no value.
+    """
     defaults: JsonObject = {
         "decimals": decimals,
-        "noValue": NO_VALUE,
+        "noValue": absent[0],
         "color": {"mode": "thresholds"},
         "thresholds": thresholds(steps),
-        "mappings": [no_value_mapping()],
+        "mappings": [no_value_mapping(*absent)],
     }
     options: JsonObject = {
         "colorMode": "value",
@@ -154,15 +111,14 @@ def stat(head: Head, query: JsonObject, *, decimals: int, steps: Sequence[Step])
         "showPercentChange": False,
         "reduceOptions": {"calcs": ["last"], "fields": "", "values": False},
     }
-    return _panel("stat", head, query, defaults=defaults, options=options)
+    return _panel("stat", head, (target,), defaults, options)
 
 
 def timeline(
     head: Head,
-    query: JsonObject,
-    *,
+    *targets: JsonObject,
     mappings: Sequence[JsonObject] = (),
-    steps: Sequence[Step] = ((None, GREY),),
+    steps: Sequence[Step] = PLAIN,
 ) -> JsonObject:
     """Build bars of states over time, by value or by word."""
     defaults: JsonObject = {
@@ -177,104 +133,83 @@ def timeline(
         "showValue": "auto",
         "alignValue": "left",
         "rowHeight": 0.8,
-        "legend": {
-            "showLegend": False,
-            "displayMode": "hidden",
-            "placement": "bottom",
-            "calcs": [],
-        },
+        "legend": _NO_LEGEND,
         "tooltip": {"mode": "single", "sort": "none"},
     }
-    return _panel("state-timeline", head, query, defaults=defaults, options=options)
+    return _panel("state-timeline", head, targets, defaults, options)
 
 
 def table(
     head: Head,
-    query: JsonObject,
-    *,
+    *targets: JsonObject,
+    columns: Sequence[Column] = (),
+    joined_by: str | None = None,
     hidden: Sequence[str] = (),
-    coloured: Mapping[str, JsonObject] | None = None,
+    sorted_by: tuple[str, bool] | None = None,
 ) -> JsonObject:
     """Build a table: its columns are the query's.
 
     Parameters
     ----------
+    joined_by
+        The column that the rows of several queries have in common.
     hidden
         Columns that are left out.
-    coloured
-        Mapping of the values of columns that are shown on a colour.
+    sorted_by
+        A column's title, and whether the greatest comes first.
     """
     defaults: JsonObject = {
         "noValue": NO_VALUE,
         "color": {"mode": "thresholds"},
-        "thresholds": thresholds(((None, GREY),)),
+        "thresholds": thresholds(PLAIN),
+        "mappings": [no_value_mapping()],
         "custom": {"align": "auto", "cellOptions": {"type": "auto"}, "inspect": False},
     }
-    overrides: list[Json] = [
-        {
-            "matcher": {"id": "byName", "options": column},
-            "properties": [
-                {"id": "mappings", "value": [mapping]},
-                {"id": "custom.cellOptions", "value": {"type": "color-text"}},
-            ],
-        }
-        for column, mapping in (coloured or {}).items()
-    ]
     options: JsonObject = {"showHeader": True, "cellHeight": "sm", "frameIndex": 0}
-    panel = _panel("table", head, query, defaults=defaults, options=options, overrides=overrides)
+    if sorted_by is not None:
+        title, descending = sorted_by
+        options["sortBy"] = [{"displayName": title, "desc": descending}]
+    panel = _panel("table", head, targets, defaults, options, columns)
+    steps: list[Json] = []
+    if joined_by is not None:
+        steps.append({"id": "joinByField", "options": {"byField": joined_by, "mode": "outer"}})
     if hidden:
-        panel["transformations"] = [
-            {"id": "organize", "options": {"excludeByName": dict.fromkeys(hidden, True)}}
-        ]
-    return panel
+        excluded: JsonObject = dict.fromkeys(hidden, True)
+        steps.append({"id": "organize", "options": {"excludeByName": excluded}})
+    return panel | ({"transformations": steps} if steps else {})
 
 
-def text(title: str, description: str, place: Place, markdown: str) -> JsonObject:
+def text(description: str, place: Place, markdown: str) -> JsonObject:
     """Build a panel of words."""
     return {
         "type": "text",
-        "title": title,
+        "title": "",
         "description": description,
-        "gridPos": _grid(place),
+        "gridPos": place.grid,
         "transparent": True,
         "options": {"mode": "markdown", "content": markdown},
-    }
-
-
-def variable(name: str, label: str, query: str, *, hidden: bool = False) -> JsonObject:
-    """Write a choice that a query fills, anew at each refresh of the board."""
-    return {
-        "type": "query",
-        "name": name,
-        "label": label,
-        "datasource": DATASOURCE,
-        "query": query,
-        "refresh": 2,
-        "sort": 1,
-        "hide": 2 if hidden else 0,
-        "multi": False,
-        "includeAll": False,
-        "regex": "",
     }
 
 
 def _panel(
     kind: str,
     head: Head,
-    query: JsonObject,
-    *,
+    targets: Sequence[JsonObject],
     defaults: JsonObject,
     options: JsonObject,
-    overrides: Sequence[Json] = (),
+    columns: Sequence[Column] = (),
 ) -> JsonObject:
     panel: JsonObject = {
         "type": kind,
         "title": head.title,
         "description": head.description,
-        "gridPos": _grid(head.place),
-        "datasource": DATASOURCE,
-        "targets": [query],
-        "fieldConfig": {"defaults": {"unit": head.unit} | defaults, "overrides": overrides},
+        "gridPos": head.place.grid,
+        "datasource": targets[0]["datasource"],
+        "targets": targets,
+        "fieldConfig": {
+            "defaults": {"unit": head.unit} | defaults,
+            "overrides": [column.override for column in columns],
+        },
         "options": options,
     }
     if head.window is not None:
@@ -282,7 +217,3 @@ def _panel(
     if head.interval is not None:
         panel["interval"] = head.interval
     return panel
-
-
-def _grid(place: Place) -> JsonObject:
-    return {"x": place.x, "y": place.y, "w": place.w, "h": place.h}
