@@ -13,6 +13,7 @@ import click
 from deploy.bench_commands import bench
 from deploy.dead_letter_commands import dead_letters
 from deploy.edge_commands import edge
+from deploy.influx_commands import influx
 from deploy.options import (
     config_option,
     fail,
@@ -47,6 +48,7 @@ def main() -> None:
       chevet sink                  Frames and observations into InfluxDB or files
       chevet live                  the page with the sweeping traces
       chevet dead-letters list     what nobody could use, and why
+      chevet influx setup          buckets, retention and tokens, before the first sink
     \b
     Settings: arguments > environment (CHEVET_KAFKA__BOOTSTRAP_SERVERS …) > TOML file > default.
     Exit codes: 0 done, 1 failed, 2 usage or settings.
@@ -58,6 +60,7 @@ def main() -> None:
 main.add_command(edge)
 main.add_command(dead_letters)
 main.add_command(bench)
+main.add_command(influx)
 
 
 @main.command()

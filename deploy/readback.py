@@ -16,6 +16,9 @@ from processors.sinks.files import read_lines
 
 TIMEOUT_S: Final = 60.0
 
+WAVEFORMS: Final = '"waveforms"."waveform"'
+"""The samples in InfluxQL: they are in a bucket, or retention policy, of their own."""
+
 
 @dataclass(slots=True)
 class Stored:
@@ -128,7 +131,9 @@ class InfluxReader:
     def read(self) -> Stored:
         """Read everything."""
         points: dict[tuple[str, ...], _Points] = {}
-        for row in self.query('SELECT "v" FROM "waveform" GROUP BY "subject", "device", "channel"'):
+        for row in self.query(
+            f'SELECT "v" FROM {WAVEFORMS} GROUP BY "subject", "device", "channel"'
+        ):
             tags = row["tags"]
             key = ("waveform", tags["subject"], tags["device"], tags["channel"])
             points[key] = dict(row["values"])

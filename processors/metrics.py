@@ -92,6 +92,12 @@ OUTBOX: Final = Gauge(
 LINES_OUT: Final = Counter(
     "chevet_processors_lines_stored_total", "Points that the store has accepted.", ["store"]
 )
+LINES_TOO_OLD: Final = Counter(
+    "chevet_processors_lines_too_old_total",
+    "Points that InfluxDB has accepted and dropped at once: older than the bucket keeps them. "
+    "Rises while an agent sends what has waited for days.",
+    ["bucket"],
+)
 STORE_RETRIES: Final = Counter(
     "chevet_processors_store_retries_total",
     "Writes that the store was not well enough for. Steady growth: look at the database.",
@@ -104,8 +110,9 @@ STORE_WAITS: Final = Counter(
 )
 WITHOUT_ENVELOPE: Final = Counter(
     "chevet_processors_without_envelope_total",
-    "What is in no stored envelope: samples that came late, and series that were forgotten with "
-    "their present second because a partition had too many.",
+    "What is in no stored envelope or trend: samples and observations that came late (those that "
+    "come again after a worker's restart among them), what is beyond a bound, and series that were "
+    "forgotten with their present second because a partition had too many.",
     ["what"],
 )
 PROCESSING_SECONDS: Final = Histogram(

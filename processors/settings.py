@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints,
 
 from ingest.frame import NAME_CHARS_MAX
 from ingest.settings import ProcessSettings
+from processors.sinks.measurements import KEPT, Bucket
 from processors.sinks.watched import Waveforms
 
 _Pattern = Annotated[str, StringConstraints(min_length=1, max_length=NAME_CHARS_MAX)]
@@ -39,7 +40,8 @@ class InfluxSettings(BaseModel):
 
     url: str
     bucket: str = "chevet"
-    """On 1.x: database, or database/retention policy."""
+    """Of what is kept for long; on 1.x the database, or database/retention policy. Waveforms and
+    envelopes are beside it: BUCKET/waveforms and BUCKET/envelopes."""
     org: str = "chevet"
     token: SecretStr = SecretStr("")
     timeout_s: Annotated[float, Field(gt=0, le=300)] = 10.0
@@ -47,6 +49,32 @@ class InfluxSettings(BaseModel):
     """Writes at once; each subject's go one after the other."""
     gzip_level: Annotated[int, Field(ge=0, le=9)] = 0
     """0: none. 1 where the way to the server is slow; more costs time and gains little."""
+
+
+_WAVEFORMS = KEPT[Bucket.WAVEFORMS]
+_ENVELOPES = KEPT[Bucket.ENVELOPES]
+_LONG = KEPT[Bucket.LONG]
+
+
+class InfluxSetupSettings(InfluxSettings):
+    """What `chevet influx setup` makes, and the token that may make it."""
+
+    waveforms_retention_h: Annotated[
+        int, Field(ge=_WAVEFORMS.retention_h_min, le=_WAVEFORMS.retention_h_max)
+    ] = _WAVEFORMS.retention_h
+    envelopes_retention_h: Annotated[
+        int, Field(ge=_ENVELOPES.retention_h_min, le=_ENVELOPES.retention_h_max)
+    ] = _ENVELOPES.retention_h
+    long_retention_h: (
+        Annotated[int, Field(ge=_LONG.retention_h_min, le=_LONG.retention_h_max)] | None
+    ) = None
+    """None: for ever."""
+
+
+class SetupSettings(ProcessSettings):
+    """`chevet influx setup`."""
+
+    influx: InfluxSetupSettings = InfluxSetupSettings(url="http://127.0.0.1:8086")
 
 
 class SinkSettings(RoleSettings):

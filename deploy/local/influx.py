@@ -9,10 +9,10 @@ import functools
 import http.client
 import json
 import re
-import urllib.parse
 from pathlib import Path
 from typing import Final
 
+from deploy.influx_setup import SetupError, set_up, texts
 from deploy.local.process import (
     LOCALHOST,
     ServerFailedError,
@@ -22,6 +22,7 @@ from deploy.local.process import (
     run_tool,
 )
 from deploy.local.server import LocalServer
+from processors.settings import InfluxSetupSettings
 
 HOW_TO_INSTALL: Final = "sh deploy/install_services.sh"
 PING_S_MAX: Final = 1.0
@@ -149,7 +150,8 @@ class InfluxServer(LocalServer):
     Parameters
     ----------
     database
-        Made at start. A bucket in the version 2 sense is ``DATABASE`` or ``DATABASE/autogen``.
+        Made at start, with its retention policies. A bucket in the version 2 sense is ``DATABASE``,
+        ``DATABASE/autogen``, ``DATABASE/waveforms`` or ``DATABASE/envelopes``.
     cold_s
         So long after the last write InfluxDB brings everything into its final form on disk; minutes
         and hours unless told.
@@ -199,12 +201,12 @@ class InfluxServer(LocalServer):
             [str(influxd), "run", "-config", str(influx_file)],
             functools.partial(_answers_ping, self._influx_port),
         )
-        self._create_database()
         self._run(
             "nginx",
             [str(nginx), "-p", str(self.data_dir), "-e", "stderr", "-c", str(nginx_file)],
             functools.partial(_answers_ping, self.port),
         )
+        self._create_buckets()
 
     def _write(self, name: str, text: str) -> Path:
         file = self.data_dir / name
@@ -222,12 +224,14 @@ class InfluxServer(LocalServer):
             compact_s=self._cold_s or COMPACT_S,
         )
 
-    def _create_database(self) -> None:
-        statement = urllib.parse.urlencode({"q": f'CREATE DATABASE "{self.database}"'})
-        query = f"/query?{statement}"
-        status, answer = _request(self._influx_port, "POST", query, timeout_s=CREATE_S_MAX)
-        if status != http.client.OK or "error" in answer:
-            raise ServerFailedError("influxd", f"made no database: {status} {answer}")
+    def _create_buckets(self) -> None:
+        settings = InfluxSetupSettings(url=self.url, bucket=self.database, timeout_s=CREATE_S_MAX)
+        try:
+            outcome = set_up(settings, check=False, shorten=False)
+        except SetupError as error:
+            raise ServerFailedError("influxd", f"made no database: {error}") from error
+        if not outcome.ok:
+            raise ServerFailedError("influxd", "; ".join(texts(outcome.findings)))
 
 
 def _answers_ping(port: int) -> bool:

@@ -1,7 +1,8 @@
 """Envelopes: least, greatest and mean count of every channel, second by second of event time: pure.
 
-A second that was stored must never be overwritten by a part of it, though after a restart the input
-comes again from somewhere. Therefore:
+With each second come its 25 parts of 40 ms, least and greatest: what holds for the one holds for
+the others. A second that was stored must never be overwritten by a part of it, though after a
+restart the input comes again from somewhere. Therefore:
 
 * A second is given when it is over: its last sample on the grid, or a later second's, has come.
 * It is given only if it was seen from its beginning: the sample before its first one lies in an
@@ -22,9 +23,16 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ingest.frame import NS_PER_S, Frame, Gap, WaveformBlock
-from processors.sinks.envelope_kernel import N_COLUMNS, measure_seconds
+from processors.sinks.envelope_kernel import (
+    N_COLUMNS,
+    N_SLOT_COLUMNS,
+    N_SLOTS,
+    measure_seconds,
+    merge_slots,
+)
 
 HELD_RECORDS_MAX: Final = 5_000
 """Records of a partition that are read again at most, because a second is not over: some tens of
@@ -39,8 +47,11 @@ N_GAPS_MAX: Final = 64
 """Gaps of a channel, one behind the other, that are remembered until a sample comes. A second that
 begins in an older one is not stored."""
 
-_N_AT_ONCE: Final = 65_536
-"""Samples that are measured before what is over is given."""
+_N_AT_ONCE: Final = 4_096
+"""Samples that are measured before what is over is given: each may lie in a second of its own, and
+take the room of one."""
+
+_NO_SLOTS: Final = np.zeros((N_SLOTS, N_SLOT_COLUMNS), dtype=np.int64)
 
 Series = tuple[str, str, str]
 """Subject, device and channel."""
@@ -57,6 +68,8 @@ class Envelope(NamedTuple):
     mean: float
     n_samples: int
     """Less than the rate where samples are missing."""
+    slots: bytes = b""
+    """The parts of the second, int64 of shape ``(N_SLOTS, N_SLOT_COLUMNS)``; none: not known."""
 
 
 class _Sender:
@@ -94,6 +107,7 @@ class _Channel:
         "offset",
         "run",
         "second",
+        "slots",
         "total",
         "whole",
     )
@@ -111,6 +125,7 @@ class _Channel:
         """Whether the second was seen from its beginning and nothing has come between since."""
         self.begin_offset = 0
         self.n_samples = self.low = self.high = self.total = 0
+        self.slots: NDArray[np.int64] = _NO_SLOTS
         self.n_given = 0
         """Samples of the second's envelope that was given; 0: none was."""
 
@@ -212,15 +227,18 @@ class PartitionEnvelopes:
     ) -> Iterator[Envelope]:
         after_ns = channel.last_ns
         n_new = 0
-        for second, i_sample, *measured in _seconds(block, after_ns):
+        for (second, i_sample, *measured), slots in _seconds(block, after_ns):
             n_new += measured[0]
             if second == channel.second:
                 _merge(channel, *measured)
+                merge_slots(channel.slots, slots)
                 continue
             yield from _given(series, channel)
             i_first = block.i_first + i_sample
             _begin(channel, second, block, i_first, offset)
             channel.n_samples, channel.low, channel.high, channel.total = measured
+            # A copy: those of all other seconds of the block need not stay.
+            channel.slots = slots.copy()
         self._counts["late_samples"] += block.n_samples - n_new
         if n_new:
             channel.gaps.clear()
@@ -291,17 +309,20 @@ def _given(series: Series, channel: _Channel) -> Iterator[Envelope]:
         channel.n_given = channel.n_samples
         mean = channel.total / channel.n_samples
         t_ns = channel.second * NS_PER_S
-        yield Envelope(series, t_ns, channel.low, channel.high, mean, channel.n_samples)
+        slots = channel.slots.tobytes()
+        yield Envelope(series, t_ns, channel.low, channel.high, mean, channel.n_samples, slots)
 
 
-def _seconds(block: WaveformBlock, after_ns: int) -> Iterator[list[int]]:
+def _seconds(block: WaveformBlock, after_ns: int) -> Iterator[tuple[list[int], NDArray[np.int64]]]:
     """Measure what is later than ``after_ns``; two rows in turn may be of the same second."""
     numerator, denominator = block.period.ns_numerator, block.period.ns_denominator
     remainder = block.i_first * numerator % denominator
     n_seconds = block.n_samples * numerator // denominator // NS_PER_S + 2
     for i_first in range(0, block.n_samples, _N_AT_ONCE):
         i_end = min(i_first + _N_AT_ONCE, block.n_samples)
-        rows = np.empty((min(n_seconds, i_end - i_first), N_COLUMNS), dtype=np.int64)
+        n_rows_max = min(n_seconds, i_end - i_first)
+        rows = np.empty((n_rows_max, N_COLUMNS), dtype=np.int64)
+        slots = np.zeros((n_rows_max, N_SLOTS, N_SLOT_COLUMNS), dtype=np.int64)
         n_rows = measure_seconds(
             block.counts,
             i_first,
@@ -312,5 +333,6 @@ def _seconds(block: WaveformBlock, after_ns: int) -> Iterator[list[int]]:
             remainder,
             after_ns,
             rows,
+            slots,
         )
-        yield from rows[:n_rows].tolist()
+        yield from zip(rows[:n_rows].tolist(), slots, strict=False)

@@ -1,10 +1,6 @@
 """Frames, Observations and envelopes as InfluxDB line protocol: pure.
 
 One point per sample, the raw integer count, at the sample's exact time: the cheapest form on disk,
-and a point that is written twice is the same point. Scale and unit are in ``waveform_meta``, also
-of an envelope.
-
-=================  ===========================  ==========================================
 measurement        tags                         fields
 =================  ===========================  ==========================================
 waveform           subject, device, channel     v (integer count)
@@ -24,14 +20,18 @@ role_status        role, instance               state, reason, and a float for e
 whom the settings say so, everything else always. ``device_clock`` is at UTC, ``device_ns`` what the
 device's clock showed then: a coincident time stamp. Of Frames of version 1 there is none, for these
 do not say when an offset was true.
+=======
+and a point that is written twice is the same point. What each measurement consists of is in
+`processors.sinks.measurements`.
 
 Lines come in pieces: bytes of one line or of several, with a newline between two and none at the
-end.
+end. All lines of a piece are for one bucket.
 
 Source: InfluxDB line protocol reference (2.x); the 1.x server reads the same.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import fields
 from typing import Final
 
 import numpy as np
@@ -40,6 +40,7 @@ from numpy.typing import NDArray
 from devices.codes import quantity_name
 from ingest.frame import (
     NS_PER_S,
+    ChannelLedger,
     ClockRelation,
     DeviceEvent,
     Frame,
@@ -51,7 +52,14 @@ from ingest.frame import (
 from ingest.observation import AlarmEvent, Observation
 from ingest.role_status import RoleStatus
 from processors.sinks.envelope import Envelope
-from processors.sinks.lines_kernel import SAMPLE_BYTES_MAX, write_samples
+from processors.sinks.envelope_kernel import N_SLOT_COLUMNS, N_SLOTS
+from processors.sinks.lines_kernel import (
+    SAMPLE_BYTES_MAX,
+    SLOT_BYTES_MAX,
+    write_samples,
+    write_slots,
+)
+from processors.sinks.trend import Trend
 
 META_REPEAT_NS: Final = 3600 * NS_PER_S
 """``waveform_meta`` is said again after so long: a store drops old points, these too."""
@@ -88,11 +96,13 @@ def string(value: str) -> str:
 class _Channel:
     """How a channel is named in lines, and what was said of it."""
 
-    __slots__ = ("meaning", "prefix", "said_ns", "series")
+    __slots__ = ("meaning", "prefix", "said_ns", "series", "slots_prefix")
 
     def __init__(self, subject_id: str, device_id: str, channel: str) -> None:
         self.series = f"channel={tag(channel)},device={tag(device_id)},subject={tag(subject_id)}"
         self.prefix = np.frombuffer(f"waveform,{self.series} v=".encode(), dtype=np.uint8)
+        slots_prefix = f"envelope_25hz,{self.series} min=".encode()
+        self.slots_prefix = np.frombuffer(slots_prefix, dtype=np.uint8)
         self.meaning: _Meaning | None = None
         self.said_ns = 0
 
@@ -112,7 +122,7 @@ class LineEncoder:
         self._derived: dict[tuple[str, str, str], str] = {}
 
     def frame(self, frame: Frame) -> Iterator[bytes]:
-        """Write a Frame, one line per sample, reading, gap, event and clock.
+        """Write a Frame, one line per sample, reading, gap, event, clock and channel of the ledger.
 
         Piece by piece: all lines of a hostile Frame together are thousands of times its size.
         """
@@ -130,16 +140,25 @@ class LineEncoder:
         for event in frame.events:
             yield _event(subject, event)
         for clock in frame.clocks:
-            if clock.device_ns is not None:
-                yield _clock(subject, clock, clock.device_ns)
+            yield from _clock(subject, clock)
+        yield from _ledger(subject, frame)
 
     def envelopes(self, envelopes: Iterable[Envelope]) -> Iterator[bytes]:
-        """Write each Envelope as one line."""
-        for series, t_ns, low, high, mean, n_samples in envelopes:
+        """Write each Envelope as one line, and its parts as one piece."""
+        for series, t_ns, low, high, mean, n_samples, slots in envelopes:
+            channel = self._channel(series)
             yield (
-                f"envelope,{self._channel(series).series} min={low}i,max={high}i,"
+                f"envelope,{channel.series} min={low}i,max={high}i,"
                 f"mean={_float(mean)},n_samples={n_samples}i {t_ns}"
             ).encode()
+            if slots:
+                yield _slots(channel.slots_prefix, slots, t_ns)
+
+    def trends(self, trends: Iterable[Trend]) -> Iterator[bytes]:
+        """Write Trends as one piece, if there are any."""
+        lines = [self._trend(trend) for trend in trends]
+        if lines:
+            yield "\n".join(lines).encode()
 
     def observations(self, observations: Sequence[Observation]) -> Iterator[bytes]:
         """Write Observations, each as one line, several to a piece."""
@@ -176,17 +195,34 @@ class LineEncoder:
             channel = self._channels[key] = _Channel(*key)
         return channel
 
-    def _observation(self, observation: Observation) -> str:
-        key = (observation.subject_id, observation.name, observation.algorithm)
-        prefix = self._derived.get(key)
-        if prefix is None:
+    def _derived_series(self, key: tuple[str, str, str]) -> str:
+        """Write the tags of a subject's quantity by an algorithm."""
+        series = self._derived.get(key)
+        if series is None:
             if len(self._derived) >= SERIES_MAX:
                 self._derived.clear()
             subject_id, name, algorithm = map(tag, key)
-            prefix = f"observation,algorithm={algorithm},name={name},subject={subject_id} "
-            self._derived[key] = prefix
+            series = f"algorithm={algorithm},name={name},subject={subject_id} "
+            self._derived[key] = series
+        return series
+
+    def _trend(self, trend: Trend) -> str:
+        statistics = (
+            ""
+            if trend.n_values == 0
+            else f"mean={_float(trend.mean)},min={_float(trend.low)},max={_float(trend.high)},"
+        )
         return (
-            f"{prefix}{_value_or_reason(observation.value, observation.reason)},"
+            f"trend,{self._derived_series(trend.series)}{statistics}n_values={trend.n_values}i,"
+            f"n_missing={trend.n_missing}i,quality={_float(trend.quality)} {trend.t_ns}"
+        )
+
+    def _observation(self, observation: Observation) -> str:
+        series = self._derived_series(
+            (observation.subject_id, observation.name, observation.algorithm)
+        )
+        return (
+            f"observation,{series}{_value_or_reason(observation.value, observation.reason)},"
             f"quality={_float(observation.quality)},age_s={_float(observation.age_s)},"
             f"version={observation.algorithm_version}i {observation.t_ns}"
         )
@@ -226,6 +262,12 @@ def _samples(prefix: NDArray[np.uint8], block: WaveformBlock) -> Iterator[bytes]
         yield room[:n_bytes].tobytes()
 
 
+def _slots(prefix: NDArray[np.uint8], slots: bytes, t0_ns: int) -> bytes:
+    parts = np.frombuffer(slots, dtype=np.int64).reshape(N_SLOTS, N_SLOT_COLUMNS)
+    room = np.empty(N_SLOTS * (prefix.size + SLOT_BYTES_MAX), dtype=np.uint8)
+    return room[: write_slots(prefix, parts, t0_ns, room)].tobytes()
+
+
 def _float(value: float) -> str:
     # A field's type must never change, whatever kind of number the value is.
     return repr(float(value))
@@ -257,9 +299,52 @@ def _event(subject: str, event: DeviceEvent) -> bytes:
     ).encode()
 
 
-def _clock(subject: str, clock: ClockRelation, device_ns: int) -> bytes:
-    return (
+def _clock(subject: str, clock: ClockRelation) -> Iterator[bytes]:
+    device_ns = clock.device_ns
+    if device_ns is None:
+        return
+    yield (
         f"device_clock,device={tag(clock.device_id)},subject={subject} "
         f"device_ns={device_ns}i,offset_ns={clock.offset_ns}i,drift_ppm={_float(clock.drift_ppm)},"
         f"uncertainty_ns={clock.uncertainty_ns}i {device_ns + clock.offset_ns}"
     ).encode()
+
+
+def _ledger(subject: str, frame: Frame) -> Iterator[bytes]:
+    """Write an agent's totals, one line per channel: they are as of the newest of the Frame."""
+    if not frame.ledger and not frame.losses:
+        return
+    t_ns = _newest_ns(frame)
+    if t_ns is None:
+        return
+    found: dict[tuple[str, str], dict[str, int]] = {}
+    for totals in frame.ledger:
+        found.setdefault((totals.device_id, totals.channel), {}).update(
+            {name: getattr(totals, name) for name in _TOTALS}
+        )
+    for loss in frame.losses:
+        found.setdefault((loss.device_id, loss.channel), {}).update(
+            {f"{loss.cause}_dropped": loss.n_dropped, f"{loss.cause}_in_gaps": loss.n_in_gaps}
+        )
+    for (device_id, channel), numbers in found.items():
+        written = ",".join(f"{name}={number}i" for name, number in numbers.items())
+        yield (
+            f"ledger,agent={tag(frame.agent_id)},channel={tag(channel)},device={tag(device_id)},"
+            f"subject={subject} {written} {t_ns}"
+        ).encode()
+
+
+_TOTALS: Final = tuple(
+    one.name for one in fields(ChannelLedger) if one.name not in {"device_id", "channel"}
+)
+
+
+def _newest_ns(frame: Frame) -> int | None:
+    """Find the newest time in a Frame; None where it has none."""
+    times = [
+        *(block.time_ns(block.i_end - 1) for block in frame.waveforms),
+        *(reading.t_ns for reading in frame.readings),
+        *(event.t_ns for event in frame.events),
+        *(gap.t0_ns for gap in frame.gaps),
+    ]
+    return max(times, default=None)

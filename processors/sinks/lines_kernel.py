@@ -1,4 +1,4 @@
-"""The samples of a block as line protocol: a hundred thousand of them in some milliseconds."""
+"""Samples and parts of a second as line protocol: a hundred thousand lines in some milliseconds."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from processors.dsp.kernel import kernel
+from processors.sinks.envelope_kernel import SLOT_NS
 
 Bytes = NDArray[np.uint8]
 Integer = int | np.int64
@@ -13,6 +14,12 @@ Integer = int | np.int64
 SAMPLE_BYTES_MAX = 34
 """Of a line beside its prefix: a count of 11 digits and sign, a time of 19, and what divides."""
 
+SLOT_BYTES_MAX = 80
+"""Of a line of `write_slots` beside its prefix: two counts, a number of samples of 10 digits, a
+time, and what divides."""
+
+_MAX_NAME = np.frombuffer(b"i,max=", dtype=np.uint8)
+_N_SAMPLES_NAME = np.frombuffer(b"i,n_samples=", dtype=np.uint8)
 _NEWLINE = 10
 _SPACE = 32
 _MINUS = 45
@@ -46,6 +53,63 @@ def _write_number(number: Integer, out: Bytes, at: int) -> int:
         bound *= 10
         n_digits += 1
     return _write_digits(number, n_digits, out, at)
+
+
+@kernel
+def _write_text(text: Bytes, out: Bytes, at: int) -> int:
+    """Write bytes as they are; give the place behind them."""
+    for j in range(text.size):
+        out[at + j] = text[j]
+    return at + text.size
+
+
+@kernel
+def _write_time(t_ns: Integer, out: Bytes, at: int) -> int:
+    """Write a time; give the place behind it."""
+    seconds = t_ns // _NS_PER_S
+    if seconds == 0:
+        # No zeros in front: times of the first second of 1970.
+        return _write_number(t_ns, out, at)
+    at = _write_number(seconds, out, at)
+    return _write_digits(t_ns - seconds * _NS_PER_S, _N_FRACTION_DIGITS, out, at)
+
+
+@kernel
+def write_slots(prefix: Bytes, slots: NDArray[np.int64], t0_ns: int, out: Bytes) -> int:
+    """Write a line for each part of a second that has samples, a newline between two.
+
+    Parameters
+    ----------
+    prefix
+        What stands in front of the least count: measurement, tags and the field's name.
+    slots
+        Shape ``(N_SLOTS, 3)``: samples, least, greatest.
+    t0_ns
+        Begin of the second.
+    out
+        Room for ``prefix.size + SLOT_BYTES_MAX`` per part.
+
+    Returns
+    -------
+    Bytes written.
+    """
+    at = 0
+    for slot in range(slots.shape[0]):
+        if slots[slot, 0] == 0:
+            continue
+        if at > 0:
+            out[at] = _NEWLINE
+            at += 1
+        at = _write_text(prefix, out, at)
+        at = _write_number(slots[slot, 1], out, at)
+        at = _write_text(_MAX_NAME, out, at)
+        at = _write_number(slots[slot, 2], out, at)
+        at = _write_text(_N_SAMPLES_NAME, out, at)
+        at = _write_number(slots[slot, 0], out, at)
+        out[at] = _LETTER_I
+        out[at + 1] = _SPACE
+        at = _write_time(t0_ns + slot * SLOT_NS, out, at + 2)
+    return at
 
 
 @kernel

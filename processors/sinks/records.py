@@ -18,13 +18,17 @@ from ingest.codec import (
     decode_role_status,
     encode_frame,
 )
-from ingest.frame import Frame, SamplePeriod, WaveformBlock
+from ingest.frame import NS_PER_S, Frame, SamplePeriod, WaveformBlock
 from ingest.kafka import ConsumedRecord
 from ingest.topics import ALARMS, FRAMES, OBSERVATIONS, STATUS
 from processors.sinks.envelope import PartitionEnvelopes
 from processors.sinks.lines import LineEncoder
+from processors.sinks.trend import PartitionTrends
 
 FORGET_EVERY_RECORDS: Final = 10_000
+
+_N_LOADING: Final = 2
+"""Frames of a second: its envelope is put together, and written."""
 
 Place = tuple[str, int]
 """Topic and partition."""
@@ -50,26 +54,39 @@ class _Partition:
     def __init__(self, counts: Counter[str]) -> None:
         self.end_offset = -1
         self.envelopes = PartitionEnvelopes(counts)
+        self.trends = PartitionTrends(counts)
+
+    @property
+    def is_to_forget(self) -> bool:
+        """Whether it is time to look for what has been silent for long."""
+        return self.end_offset % FORGET_EVERY_RECORDS == 0
+
+    def first_needed(self) -> int:
+        """Give the offset from which on it must be read after a restart."""
+        envelopes = self.envelopes.first_needed(self.end_offset)
+        return min(envelopes, self.trends.first_needed(self.end_offset))
 
 
 def load_kernels() -> None:
     """Compile what has to be, or load it: some seconds, for which no record should have to wait."""
-    block = WaveformBlock(
-        device_id="",
-        channel="",
-        mdc_code=0,
-        unit="",
-        scale=1.0,
-        offset=0.0,
-        i_first=0,
-        t0_ns=0,
-        period=SamplePeriod(ns_numerator=1, ns_denominator=1),
-        counts=np.zeros(1, dtype=np.int32),
-    )
-    frame = Frame(subject_id="-", agent_id="-", sequence=0, waveforms=(block,))
-    place = ConsumedRecord(topic=FRAMES.name, partition=0, offset=0, payload=encode_frame(frame))
-    for _ in RecordEncoder().encode(place).pieces:
-        pass
+    encoder = RecordEncoder()
+    for i in range(_N_LOADING):
+        block = WaveformBlock(
+            device_id="",
+            channel="",
+            mdc_code=0,
+            unit="",
+            scale=1.0,
+            offset=0.0,
+            i_first=i,
+            t0_ns=i * NS_PER_S // _N_LOADING,
+            period=SamplePeriod(ns_numerator=NS_PER_S // _N_LOADING, ns_denominator=1),
+            counts=np.zeros(1, dtype=np.int32),
+        )
+        payload = encode_frame(Frame(subject_id="-", agent_id="-", sequence=i, waveforms=(block,)))
+        record = ConsumedRecord(topic=FRAMES.name, partition=0, offset=i, payload=payload)
+        for _ in encoder.encode(record).pieces:
+            pass
 
 
 class RecordEncoder:
@@ -83,7 +100,7 @@ class RecordEncoder:
 
     def __init__(self, has_waveforms: Callable[[str], bool] | None = None) -> None:
         self.counts: Counter[str] = Counter()
-        """What is in no envelope, as `PartitionEnvelopes` counts it."""
+        """What is in no envelope and no trend, as these count it."""
         self._lines = LineEncoder(has_waveforms)
         self._partitions: dict[Place, _Partition] = {}
         self._encoders: Mapping[str, Callable[[ConsumedRecord, _Partition], RecordLines]] = {
@@ -106,19 +123,16 @@ class RecordEncoder:
         if partition is None or partition.end_offset != record.offset:
             partition = self._partitions[place] = _Partition(self.counts)
         partition.end_offset = record.offset + 1
-        if partition.end_offset % FORGET_EVERY_RECORDS == 0:
-            partition.envelopes.forget_silent(partition.end_offset)
         return self._encoders[record.topic](record, partition)
 
     def first_needed(self) -> dict[Place, int]:
         """Give, of each partition, the offset from which on it must be read after a restart."""
-        return {
-            place: partition.envelopes.first_needed(partition.end_offset)
-            for place, partition in self._partitions.items()
-        }
+        return {place: partition.first_needed() for place, partition in self._partitions.items()}
 
     def _frame(self, record: ConsumedRecord, partition: _Partition) -> RecordLines:
         frame = decode_frame(record.payload)
+        if partition.is_to_forget:
+            partition.envelopes.forget_silent(partition.end_offset)
 
         def pieces() -> Iterator[bytes]:
             yield from self._lines.frame(frame)
@@ -133,12 +147,19 @@ class RecordEncoder:
             ),
         )
 
-    def _observations(self, record: ConsumedRecord, _partition: _Partition) -> RecordLines:
+    def _observations(self, record: ConsumedRecord, partition: _Partition) -> RecordLines:
         observations = decode_observations(record.payload)
-        if not observations:
-            return RecordLines("", iter(()))
-        pieces = self._lines.observations(observations)
-        return RecordLines(observations[0].subject_id, pieces, n_derived=len(observations))
+
+        def pieces() -> Iterator[bytes]:
+            yield from self._lines.observations(observations)
+            yield from self._lines.trends(partition.trends.record(observations, record.offset))
+            if partition.is_to_forget:
+                # Of other subjects: these points will not change again, so any lane will do.
+                silent = partition.trends.forget_silent(partition.end_offset)
+                yield from self._lines.trends(silent)
+
+        subject_id = observations[0].subject_id if observations else ""
+        return RecordLines(subject_id, pieces(), n_derived=len(observations))
 
     def _alarm(self, record: ConsumedRecord, _partition: _Partition) -> RecordLines:
         alarm = decode_alarm(record.payload)

@@ -35,17 +35,18 @@ class RejectedLines:
 
 
 class LineStore(Protocol):
-    """Takes line protocol; what it has taken is safe when the call returns."""
+    """Several buckets; takes line protocol; what it has taken is safe when the call returns."""
 
     name: str
     n_parallel: int
     """Writes at once that gain something."""
 
     async def write(self, lines: Sequence[bytes]) -> list[RejectedLines]:
-        """Store pieces of lines, in order; give the lines that were rejected for good.
+        """Store pieces of lines, in order in each bucket; give the lines rejected for good.
 
-        A piece is one line, or several with a newline between two. Nothing is promised of the
-        order of two writes at once.
+        A piece is one line, or several with a newline between two, all for the bucket that the
+        measurement of the first is in (`measurements.bucket_of`). Nothing is promised of the order
+        of two writes at once.
 
         Raises
         ------

@@ -8,11 +8,19 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
 
 from ingest.frame import NS_PER_S, Frame, Gap, SamplePeriod, WaveformBlock
 from processors.sinks import envelope as envelope_module
 from processors.sinks.envelope import Envelope, PartitionEnvelopes
-from processors.sinks.envelope_kernel import N_COLUMNS, measure_seconds
+from processors.sinks.envelope_kernel import (
+    N_COLUMNS,
+    N_SLOT_COLUMNS,
+    N_SLOTS,
+    SLOT_NS,
+    measure_seconds,
+    merge_slots,
+)
 from tests.ingest import records
 from tests.ingest.records import HZ_360, T0_NS
 
@@ -31,6 +39,12 @@ def envelopes() -> PartitionEnvelopes:
 def given_by(log: Sequence[Frame]) -> Points:
     partition = envelopes()
     return points(one for offset, frame in enumerate(log) for one in partition.frame(frame, offset))
+
+
+def slots_of(counts: Sequence[Sequence[int]]) -> bytes:
+    """The parts of a second as an Envelope has them, from the counts in each."""
+    rows = [[len(each), min(each), max(each)] if each else [0, 0, 0] for each in counts]
+    return np.array(rows, dtype=np.int64).tobytes()
 
 
 @dataclass(frozen=True)
@@ -84,10 +98,12 @@ class Stream:
     def expected(self) -> Points:
         """Compute the envelopes of the seconds that are whole, in the plainest way."""
         by_second: dict[int, list[int]] = {}
+        by_slot: dict[int, list[int]] = {}
         for i, count in enumerate(self.counts.tolist()):
             by_second.setdefault(self.time_ns(i) // NS_PER_S, [])
             if not self.is_missing(i):
                 by_second[self.time_ns(i) // NS_PER_S].append(count)
+                by_slot.setdefault(self.time_ns(i) // SLOT_NS, []).append(count)
         series = (self.subject_id, "strap-1", self.channel)
         first, last = self.time_ns(-1) // NS_PER_S, self.time_ns(self.counts.size) // NS_PER_S
         return points(
@@ -98,6 +114,7 @@ class Stream:
                 max(found),
                 sum(found) / len(found),
                 len(found),
+                slots_of([by_slot.get(N_SLOTS * second + i, []) for i in range(N_SLOTS)]),
             )
             for second, found in by_second.items()
             if found and first < second < last
@@ -205,7 +222,11 @@ def test_a_second_is_given_as_soon_as_its_last_sample_has_come() -> None:
     (only,) = envelopes().frame(records.frame(whole), 0)
 
     series = ("p-1", "strap-1", "ecg/MLII")
-    assert only == Envelope(series, T0_NS, -3, 5, (358 * 5 - 2) / 360, 360)
+    # 360 Hz: 14 or 15 samples in 40 ms.
+    ends = [-(-360 * (i + 1) // N_SLOTS) for i in range(N_SLOTS)]
+    counts = [-3, *[5] * 358, 1]
+    slots = slots_of([counts[a:b] for a, b in itertools.pairwise((0, *ends))])
+    assert only == Envelope(series, T0_NS, -3, 5, (358 * 5 - 2) / 360, 360, slots)
 
 
 def test_what_is_missing_is_not_among_the_samples_of_a_second() -> None:
@@ -280,6 +301,7 @@ def test_the_compiled_kernel_is_the_plain_one(
     results = []
     for measure in (measure_seconds, measure_seconds.py_func):  # type: ignore[attr-defined]
         rows = np.zeros((block.n_samples, N_COLUMNS), dtype=np.int64)
+        slots = np.zeros((block.n_samples, N_SLOTS, N_SLOT_COLUMNS), dtype=np.int64)
         n_rows = measure(
             block.counts,
             min(i_first, block.n_samples),
@@ -290,10 +312,38 @@ def test_the_compiled_kernel_is_the_plain_one(
             remainder,
             after_ns,
             rows,
+            slots,
         )
-        results.append(rows[:n_rows].tolist())
+        results.append((rows[:n_rows].tolist(), slots[:n_rows].tolist()))
 
     assert results[0] == results[1]
+
+
+_parts = npst.arrays(np.int64, (N_SLOTS, N_SLOT_COLUMNS), elements=st.integers(0, 3))
+
+
+@settings(deadline=None)
+@given(_parts, _parts)
+def test_the_compiled_merge_is_the_plain_one(into: np.ndarray, more: np.ndarray) -> None:
+    merged = [into.copy(), into.copy()]
+    merge_slots(merged[0], more)
+    merge_slots.py_func(merged[1], more)  # type: ignore[attr-defined]
+
+    assert merged[0].tolist() == merged[1].tolist()
+
+
+def test_the_parts_of_a_second_are_on_its_grid_and_those_without_a_sample_say_so() -> None:
+    first = records.block([7] * 90)
+    missing = records.gap(i_first=90, n_samples=180, t0_ns=T0_NS + NS_PER_S // 4)
+    last = records.block([-9] * 90, i_first=270, t0_ns=T0_NS + 3 * NS_PER_S // 4)
+
+    (only,) = envelopes().frame(records.frame(first, last, gaps=(missing,)), 0)
+
+    parts = np.frombuffer(only.slots, dtype=np.int64).reshape(N_SLOTS, N_SLOT_COLUMNS)
+    assert parts[:, 0].sum() == only.n_samples == 180
+    assert parts[:6, 1:].tolist() == [[7, 7]] * 6
+    assert parts[7:18].tolist() == [[0, 0, 0]] * 11
+    assert parts[19:, 1:].tolist() == [[-9, -9]] * 6
 
 
 def test_a_frame_of_another_agent_ends_what_the_first_one_began() -> None:

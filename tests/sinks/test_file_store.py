@@ -90,6 +90,37 @@ async def test_a_part_that_cannot_be_opened_is_tried_again(tmp_path: Path) -> No
     assert list(read_lines(tmp_path)) == [b"m v=1i 1", b"m v=2i 2"]
 
 
+async def test_each_bucket_has_a_folder_of_its_own_and_what_is_kept_long_is_in_the_first(
+    tmp_path: Path,
+) -> None:
+    long, wave = b"m v=1i 1", b"waveform,a=b v=1i 1\nwaveform,a=b v=1i 2"
+    fine = b"envelope_25hz,a=b min=1i 1"
+    store = LineFileStore(tmp_path, part_bytes_max=30)
+
+    for _ in range(2):
+        await store.write([wave, long, fine])
+    await store.close()
+
+    # A part goes on until it is full.
+    assert (tmp_path / "part-000001.lp").read_bytes() == (long + b"\n") * 2
+    assert names(tmp_path / "waveforms") == ["part-000001.lp", "part-000002.lp"]
+    assert (tmp_path / "envelopes" / "part-000001.lp").read_bytes() == (fine + b"\n") * 2
+    assert list(read_lines(tmp_path)) == [long] * 2 + wave.split(b"\n") * 2 + [fine] * 2
+
+
+async def test_a_torn_line_of_any_bucket_is_cut(tmp_path: Path) -> None:
+    part = tmp_path / "waveforms" / "part-000001.lp"
+    part.parent.mkdir()
+    part.write_bytes(b"waveform,a=b v=1i 1\nwaveform,a=b v=")
+
+    store = LineFileStore(tmp_path)
+    await store.write([b"waveform,a=b v=2i 2"])
+    await store.close()
+
+    assert part.read_bytes() == b"waveform,a=b v=1i 1\nwaveform,a=b v=2i 2\n"
+    assert not (tmp_path / "envelopes").exists()
+
+
 FULL_DISK = """
 import asyncio, json, resource, signal, sys
 from pathlib import Path

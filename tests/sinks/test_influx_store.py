@@ -1,16 +1,21 @@
 import asyncio
 import itertools
 import re
+import time
+import urllib.parse
+import urllib.request
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 import pytest
 from aiohttp import web
+from prometheus_client import REGISTRY
 
 from deploy.local.influx import InfluxServer
 from deploy.local.process import LOCALHOST, free_ports
-from deploy.readback import InfluxReader
-from processors.sinks.influx import N_HALVINGS_MAX, N_LINES_MAX, InfluxStore
+from deploy.readback import WAVEFORMS, InfluxReader
+from processors.sinks.influx import N_HALVINGS_MAX, N_LINES_MAX, InfluxStore, _bodies
+from processors.sinks.measurements import Bucket
 from processors.sinks.store import (
     RejectedLines,
     StoreRefusedError,
@@ -364,10 +369,107 @@ async def test_a_field_of_another_type_is_rejected_and_the_rest_is_stored(
     assert row["values"][0][1:] == [len(kept), sum(kept)]
 
 
+def test_pieces_go_into_the_bucket_of_their_measurement_in_order() -> None:
+    long, wave = (
+        [b"m v=%di 1" % i for i in range(3)],
+        [b"waveform,a=b v=%di 1" % i for i in range(3)],
+    )
+    fine = b"envelope_25hz,a=b min=1i 1\nenvelope_25hz,a=b min=1i 2"
+
+    bodies = list(_bodies([long[0], wave[0], fine, wave[1], long[1], wave[2], long[2]]))
+
+    assert bodies == [
+        (Bucket.LONG, b"\n".join(long)),
+        (Bucket.WAVEFORMS, b"\n".join(wave)),
+        (Bucket.ENVELOPES, fine),
+    ]
+
+
+async def test_each_bucket_is_written_under_its_name(influx: FakeInflux) -> None:
+    store = influx.store()
+
+    await store.write([b"waveform,a=b v=1i 1", b"m v=1i 1", b"envelope_25hz,a=b min=1i 1"])
+    await store.close()
+
+    assert [request.query["bucket"] for request in influx.requests] == [
+        "ward/three days",
+        "ward/waveforms",
+        "ward/envelopes",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (400, "partial write: points beyond retention policy dropped=3"),
+        (
+            422,
+            "failure writing points to database: partial write: dropped 3 points outside retention "
+            "policy of duration 72h0m0s - oldest point m at 2022-05-09T10:22:00Z dropped because "
+            "it violates a Retention Policy Lower Bound dropped=3 for database: 91040e1bf6671dfd",
+        ),
+        (500, "unexpected error writing points to database: partial write: points beyond "
+         "retention policy dropped=3"),
+    ],
+)  # fmt: skip
+async def test_lines_older_than_their_bucket_keeps_them_are_counted_and_no_dead_letters(
+    influx: FakeInflux, code: int, said: str
+) -> None:
+    influx.answer = lambda _lines: web.json_response({"message": said}, status=code)
+    before = too_old("waveforms")
+    store = influx.store()
+
+    assert await store.write([b"waveform,a=b v=1i %d" % i for i in range(5)]) == []
+    await store.close()
+
+    assert len(influx.requests) == 1
+    assert too_old("waveforms") - before == 3
+
+
+def too_old(bucket: str) -> float:
+    name = "chevet_processors_lines_too_old_total"
+    return REGISTRY.get_sample_value(name, {"bucket": bucket}) or 0.0
+
+
+async def test_the_server_keeps_what_is_young_enough_and_drops_the_rest(
+    influx_server: InfluxServer, unique_name: str
+) -> None:
+    now_ns, hour_ns = time.time_ns(), 3_600 * 10**9
+    before = too_old("waveforms")
+    store = store_of(influx_server)
+    lines = [
+        f"waveform,channel=c,device=d,subject={unique_name} v={age_h}i {now_ns - age_h * hour_ns}"
+        for age_h in (0, 71, 100, 2_000)
+    ]
+
+    assert await store.write([line.encode() for line in lines]) == []
+    await store.close()
+
+    reader = InfluxReader(influx_server.url, influx_server.database)
+    (row,) = reader.query(f'SELECT "v" FROM {WAVEFORMS} WHERE "subject" = \'{unique_name}\'')  # noqa: S608
+    assert [v for _, v in row["values"]] == [71, 0]
+    assert too_old("waveforms") - before == 2
+
+
+async def test_a_database_without_the_policies_is_refused_and_says_what_makes_them(
+    influx_server: InfluxServer, unique_name: str
+) -> None:
+    statement = urllib.parse.urlencode({"q": f'CREATE DATABASE "{unique_name}"'}).encode()
+    await asyncio.to_thread(urllib.request.urlopen, f"{influx_server.url}/query", statement)
+    store = store_of(influx_server, bucket=unique_name)
+
+    assert await store.write([b"m v=1i 1"]) == []
+    with pytest.raises(StoreRefusedError, match=rf"{unique_name}/waveforms: 500 ") as no:
+        await store.write([b"waveform,a=b v=1i 1"])
+    await store.close()
+
+    assert "chevet influx setup" in str(no.value)
+
+
 async def test_a_bucket_that_is_not_there_is_refused(influx_server: InfluxServer) -> None:
     store = store_of(influx_server, bucket="never_made")
 
-    with pytest.raises(StoreRefusedError, match=r"404 .*never_made"):
+    with pytest.raises(StoreRefusedError, match=r"404 .*never_made.*chevet influx setup"):
         await store.write(numbered(1))
     await store.close()
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy.local.influx import InfluxServer
-from deploy.readback import InfluxReader
+from deploy.readback import WAVEFORMS, InfluxReader
 from devices import codes
 from devices.codes import quantity_name
 from ingest.codec import decode_frame, encode_frame
@@ -96,6 +96,7 @@ def test_everything_in_a_frame_is_written_and_no_name_breaks_a_line(frame: Frame
         "gap",
         "device_event",
         "device_clock",
+        "ledger",
     }
     for point, reading in zip(found.get("reading", []), frame.readings, strict=True):
         result = (
@@ -311,7 +312,7 @@ async def test_the_server_reads_every_name_as_it_was_meant(
 
     reader = InfluxReader(influx_server.url, influx_server.database)
     mine = f"WHERE subject = '{unique_name}'"
-    found = reader.query(f'SELECT "v" FROM "waveform" {mine} GROUP BY "channel"')  # noqa: S608
+    found = reader.query(f'SELECT "v" FROM {WAVEFORMS} {mine} GROUP BY "channel"')  # noqa: S608
     assert {row["tags"]["channel"]: row["values"][0][1] for row in found} == {
         as_tag(nasty): i for i, nasty in enumerate(NASTY)
     }
@@ -320,7 +321,7 @@ async def test_the_server_reads_every_name_as_it_was_meant(
         as_tag(nasty): as_text(nasty) for nasty in NASTY
     }
     found = reader.query(
-        f'SELECT "v" FROM "waveform" WHERE "subject" =~ /^{unique_name}/ GROUP BY "subject"'  # noqa: S608
+        f'SELECT "v" FROM {WAVEFORMS} WHERE "subject" =~ /^{unique_name}/ GROUP BY "subject"'  # noqa: S608
     )
     assert {row["tags"]["subject"] for row in found} == {unique_name} | {
         as_tag(unique_name + nasty) for nasty in NASTY

@@ -27,6 +27,7 @@ from processors.sinks import lanes as lanes_module
 from processors.sinks import lines as lines_module
 from processors.sinks import runner as runner_module
 from processors.sinks.envelope import Envelope
+from processors.sinks.envelope_kernel import N_SLOT_COLUMNS, N_SLOTS
 from processors.sinks.lanes import BACK_OFF_S_MAX, N_LINES_MAX, back_off_s
 from processors.sinks.lines import LineEncoder
 from processors.sinks.runner import Sink, run_sink
@@ -134,13 +135,15 @@ async def test_frames_observations_and_alarms_are_stored_and_what_is_over_is_not
     store, again = MemoryStore(), MemoryStore()
 
     async with running(kafka, store):
-        await store.until(lambda: len(store.points) == 6)
+        await store.until(lambda: len(store.points) == 7)
     await send(kafka, FRAMES, frame(2))
     async with running(kafka, again):
         await again.until(lambda: 2 in stored(again))
 
     encoder = LineEncoder()
-    envelope = Envelope(("p-1", "strap-1", "ecg"), T0_NS, 0, 0, 0.0, 1)
+    slots = np.zeros((N_SLOTS, N_SLOT_COLUMNS), dtype=np.int64)
+    slots[0, 0] = 1
+    envelope = Envelope(("p-1", "strap-1", "ecg"), T0_NS, 0, 0, 0.0, 1, slots.tobytes())
     expected = [
         *encoder.frame(records.frame(records.block([0], channel="ecg"))),
         *encoder.envelopes([envelope]),
@@ -149,9 +152,9 @@ async def test_frames_observations_and_alarms_are_stored_and_what_is_over_is_not
     ]
     assert {line for piece in expected for line in piece.split(b"\n")} <= set(store.lines)
     assert stored(store) == [0, 1]
-    # The second of Frame 1 was not over.
+    # The second of Frame 1 was not over, nor the minute of the observation.
     assert stored(again) == [1, 2]
-    assert not any(line.startswith((b"observation", b"alarm")) for line in again.lines)
+    assert not any(line.startswith(b"alarm") for line in again.lines)
 
 
 async def test_nothing_is_lost_and_order_is_kept_while_the_store_is_away(
@@ -264,7 +267,8 @@ async def test_what_was_stored_but_not_committed_comes_again_and_is_stored_once(
     async with running(kafka, store):
         await store.until(lambda: len(store.writes) >= 2)
 
-    assert n_before == 10 + 1 + 9
+    # Samples, what they mean, and the envelopes of what is over.
+    assert n_before == 10 + 1 + 9 + 9
     assert len(store.points) == n_before
     assert stored(store)[:10] == stored(store)[10:] == list(range(10))
 
@@ -482,6 +486,7 @@ async def test_only_the_waveforms_of_those_who_are_watched_are_stored() -> None:
         "waveform": {"p-7", "icu-3"},
         "waveform_meta": set(subjects),
         "envelope": set(subjects),
+        "envelope_25hz": set(subjects),
     }
 
 

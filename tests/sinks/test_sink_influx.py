@@ -19,6 +19,7 @@ from ingest.topics import FRAMES, OBSERVATIONS
 from processors.sinks.envelope import PartitionEnvelopes
 from processors.sinks.influx import InfluxStore
 from processors.sinks.lines import LineEncoder
+from processors.sinks.measurements import MEASUREMENTS, Bucket
 from processors.sinks.runner import run_sink
 from processors.sinks.store import RejectedLines
 from tests.ingest import records
@@ -94,17 +95,22 @@ async def send(kafka: KafkaSettings, subjects: Sequence[str]) -> Stored:
 
 def read(reader: InfluxReader, prefix: str) -> Stored:
     found: Stored = {}
-    for measurement in ("waveform", "envelope", "observation"):
+    for measurement in MEASUREMENTS:
+        if measurement.name == "waveform_meta":
+            continue
+        policy = f'"{measurement.bucket}".' if measurement.bucket is not Bucket.LONG else ""
         rows = reader.query(
-            f'SELECT * FROM "{measurement}" WHERE "subject" =~ /^{prefix}/ GROUP BY "subject"'  # noqa: S608
+            f'SELECT * FROM {policy}"{measurement.name}" '  # noqa: S608
+            f'WHERE "subject" =~ /^{prefix}/ GROUP BY "subject"'
         )
         for row in rows:
             for values in row["values"]:
                 fields = dict(zip(row["columns"], values, strict=True))
                 t_ns = fields.pop("time")
-                tags = ("channel", "device", "name", "algorithm")
-                kept = {k: v for k, v in fields.items() if v is not None and k not in tags}
-                found[measurement, row["tags"]["subject"], t_ns] = kept
+                kept = {
+                    k: v for k, v in fields.items() if v is not None and k not in measurement.tags
+                }
+                found[measurement.name, row["tags"]["subject"], t_ns] = kept
     return found
 
 
