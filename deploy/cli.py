@@ -14,6 +14,7 @@ from deploy.bench_commands import bench
 from deploy.dead_letter_commands import dead_letters
 from deploy.edge_commands import edge
 from deploy.influx_commands import influx
+from deploy.live_commands import access_log, token
 from deploy.options import (
     config_option,
     fail,
@@ -207,13 +208,15 @@ def sink(
         fail(str(error))
 
 
-@main.command()
+@main.group(invoke_without_command=True)
 @config_option
 @kafka_option
 @click.option("--host", help="Address to listen on; 127.0.0.1 unless told.")
 @click.option("--port", type=click.IntRange(0, 65535), help="0: any free port.")
 @click.option("--name", "names", multiple=True, help="Host name by which browsers call it.")
+@click.pass_context
 def live(
+    context: click.Context,
     config: Path | None,
     kafka: str | None,
     host: str | None,
@@ -222,19 +225,33 @@ def live(
 ) -> None:
     """Serve the page with the sweeping traces and the numerals of every subject.
 
-    The page has no sign-in yet: keep it on 127.0.0.1, or behind a proxy that asks who is there.
+    Unless told nobody signs in, and it listens on 127.0.0.1 only. For others to see it, set
+    access.mode to "tokens" or "oidc", and TLS: docs/live.md says how.
+
+    \b
+    chevet live                                     the page, on this machine
+    chevet live token add anna --subject 'icu-*'    a user, where access.mode is "tokens"
+    chevet live access-log --subject icu-7          who watched this subject
     """
+    if context.invoked_subcommand is not None:
+        return
     from deploy.roles import run_live_role
     from ingest.errors import BrokerRefusedError
     from processors.settings import LiveSettings
+    from processors.sinks.live.access_log import AccessLogError
+    from processors.sinks.live.access_users import UsersError
 
     settings = _with_kafka(
         role_settings(LiveSettings, config, host=host, port=port, names=names or None), kafka
     )
     try:
         run_until_signal(lambda stop: run_live_role(settings, stop))
-    except (BrokerRefusedError, OSError) as error:
+    except (BrokerRefusedError, UsersError, AccessLogError, OSError) as error:
         fail(str(error))
+
+
+live.add_command(token)
+live.add_command(access_log)
 
 
 def _speed(_context: click.Context, _parameter: click.Parameter, value: str) -> float | None:

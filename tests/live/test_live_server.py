@@ -52,7 +52,7 @@ async def test_every_answer_has_the_security_headers(client: Client, path: str) 
     assert "default-src 'self'" in policy
     assert "unsafe" not in policy
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
-    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert answer.headers["Referrer-Policy"] == "same-origin"
     assert "no-" in answer.headers["Cache-Control"]
 
 

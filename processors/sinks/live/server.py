@@ -1,69 +1,65 @@
 """The live page's server: a hub behind HTTP and WebSocket.
 
-It serves who can reach its port and has no accounts: on its own it listens on the loopback
-interface only. Where others are to see it, a reverse proxy in front of it says who they are.
+Who may see what is settled at the gate (``access_gate``). Without one it serves whoever reaches its
+port, and listens on the loopback interface only.
 """
 
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
+from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 import structlog
-from aiohttp import WSCloseCode, web
+from aiohttp import web
+from aiohttp.typedefs import Middleware
 
-from processors.sinks.live.hub import LiveHub, TooManyPagesError
-from processors.sinks.live.protocol import (
-    HEARTBEAT_S,
-    Heartbeat,
-    encode_text,
-    ms_from_ns,
-    stamp_sent,
+from processors.access_settings import listening_fault
+from processors.sinks.live.access_gate import (
+    GATE,
+    GateOf,
+    Handler,
+    allowed,
+    gate_of,
+    guard,
+    note_read,
+    require,
 )
-from processors.sinks.live.subscription import Subscription
-from processors.sinks.live.system_state import Condition, system_message
+from processors.sinks.live.access_log import AccessLogError
+from processors.sinks.live.access_setup import OPEN_DOOR, Entrance
+from processors.sinks.live.hub import LiveHub
+from processors.sinks.live.page_socket import (
+    SHARED,
+    SUBJECT_CHARS_MAX,
+    Shared,
+    close_sockets,
+    get_socket,
+)
+from processors.sinks.live.sign_in import FORM_BYTES_MAX, add_sign_out, page
+from processors.sinks.live.sign_in_pages import refused_page
 
 STATIC: Final = Path(__file__).parent / "static"
-SUBJECT_CHARS_MAX: Final = 256
-CLIENT_BYTES_MAX: Final = 1_024
-"""A page has nothing to say; one message longer than this ends its connection."""
-SEND_TIMEOUT_S: Final = 10.0
-"""A page that takes nothing for so long is gone."""
 SHUTDOWN_TIMEOUT_S: Final = 2.0
 SECURITY_HEADERS: Final = {
     "Content-Security-Policy": (
-        "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+        "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
         "object-src 'none'"
     ),
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-    "Referrer-Policy": "no-referrer",
+    # To ourselves only: without it a browser says "null" as the origin of our own forms.
+    "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+STRICT_TRANSPORT: Final = {"Strict-Transport-Security": "max-age=31536000"}
 
 _LOOPBACK_NAMES: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 log = structlog.get_logger()
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Shared:
-    """What the handlers share."""
-
-    hub: LiveHub
-    clock_ns: Callable[[], int]
-    sockets: set[web.WebSocketResponse]
-
-
-_SHARED: Final = web.AppKey("shared", _Shared)
 
 
 def build_app(
@@ -71,6 +67,7 @@ def build_app(
     *,
     clock_ns: Callable[[], int] = time.time_ns,
     names: frozenset[str] = frozenset(),
+    entrance: Entrance = OPEN_DOOR,
 ) -> web.Application:
     """Build the application.
 
@@ -81,26 +78,35 @@ def build_app(
     names
         Names by which it may be called, beside those of the loopback interface. This keeps other
         sites from reading it through a name that they point here (DNS rebinding).
+    entrance
+        Who signs in how; unless told nobody is asked.
     """
-    known = _LOOPBACK_NAMES | names
+    app = web.Application(
+        middlewares=[_known_as(_LOOPBACK_NAMES | names), guard], client_max_size=FORM_BYTES_MAX
+    )
+    app[SHARED] = Shared(hub=hub, clock_ns=clock_ns)
+    app[GATE] = GateOf(gate=entrance.gate)
+    headers = SECURITY_HEADERS | (STRICT_TRANSPORT if entrance.is_secure else {})
 
-    @web.middleware
-    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.url.host not in known:
-            raise web.HTTPMisdirectedRequest(
-                text="this server is not known by that name; see its setting `names`\n"
-            )
-        return await handler(request)
+    async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+        response.headers.update(headers)
+        # The files are small, and a page of another version would not understand the server.
+        response.headers["Cache-Control"] = (
+            "no-cache" if request.path.startswith("/static/") else "no-store"
+        )
 
-    app = web.Application(middlewares=[guard])
-    app[_SHARED] = _Shared(hub=hub, clock_ns=clock_ns, sockets=set())
-    app.on_response_prepare.append(_add_headers)
-    app.on_shutdown.append(_close_sockets)
+    app.on_response_prepare.append(add_headers)
+    app.on_shutdown.append(close_sockets)
     app.router.add_get("/", _get_page)
-    app.router.add_get("/ws", _get_socket)
+    app.router.add_get("/ws", get_socket)
     app.router.add_get("/healthz", _get_health)
+    app.router.add_get("/api/me", _get_me)
     app.router.add_get("/api/subjects", _get_subjects)
     app.router.add_static("/static", STATIC)
+    if entrance.gate is not None:
+        add_sign_out(app, entrance.gate)
+    if entrance.sign_in is not None:
+        entrance.sign_in.add_routes(app)
     return app
 
 
@@ -110,6 +116,7 @@ async def serve(
     host: str = "127.0.0.1",
     port: int = 0,
     names: frozenset[str] = frozenset(),
+    entrance: Entrance = OPEN_DOOR,
     stop: asyncio.Event,
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
@@ -119,153 +126,115 @@ async def serve(
 
     Raises
     ------
+    ValueError
+        The host is not one at which this entrance may be.
+    AccessLogError
+        The access log cannot be written.
     OSError
         The address cannot be listened on.
     """
-    runner = web.AppRunner(
-        build_app(hub, names=names), access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S
-    )
-    await runner.setup()
+    mode = "open" if entrance.gate is None else "guarded"
+    if fault := listening_fault(host, mode, is_secure=entrance.is_secure):
+        raise ValueError(fault)
+    app = build_app(hub, names=names, entrance=entrance)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
+    certificate = entrance.certificate
+    async with _log_of(entrance, host), _following(entrance):
+        await runner.setup()
+        try:
+            context = None if certificate is None else certificate.context
+            await web.TCPSite(runner, host, port, ssl_context=context).start()
+            url = _address(host, runner, "http" if certificate is None else "https")
+            log.info("live_page_ready", url=url, access=mode)
+            if on_ready is not None:
+                on_ready(url)
+            await stop.wait()
+        finally:
+            await runner.cleanup()
+
+
+@contextlib.asynccontextmanager
+async def _log_of(entrance: Entrance, host: str) -> AsyncIterator[None]:
+    """Write into the access log when the server begins and ends."""
+    if entrance.gate is None:
+        yield
+        return
+    access_log = entrance.gate.log
     try:
-        await web.TCPSite(runner, host, port).start()
-        url = _address(host, runner)
-        log.info("live_page_ready", url=url)
-        if on_ready is not None:
-            on_ready(url)
-        await stop.wait()
+        await access_log.write("started", host=host)
+        yield
+        with contextlib.suppress(AccessLogError):
+            await access_log.write("stopped")
     finally:
-        await runner.cleanup()
+        access_log.close()
 
 
-def _address(host: str, runner: web.AppRunner) -> str:
+@contextlib.asynccontextmanager
+async def _following(entrance: Entrance) -> AsyncIterator[None]:
+    """Follow the certificate while the server serves."""
+    if entrance.certificate is None:
+        yield
+        return
+    following = asyncio.create_task(entrance.certificate.follow(), name="live-certificate")
+    try:
+        yield
+    finally:
+        following.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await following
+
+
+def _address(host: str, runner: web.AppRunner, scheme: str) -> str:
     port = runner.addresses[0][1]
-    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+    return f"{scheme}://[{host}]:{port}/" if ":" in host else f"{scheme}://{host}:{port}/"
 
 
-async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(SECURITY_HEADERS)
-    # The files are small, and a page of another version would not understand the server.
-    response.headers["Cache-Control"] = (
-        "no-cache" if request.path.startswith("/static/") else "no-store"
-    )
+def _known_as(names: frozenset[str]) -> Middleware:
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.url.host not in names:
+            raise web.HTTPMisdirectedRequest(
+                text="this server is not known by that name; see its setting `names`\n"
+            )
+        return await handler(request)
+
+    return check
 
 
-async def _close_sockets(app: web.Application) -> None:
-    for socket in set(app[_SHARED].sockets):
-        await socket.close(code=WSCloseCode.GOING_AWAY, message=b"server stops")
-
-
-async def _get_page(_request: web.Request) -> web.FileResponse:
+async def _get_page(request: web.Request) -> web.StreamResponse:
+    subject_id = request.query.get("subject", "")[:SUBJECT_CHARS_MAX]
+    if subject_id:
+        try:
+            viewer = await require(request, subject_id, "page")
+        except web.HTTPForbidden:
+            user = allowed(request).user
+            return page(refused_page(user=user), status=403)
+        await note_read(request, viewer, "page", subject_id)
     return web.FileResponse(STATIC / "index.html")
 
 
 async def _get_health(request: web.Request) -> web.Response:
-    hub = request.app[_SHARED].hub
+    """Say that the server lives, and to those who may look also what it counted."""
+    hub = request.app[SHARED].hub
+    gate = gate_of(request)
+    if gate is not None and gate.viewer(request) is None:
+        return web.json_response({"status": "ok"})
     return web.json_response({"status": "ok", "pages": hub.n_pages, "counts": asdict(hub.counts)})
 
 
-async def _get_subjects(request: web.Request) -> web.Response:
-    shared = request.app[_SHARED]
-    subjects = shared.hub.subjects(shared.clock_ns())
-    return web.json_response([asdict(subject) for subject in subjects])
-
-
-async def _get_socket(request: web.Request) -> web.WebSocketResponse:
+async def _get_me(request: web.Request) -> web.Response:
+    """Say who is signed in, and whether they may watch the subject they ask for."""
+    viewer = allowed(request)
     subject_id = request.query.get("subject", "")
-    if not 0 < len(subject_id) <= SUBJECT_CHARS_MAX:
-        raise web.HTTPBadRequest(text="which subject? /ws?subject=ID\n")
-    if not _is_same_origin(request):
-        raise web.HTTPForbidden(text="a page of another origin may not listen\n")
-    shared = request.app[_SHARED]
-    ready = asyncio.Event()
-    try:
-        page = shared.hub.subscribe(subject_id, ready.set, shared.clock_ns())
-    except TooManyPagesError as error:
-        raise web.HTTPServiceUnavailable(text=f"{error}\n") from error
-    socket = web.WebSocketResponse(max_msg_size=CLIENT_BYTES_MAX, compress=False, timeout=1.0)
-    try:
-        await socket.prepare(request)
-        shared.sockets.add(socket)
-        await _serve_page(_PageWriter(socket, page, ready, shared))
-    finally:
-        shared.sockets.discard(socket)
-        shared.hub.unsubscribe(page)
-    return socket
+    if subject_id:
+        await require(request, subject_id, "api")
+    return web.json_response({"user": None if gate_of(request) is None else viewer.user})
 
 
-def _is_same_origin(request: web.Request) -> bool:
-    """Browsers always say which page opens a WebSocket; who says nothing is no browser."""
-    origin = request.headers.get("Origin")
-    return origin is None or urlsplit(origin).netloc == request.host
-
-
-class _PageWriter:
-    """Sends to one page what its subscription holds, and a heartbeat every second."""
-
-    def __init__(
-        self,
-        socket: web.WebSocketResponse,
-        page: Subscription,
-        ready: asyncio.Event,
-        shared: _Shared,
-    ) -> None:
-        self.socket = socket
-        self._page = page
-        self._ready = ready
-        self._shared = shared
-        self._told: tuple[Condition, ...] = ()
-
-    async def run(self) -> None:
-        try:
-            await self._write()
-            await self.socket.close(code=WSCloseCode.TRY_AGAIN_LATER, message=b"too slow")
-        except (ConnectionError, TimeoutError):
-            await self.socket.close()  # ends the reader too
-
-    async def _write(self) -> None:
-        loop = asyncio.get_running_loop()
-        heartbeat_at = loop.time()
-        while not self._page.overrun:
-            self._ready.clear()
-            await self._send_waiting()
-            if loop.time() >= heartbeat_at:
-                await self._send_heartbeat()
-                heartbeat_at = loop.time() + HEARTBEAT_S
-            # Only the waiting is cut short: a message is sent whole.
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout_at(heartbeat_at):
-                    await self._ready.wait()
-
-    async def _send_heartbeat(self) -> None:
-        shared = self._shared
-        heard_ms = shared.hub.heard_ms(self._page.subject_id)
-        conditions = shared.hub.system.conditions(self._page.subject_id)
-        if conditions != self._told:
-            self._told = conditions
-            await self._send(encode_text(system_message(conditions)))
-        await self._send(
-            encode_text(Heartbeat(server_ms=ms_from_ns(shared.clock_ns()), heard_ms=heard_ms))
-        )
-
-    async def _send_waiting(self) -> None:
-        texts, samples = self._page.take()
-        for text in texts:
-            await self._send(text)
-        for payload in samples:
-            await self._send(stamp_sent(payload, self._shared.clock_ns()))
-
-    async def _send(self, message: str | bytes) -> None:
-        async with asyncio.timeout(SEND_TIMEOUT_S):
-            if isinstance(message, str):
-                await self.socket.send_str(message)
-            else:
-                await self.socket.send_bytes(message)
-
-
-async def _serve_page(writer: _PageWriter) -> None:
-    async with asyncio.TaskGroup() as tasks:
-        writing = tasks.create_task(writer.run(), name="live-write")
-        # Reading answers pings and sees the end; what a page says is not listened to.
-        async for _ in writer.socket:
-            pass
-        writing.cancel()
+async def _get_subjects(request: web.Request) -> web.Response:
+    """List the subjects that may be watched."""
+    viewer = allowed(request)
+    shared = request.app[SHARED]
+    rows = shared.hub.subjects(shared.clock_ns())
+    await note_read(request, viewer, "api")
+    return web.json_response([asdict(row) for row in rows if viewer.may_watch(row.subject)])

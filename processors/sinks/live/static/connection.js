@@ -1,10 +1,15 @@
 // One WebSocket that comes back: with pauses that grow, and at once when the network returns.
 
+import { whoAmI } from "./account.js";
+
 const PAUSE_MS_MIN = 500;
 const PAUSE_MS_MAX = 10_000;
+const SIGNED_OUT = 4401;
+const NOT_ALLOWED = 4403;
 
 export class Connection {
   #url;
+  #subject;
   #onText;
   #onBinary;
   #socket = null;
@@ -15,6 +20,7 @@ export class Connection {
   reason = "";
 
   constructor(subject, { onText, onBinary }) {
+    this.#subject = subject;
     this.#url = new URL("ws", document.baseURI);
     this.#url.protocol = this.#url.protocol.replace("http", "ws");
     this.#url.search = new URLSearchParams({ subject }).toString();
@@ -47,9 +53,12 @@ export class Connection {
       if (typeof data === "string") this.#onText(JSON.parse(data));
       else this.#onBinary(data);
     };
-    socket.onclose = ({ reason }) => {
+    socket.onclose = ({ code, reason }) => {
       this.reason = reason;
       this.#socket = null;
+      // Of a socket that was refused the browser tells nothing: is it that we may not?
+      if (code === SIGNED_OUT || code === NOT_ALLOWED) location.reload();
+      else if (this.state !== "open") whoAmI(this.#subject).catch(() => {});
       this.#later();
     };
     this.#socket = socket;
