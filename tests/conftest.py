@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import NoReturn
 
+import hypothesis
 import pytest
 import structlog
 
@@ -21,6 +22,12 @@ from deploy.local.influx import InfluxServer
 from deploy.local.kafka import KafkaBroker
 from deploy.local.process import ServerMissingError
 from deploy.local.prometheus import PrometheusServer, Targets
+
+# On a loaded machine the making of an example may take long: that says nothing about it.
+hypothesis.settings.register_profile(
+    "chevet", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("chevet")
 
 MARKER_OF_FIXTURE = {
     "kafka_broker": "kafka",
