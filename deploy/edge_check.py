@@ -27,7 +27,7 @@ from edge.spool.settings import key_warnings
 from edge.status import size_text
 from ingest.errors import BrokerError, BrokerRefusedError
 from ingest.kafka import missing_topics
-from ingest.topics import FRAMES
+from ingest.topics import FRAMES, STATUS
 
 LOOK_S: Final = 0.5
 """Enough to see whether the adapter scans at all."""
@@ -170,18 +170,22 @@ async def check_broker(settings: EdgeSettings) -> Finding:
     kafka = settings.kafka
     where = f"{kafka.bootstrap_servers}, {kafka.security_protocol}"
     try:
-        missing = await missing_topics(kafka, (FRAMES,))
+        missing = await missing_topics(kafka, (FRAMES, STATUS))
     except BrokerRefusedError as error:
         remedy = "mend user, password or certificates under [kafka]"
         return Finding(name="broker", ok=False, detail=str(error), remedy=remedy)
     except BrokerError as error:
         remedy = "is it started, and the address right? Until then Frames wait in the spool"
         return Finding(name="broker", ok=False, detail=str(error), remedy=remedy)
-    if missing:
+    remedy = "chevet topics creates it; or grant this user Describe and Write"
+    if FRAMES.name in missing:
         detail = f"{where}: no topic {FRAMES.name}, or no right to see it"
-        remedy = "chevet topics creates it; or grant this user Describe and Write"
         return Finding(name="broker", ok=False, detail=detail, remedy=remedy)
-    return Finding(name="broker", ok=True, detail=f"{where}: {FRAMES.name} is there")
+    detail = f"{where}: {FRAMES.name} is there"
+    if missing:
+        # Frames are sent all the same.
+        detail += f"; {STATUS.name} is not, so nobody sees how this agent is: {remedy}"
+    return Finding(name="broker", ok=True, detail=detail)
 
 
 # The machine

@@ -141,14 +141,18 @@ class StatusReporter:
     async def _close(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
-            with contextlib.suppress(IngestError):
+            try:
                 await producer.stop()
+            except Exception:  # as above
+                log.exception("status_failed")
 
     async def _end(self) -> None:
         if self._producer is not None:
-            with contextlib.suppress(IngestError, TimeoutError):
+            try:
                 async with asyncio.timeout(LAST_S_MAX):
                     await self._say(Said(state=RoleState.STOPPING))
+            except (IngestError, TimeoutError):
+                STATUS_DROPPED.labels("broker_away").inc()
         await self._close()
 
 

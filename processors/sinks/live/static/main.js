@@ -1,6 +1,7 @@
 // The page: one subject, one connection, two beats – a frame for the sweep, a quarter of a second
 // for everything that is read.
 
+import { Alive } from "./alive.js";
 import { judgeBanner } from "./banner.js";
 import { PlayClock, ServerClock, pageNowMs } from "./clocks.js";
 import { Connection } from "./connection.js";
@@ -18,6 +19,7 @@ const RESTART_MS = 10_000; // a server silent for so long is called again
 const BEATS_MAX = 32;
 
 const find = (id) => document.getElementById(id);
+const alive = new Alive(find("stopped"));
 const serverClock = new ServerClock();
 const playClock = new PlayClock();
 const traces = new TraceBoard(find("traces"), find("traces-empty"), find("sweep-note"));
@@ -159,6 +161,7 @@ function judge() {
   setText(find("banner-text"), banner.text);
   setText(find("clock"), new Date(nowMs).toLocaleTimeString(undefined, { hourCycle: "h23" }));
   setText(find("latency-note"), latencyWords());
+  alive.tell(); // last: what fails above has not judged
 }
 
 function latencyWords() {
