@@ -36,7 +36,9 @@ from ingest.kafka import (
     open_producer,
     ssl_context,
 )
+from ingest.role_status import RoleState
 from ingest.settings import KafkaSettings
+from ingest.status_reporter import Said, StatusReporter, reporting
 from ingest.topics import DAY_MS, MESSAGE_BYTES_MAX, TOPICS, Topic
 from tests.ingest import records
 from tests.waiting import WAIT_S
@@ -112,6 +114,16 @@ async def test_of_several_who_create_a_topic_at_once_one_does(
     assert sorted(created) == [[], [], [], [], [topic.name]]
 
 
+async def described_topics(admin: AIOKafkaAdminClient, names: list[str]) -> list[dict[str, Any]]:
+    """Describe topics when each has a leader: a busy broker makes them before it tells of them."""
+    async with asyncio.timeout(WAIT_S):
+        while True:
+            described: list[dict[str, Any]] = await admin.describe_topics(names)
+            if all(each["partitions"] for each in described):
+                return described
+            await asyncio.sleep(0.05)
+
+
 async def test_topics_are_as_they_are_declared(kafka_broker: KafkaBroker, unique_name: str) -> None:
     # Names of their own: other tests have made the real ones, with other settings.
     topics = [replace(topic, name=f"{unique_name}.{topic.name}") for topic in TOPICS]
@@ -120,7 +132,7 @@ async def test_topics_are_as_they_are_declared(kafka_broker: KafkaBroker, unique
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka_broker.bootstrap_servers)
     await admin.start()
     try:
-        described = await admin.describe_topics(names)
+        described = await described_topics(admin, names)
         resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
         (answer,) = await admin.describe_configs(resources)
     finally:
@@ -576,6 +588,18 @@ async def test_a_secured_broker_refuses_for_good_and_says_why(
         await start(settings, topic)
 
     assert "guessed" not in str(refused.value)
+
+
+@pytest.mark.kafka
+async def test_a_process_whose_status_is_refused_knows_it_and_lives_on(
+    secured_broker: KafkaBroker,
+) -> None:
+    settings = secured(secured_broker, sasl_password="guessed")  # noqa: S106  # a wrong one
+    reporter = StatusReporter(settings, "sink", "s", lambda: Said(state=RoleState.READY))
+
+    async with reporting(reporter), asyncio.timeout(WAIT_S):
+        while not reporter.refused:  # noqa: ASYNC110  # the reporter's
+            await asyncio.sleep(0.05)
 
 
 @pytest.mark.kafka
