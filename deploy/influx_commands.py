@@ -101,8 +101,9 @@ def _write_tokens(folder: Path, tokens: Mapping[str, str]) -> dict[str, str]:
                 opened.write(f"{token}\n")
             new.replace(file)
         except OSError as error:
-            # The server never shows it again: better on the screen than lost.
-            click.echo(f"token of {name}, shown only now: {token}", err=True)
+            # The server never shows them again: better on the screen than lost.
+            for left in tokens.keys() - files.keys():
+                click.echo(f"token of {left}, shown only now: {tokens[left]}", err=True)
             fail(f"{file} cannot be written: {error.strerror}")
         files[name] = str(file)
     return files
