@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from deploy.influx_setup import BucketPlan, Finding, SetupError, compared, kept_text
+from deploy.influx_setup import BucketPlan, Finding, SetupError, State, compared, kept_text
 from processors.settings import InfluxSetupSettings
 from processors.sinks.measurements import Bucket
 
@@ -80,7 +80,7 @@ def set_up_v1(
     server = _Server(settings)
     database = plan[0].database
     names = {row[0] for row in server.query("SHOW DATABASES")}
-    state = "right" if database in names else "missing" if check else "made"
+    state: State = "right" if database in names else "missing" if check else "made"
     if state == "made":
         server.query(f"CREATE DATABASE {_quoted(database)}")
     yield Finding(what=f"database {database}", state=state, detail="")

@@ -31,7 +31,7 @@ from influxdb_client.service.buckets_service import BucketsService
 from influxdb_client.service.dbr_ps_service import DBRPsService
 from urllib3.exceptions import HTTPError
 
-from deploy.influx_setup import BucketPlan, Finding, SetupError, compared, kept_text
+from deploy.influx_setup import BucketPlan, Finding, SetupError, State, compared, kept_text
 from processors.settings import InfluxSetupSettings
 from processors.sinks.measurements import MEASUREMENTS, Bucket
 
@@ -116,7 +116,7 @@ class _Setup:
             yield self._authorize(user, ids if len(ids) == len(plan) else {})
 
     def _organization(self) -> str:
-        found = self._organizations.find_organizations(org=self._settings.org)
+        found = self._organizations.find_organizations(org=self._settings.org)  # type: ignore[no-untyped-call]
         if not found:
             raise SetupError(
                 f"InfluxDB at {self._settings.url} has no organization {self._settings.org}: it is "
@@ -217,7 +217,7 @@ class _Setup:
             return Finding(what=what, state="right", detail=detail)
         others = f"; {len(ours)} of other rights stay, remove them by hand" if ours else ""
         if self._check:
-            state = "different" if ours else "missing"
+            state: State = "different" if ours else "missing"
             return Finding(what=what, state=state, detail=f"{detail}{others}")
         made = self._authorizations.post_authorizations(  # type: ignore[no-untyped-call]
             authorization_post_request=AuthorizationPostRequest(  # type: ignore[no-untyped-call]

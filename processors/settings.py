@@ -61,6 +61,7 @@ _LONG = KEPT[Bucket.LONG]
 class InfluxSetupSettings(InfluxSettings):
     """What `chevet influx setup` makes, and the token that may make it."""
 
+    url: str = "http://127.0.0.1:8086"
     waveforms_retention_h: Annotated[
         int, Field(ge=_WAVEFORMS.retention_h_min, le=_WAVEFORMS.retention_h_max)
     ] = _WAVEFORMS.retention_h
@@ -76,7 +77,7 @@ class InfluxSetupSettings(InfluxSettings):
 class SetupSettings(ProcessSettings):
     """`chevet influx setup`."""
 
-    influx: InfluxSetupSettings = InfluxSetupSettings(url="http://127.0.0.1:8086")
+    influx: InfluxSetupSettings = InfluxSetupSettings()
 
 
 class SinkSettings(RoleSettings):

@@ -29,7 +29,8 @@ from processors.sinks.influx import InfluxStore
 from processors.sinks.runner import Sink
 
 RNG = np.random.default_rng(1)
-START_NS = 1_790_000_000 * NS_PER_S
+START_NS = (time.time_ns() // NS_PER_S - 3_600) * NS_PER_S
+"""An hour ago: InfluxDB drops waveforms of last week."""
 N_SUBJECTS = 500
 N_ROUNDS = 5
 CHANNELS = (

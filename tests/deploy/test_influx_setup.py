@@ -25,7 +25,6 @@ HOUR_S = 3_600
 
 @pytest.fixture
 def influx2(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeInflux2]:
-    monkeypatch.setenv("CHEVET_INFLUX__URL", "http://127.0.0.1:1")
     monkeypatch.setenv("CHEVET_INFLUX__TOKEN", TOKEN)
     with FakeInflux2() as fake:
         yield fake
@@ -285,7 +284,6 @@ def test_a_server_that_is_away_is_named() -> None:
 def test_waveforms_are_kept_for_one_day_to_three(
     hours: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("CHEVET_INFLUX__URL", "http://127.0.0.1:1")
     monkeypatch.setenv("CHEVET_INFLUX__WAVEFORMS_RETENTION_H", str(hours))
 
     result = run("http://127.0.0.1:1")
@@ -335,7 +333,6 @@ def test_version_1_is_changed_to_what_is_planned_but_never_shortened(
 ) -> None:
     words = ("--influx-bucket", unique_name, "--json")
     run(influx_server.url, *words)
-    monkeypatch.setenv("CHEVET_INFLUX__URL", influx_server.url)
     monkeypatch.setenv("CHEVET_INFLUX__WAVEFORMS_RETENTION_H", "24")
     monkeypatch.setenv("CHEVET_INFLUX__ENVELOPES_RETENTION_H", str(60 * 24))
     monkeypatch.setenv("CHEVET_INFLUX__LONG_RETENTION_H", str(365 * 24))
