@@ -99,7 +99,7 @@ def _attention(row: dict[str, Any]) -> float:
         for one in panel["transformations"]
         if one["id"] == "calculateField"
     ]
-    return sum(row.get(name.removesuffix(" (lastNotNull)"), 0.0) for name in added)
+    return sum(float(row.get(name.removesuffix(" (lastNotNull)"), 0.0)) for name in added)
 
 
 def test_a_process_that_is_silent_is_not_counted(run: Run) -> None:
