@@ -12,7 +12,6 @@ from deploy.grafana.model import (
     PLAIN,
     Column,
     Head,
-    Json,
     JsonObject,
     Place,
     Step,
@@ -143,7 +142,6 @@ def table(
     head: Head,
     *targets: JsonObject,
     columns: Sequence[Column] = (),
-    joined_by: str | None = None,
     hidden: Sequence[str] = (),
     sorted_by: tuple[str, bool] | None = None,
 ) -> JsonObject:
@@ -151,8 +149,6 @@ def table(
 
     Parameters
     ----------
-    joined_by
-        The column that the rows of several queries have in common.
     hidden
         Columns that are left out.
     sorted_by
@@ -170,13 +166,10 @@ def table(
         title, descending = sorted_by
         options["sortBy"] = [{"displayName": title, "desc": descending}]
     panel = _panel("table", head, targets, defaults, options, columns)
-    steps: list[Json] = []
-    if joined_by is not None:
-        steps.append({"id": "joinByField", "options": {"byField": joined_by, "mode": "outer"}})
-    if hidden:
-        excluded: JsonObject = dict.fromkeys(hidden, True)
-        steps.append({"id": "organize", "options": {"excludeByName": excluded}})
-    return panel | ({"transformations": steps} if steps else {})
+    if not hidden:
+        return panel
+    excluded: JsonObject = dict.fromkeys(hidden, True)
+    return panel | {"transformations": [{"id": "organize", "options": {"excludeByName": excluded}}]}
 
 
 def text(description: str, place: Place, markdown: str) -> JsonObject:

@@ -65,6 +65,7 @@ def test_the_wheel_has_the_five_packages_with_their_files(wheel: Path) -> None:
         "ingest/schemas/frame.2.avsc",
         "processors/sinks/live/static/index.html",
         "deploy/grafana/dashboards/bedside.json",
+        "deploy/grafana/provisioning/alerting/rules.yaml",
         "deploy/local/kafka-pom.xml",
         "devices/py.typed",
     ):

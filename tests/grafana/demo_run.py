@@ -46,19 +46,22 @@ from tests.grafana.stored import write
 
 RUN_S: Final = 600
 FRAME_S: Final = 5
-AHEAD_S: Final = 30
+AHEAD_S: Final = 300
 """The run ends so far ahead of now, so that a slow machine does not make its numerals old."""
 
 RECORDING: Final = "bidmc/bidmc01"
 STRAP: Final = "recording-bidmc01"
 AGENT: Final = "agent-1"
+SILENT_S: Final = AHEAD_S + 300
+"""So long before the end the silent one was heard for the last time."""
+
 MODEL: Final = "Polar H10"
 """Whose place on the chest is known: so it has a posture."""
 
 I_LOST: Final = RUN_S // FRAME_S - 9
 """The Frame whose samples were lost: afterwards there is no value for some seconds."""
 
-ACC_HZ: Final = 50
+ACC_HZ: Final = 25
 WALKING_S: Final = 120
 """At the beginning; who sits still afterwards has a respiratory rate."""
 UPRIGHT_MG: Final = (-1000, 0, 0)
@@ -230,7 +233,7 @@ def _neighbours(subject: str, end_ns: int) -> Iterator[bytes]:
     """Let there be others on the ward, of whom less is known."""
     encoder = LineEncoder()
     ill, silent = f"{subject}-ill", f"{subject}-silent"
-    earlier_ns = end_ns - 300 * NS_PER_S
+    earlier_ns = end_ns - SILENT_S * NS_PER_S
     for one in (
         value_of(ill, "heart_rate", end_ns, 88.0),
         value_of(ill, "spo2", end_ns, 82.0),

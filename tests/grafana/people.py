@@ -28,7 +28,7 @@ from processors.vitals.reasons import NoValueReason
 from tests.grafana.stored import write
 
 MINUTE_S: Final = 60
-AHEAD_S: Final = 20
+AHEAD_S: Final = 170
 """The minute ends so far ahead of now, so that a slow machine does not make its numerals old."""
 
 ALGORITHMS: Final = {"heart_rate": "heart_rate_fusion", "respiratory_rate": "respiration_fusion"}

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
@@ -10,7 +10,7 @@ from deploy.grafana import alerting, files
 from deploy.grafana.ward import ATTENTION
 from deploy.local.influx import InfluxServer
 from ingest.frame import NS_PER_S
-from tests.grafana import demo_run
+from tests.grafana import demo_run, transformed
 from tests.grafana.board_rules import Board, targets
 from tests.grafana.demo_run import Run
 from tests.grafana.viewer import Viewer
@@ -63,43 +63,35 @@ def test_a_table_has_one_frame_without_tags(name: str, run: Run) -> None:
             assert not any("tags" in one for one in series), panel["title"]
 
 
-def test_the_ward_has_a_row_for_each_subject_and_the_worst_is_first(run: Run) -> None:
-    rows = _ward_rows(run)
+def test_the_ward_has_a_row_for_each_subject_and_attention_for_the_worst(run: Run) -> None:
+    rows = {
+        row["Subject"]: row
+        for row in transformed.rows(view(run, "ward"), "Subjects")
+        if row["Subject"].startswith(run.subject)
+    }
 
     well, ill, silent = rows[run.subject], rows[run.ill], rows[run.silent]
-    assert well["battery"] == 83.0
-    assert well["spo2"] == 97.0
-    assert (well["conditions"], well["away"]) == (1, 1)
-    assert (ill["suspected"], ill["spo2"], ill["heart_rate"]) == (1, 82.0, 88.0)
-    assert "heart_rate" not in silent
-    assert {name: _attention(row) for name, row in rows.items()} == {
+    assert (well["SpO₂"], well["Battery"], well["Suspected"]) == (97.0, 83.0, None)
+    assert (well["Conditions"], well["Devices away"]) == (1, 1)
+    assert (ill["HR"], ill["SpO₂"], ill["Suspected"]) == (88.0, 82.0, 1)
+    heard_ns = run.end_ns - demo_run.SILENT_S * NS_PER_S
+    assert (silent["HR"], silent["Newest"]) == (None, heard_ns // 1_000_000)
+    assert {name: row["Attention"] for name, row in rows.items()} == {
         run.ill: ATTENTION["suspected"] + ATTENTION["red"],
         run.silent: ATTENTION["silent"],
         run.subject: ATTENTION["conditions"] + ATTENTION["away"],
     }
 
 
-def _ward_rows(run: Run) -> dict[str, dict[str, Any]]:
-    """Do what the table's transformations do: one row for each subject, of all queries."""
-    viewer = view(run, "ward")
-    panel = viewer.panel("Subjects")
-    rows: dict[str, dict[str, Any]] = {}
-    for i_target in range(len(panel["targets"])):
-        for one in viewer.dicts("Subjects", i_target=i_target):
-            if one["subject"].startswith(run.subject):
-                said = {name: value for name, value in one.items() if value is not None}
-                rows.setdefault(one["subject"], {}).update(said)
-    return rows
+@pytest.mark.parametrize(("name", "title"), [("ward", "Subjects"), ("fleet", "Agents: links")])
+def test_the_columns_that_are_told_apart_are_there(name: str, title: str, run: Run) -> None:
+    viewer = view(run, name)
 
+    shown = transformed.rows(viewer, title)[0].keys()
 
-def _attention(row: dict[str, Any]) -> float:
-    panel = next(one for one in BOARDS["ward"]["panels"] if one["title"].startswith("Subjects"))
-    (added,) = [
-        one["options"]["reduce"]["include"]
-        for one in panel["transformations"]
-        if one["id"] == "calculateField"
-    ]
-    return sum(float(row.get(name.removesuffix(" (lastNotNull)"), 0.0)) for name in added)
+    fields = viewer.panel(title)["fieldConfig"]["overrides"]
+    assert {one["matcher"]["options"] for one in fields} <= shown
+    assert not shown & {"Time", "time"}
 
 
 def test_a_process_that_is_silent_is_not_counted(run: Run) -> None:

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from deploy.grafana import alerting, files, provisioning
-from tests.grafana.provisioning_rules import Files, findings
+from tests.grafana.provisioning_rules import ENVIRONMENT, Files, findings
 
 
 @functools.cache
@@ -72,6 +72,14 @@ def test_who_cannot_be_asked_raises_an_alert() -> None:
     assert {rule["execErrState"] for rule in rules} == {"Alerting"}
     silent = {rule["uid"] for rule in rules if rule["noDataState"] == "Alerting"}
     assert silent == {"chevet-worker-down"}  # none at all: nothing is computed
+
+
+def test_the_page_names_every_board_rule_and_variable() -> None:
+    page = (files.FOLDER.parent.parent / "docs/grafana.md").read_text(encoding="utf-8")
+
+    assert [one.title for one in files.boards() if f"| {one.title} |" not in page] == []
+    assert [rule.uid for rule in alerting.RULES if f"| `{rule.uid}` |" not in page] == []
+    assert [name for name in ENVIRONMENT if f"`{name}`" not in page] == []
 
 
 Mutate = Callable[[Any], object]
