@@ -91,6 +91,9 @@ class KafkaBroker(LocalServer):
 
     Parameters
     ----------
+    users
+        More users of a secured broker, name to password. Then rights are asked for: what a user was
+        not given is refused, but nothing is refused to `sasl_username`.
     properties
         More of, or instead of, the broker's ``server.properties``.
     java_options
@@ -103,6 +106,7 @@ class KafkaBroker(LocalServer):
         self,
         *,
         secured: bool = False,
+        users: Mapping[str, str] | None = None,
         port: int | None = None,
         data_dir: Path | None = None,
         outlives_parent: bool = False,
@@ -114,7 +118,8 @@ class KafkaBroker(LocalServer):
         self._controller_port: Final = free_ports(1)[0]
         self._properties: Final = dict(properties or {})
         self._java_options: Final = tuple(java_options)
-        self.security: Final = self._make_security() if secured else None
+        self._users: Final = dict(users or {})
+        self.security: Final = self._make_security() if secured or users else None
 
     @property
     def ports(self) -> tuple[int, ...]:
@@ -214,9 +219,16 @@ class KafkaBroker(LocalServer):
         log_in = (
             "org.apache.kafka.common.security.plain.PlainLoginModule required "
             f'username="{security.username}" password="{security.password}" '
-            f'user_{security.username}="{security.password}";'
+            f'user_{security.username}="{security.password}"'
+            + "".join(f' user_{name}="{password}"' for name, password in self._users.items())
+            + ";"
         )
+        rights = {
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "super.users": f"User:{security.username}",
+        }
         return {
+            **(rights if self._users else {}),
             "sasl.enabled.mechanisms": "PLAIN",
             "sasl.mechanism.inter.broker.protocol": "PLAIN",
             "sasl.mechanism.controller.protocol": "PLAIN",
