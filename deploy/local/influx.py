@@ -191,6 +191,11 @@ class InfluxServer(LocalServer):
         """The database as version 2's clients name it."""
         return f"{self.database}/autogen"
 
+    @property
+    def backup_address(self) -> str:
+        """Where ``influxd backup`` and ``influxd restore`` find it, as ``-host``."""
+        return f"{LOCALHOST}:{self._backup_port}"
+
     def _start_programs(self) -> None:
         nginx, influxd = find_nginx(), find_influxd()
         influx_file = self._write("influxdb.conf", self._fill(INFLUX_SETTINGS))
