@@ -1,6 +1,8 @@
 import copy
 import http.server
 import re
+import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -15,6 +17,7 @@ import yaml
 
 import deploy
 from deploy.cli import main
+from deploy.local.prometheus import SETTINGS_FOLDER
 from deploy.sensors import parse_person
 from edge.settings import EdgeSettings
 from edge.virtual.ether import Ether
@@ -23,6 +26,7 @@ from edge.virtual.sensors import SensorsSettings, build_sensors
 from ingest.settings import ENV_PREFIX, ProcessSettings, load_settings, unknown_variables
 from processors import metrics
 from processors.settings import LiveSettings, SinkSettings, WorkerSettings
+from tests.deploy.test_prometheus_rules import JOBS
 
 DEPLOY: Final = Path(deploy.__path__[0])
 FILE: Final = DEPLOY / "compose.yaml"
@@ -37,8 +41,19 @@ SETTINGS: Final[dict[str, type[ProcessSettings] | None]] = {
 }
 """What each role reads; None: nothing but its arguments."""
 
-ONE_SHOTS: Final = {"topics", "influxdb-mapping"}
-SECRETS: Final = {"INFLUX_PASSWORD", "INFLUX_TOKEN", "GRAFANA_PASSWORD"}
+TO_COME: Final = {"grafana-live", "influx", "record"}
+"""Roles that are in the project before their commands are."""
+
+VARIABLES_TO_COME: Final = {"access": "CHEVET_ACCESS__", "tls": "CHEVET_TLS__"}
+"""Variables of the live page, by the setting that they belong to."""
+
+ONE_SHOTS: Final = {"topics", "influxdb-setup", "grafana-token"}
+
+WRITABLE: Final = {"kafka", "influxdb"}
+"""Images that write settings into their own root when they start."""
+
+RESTARTS: Final = {True: "on-failure:5", False: "unless-stopped"}
+"""Of what ends, and of what does not."""
 
 Project = dict[str, Any]
 
@@ -48,12 +63,22 @@ def load() -> Project:
     return loaded
 
 
-def chevets(project: Project) -> dict[str, Project]:
-    """Give the services that run one of our roles."""
+def images_of_ours(project: Project) -> dict[str, Project]:
+    """Give the services that run our image."""
     services = project["services"]
     return {
         name: one for name, one in services.items() if one["image"].partition(":")[0] == "chevet"
     }
+
+
+def chevets(project: Project) -> dict[str, Project]:
+    """Give those that run one of our roles."""
+    ours = images_of_ours(project)
+    return {name: one for name, one in ours.items() if "entrypoint" not in one}
+
+
+def is_to_come(role: str) -> bool:
+    return role in TO_COME and role not in main.commands
 
 
 # The rules: each names what breaks it.
@@ -66,7 +91,9 @@ def findings(project: Project) -> list[str]:
         *_wrong_commands(project),
         *_wrong_mounts(project),
         *_wrong_variables(project),
+        *_wrong_secrets(project),
         *_wrong_waiting(project),
+        *_wrong_targets(project),
         *_soft_containers(project),
     ]
 
@@ -87,6 +114,8 @@ def _wrong_images(project: Project) -> Iterator[str]:
 
 def _wrong_commands(project: Project) -> Iterator[str]:
     for name, service in chevets(project).items():
+        if is_to_come(service["command"][0]):
+            continue
         try:
             _parse(service["command"])
         except click.ClickException as error:
@@ -127,18 +156,87 @@ def _wrong_mounts(project: Project) -> Iterator[str]:
 
 def _wrong_variables(project: Project) -> Iterator[str]:
     for name, service in chevets(project).items():
-        settings = SETTINGS[service["command"][0]]
+        role = service["command"][0]
+        if role not in SETTINGS:
+            continue
+        settings = SETTINGS[role]
         ours = [one for one in service.get("environment", {}) if one.startswith(ENV_PREFIX)]
         unknown = ours if settings is None else unknown_variables(settings, ours)
         for variable in unknown:
-            yield f"{name}: nobody reads {variable}"
+            if not _comes_later(variable):
+                yield f"{name}: nobody reads {variable}"
+
+
+def _comes_later(variable: str) -> bool:
+    return any(
+        variable.startswith(prefix) and field not in LiveSettings.model_fields
+        for field, prefix in VARIABLES_TO_COME.items()
+    )
+
+
+def _wrong_secrets(project: Project) -> Iterator[str]:
+    declared = set(project["secrets"])
+    used = {one for service in project["services"].values() for one in service.get("secrets", [])}
+    for secret in sorted(declared ^ used):
+        yield f"secret {secret}: either not declared or not used"
+    for name, service in project["services"].items():
+        text = yaml.safe_dump(service)
+        named = set(re.findall(r"/run/secrets/([\w-]+)", text))
+        for secret in sorted(named ^ set(service.get("secrets", []))):
+            yield f"{name}: secret {secret} is either not given or not read"
+        for variable in service.get("environment", {}):
+            if re.search(r"(PASSWORD|TOKEN|KEY)$", variable):
+                value = str(service["environment"][variable])
+                if not value.startswith("/run/"):
+                    yield f"{name}: {variable} stands in the environment"
+
+
+def _wrong_targets(project: Project) -> Iterator[str]:
+    """Name what Prometheus would look for in vain, and whom it would not look for."""
+    services = project["services"]
+    shared = {one["network_mode"]: name for name, one in services.items() if "network_mode" in one}
+    seen = set()
+    for group in _targets():
+        if group["labels"]["job"] not in JOBS:
+            yield f"no rule knows the job {group['labels']['job']}"
+        for target in group["targets"]:
+            host, port = target.split(":")
+            seen.add(host)
+            answering = [
+                one
+                for name, one in services.items()
+                if name == host or one.get("network_mode") == f"service:{host}"
+            ]
+            if port not in {port for one in answering for port in _metrics_ports(one)}:
+                yield f"nobody answers at {target}"
+    for name, service in chevets(project).items():
+        host = service.get("network_mode", f"service:{name}").partition(":")[2]
+        if _metrics_ports(service) and host not in seen:
+            yield f"{name}: not scraped"
+        if _metrics_ports(service) and service["environment"].get("CHEVET_METRICS_HOST") is None:
+            yield f"{name}: its metrics are for itself alone"
+    assert shared
+
+
+def _metrics_ports(service: Project) -> list[str]:
+    first = service.get("environment", {}).get("CHEVET_METRICS_PORT")
+    if first is None:
+        return []
+    words = [str(word) for word in service["command"]]
+    n = int(words[words.index("--workers") + 1]) if "--workers" in words else 1
+    return [str(int(first) + number) for number in range(n)]
+
+
+def _targets() -> list[Project]:
+    found: list[Project] = yaml.safe_load((DEPLOY / "compose/targets/chevet.yml").read_text())
+    return found
 
 
 def _wrong_waiting(project: Project) -> Iterator[str]:
     services = project["services"]
     for name, service in services.items():
-        if not service.get("restart"):
-            yield f"{name}: no restart policy"
+        if service.get("restart") != RESTARTS[name in ONE_SHOTS]:
+            yield f"{name}: no restart policy, or a wrong one"
         if name not in ONE_SHOTS and not service.get("healthcheck", {}).get("test"):
             yield f"{name}: no healthcheck"
         for other, how in service.get("depends_on", {}).items():
@@ -151,8 +249,13 @@ def _soft_containers(project: Project) -> Iterator[str]:
     for name, service in project["services"].items():
         if service.get("privileged") or "/var/run/docker.sock" in str(service):
             yield f"{name}: rules the host"
-    for name, service in chevets(project).items():
-        if not service.get("read_only") or service.get("cap_drop") != ["ALL"]:
+        if "no-new-privileges:true" not in service.get("security_opt", []):
+            yield f"{name}: may become more than it is"
+        if not service.get("mem_limit") or not service.get("pids_limit"):
+            yield f"{name}: may take all memory or all processes"
+        if name not in WRITABLE and not (
+            service.get("read_only") and service.get("cap_drop") == ["ALL"]
+        ):
             yield f"{name}: may do more than it needs"
 
 
@@ -210,6 +313,38 @@ MUTANTS: Final[dict[str, tuple[Mutate, str]]] = {
         lambda s: s["sink"]["depends_on"].update(redis={"condition": "service_healthy"}),
         "in vain",
     ),
+    "password in the environment": (
+        lambda s: s["grafana"]["environment"].update({"GF_DATABASE_PASSWORD": "x"}),
+        "stands in the environment",
+    ),
+    "secret that is not given": (lambda s: s["grafana"].pop("secrets"), "not given"),
+    "secret that nobody declared": (
+        lambda s: s["sink"].update(secrets=["sink-token"]),
+        "secret sink-token",
+    ),
+    "metrics on another port": (
+        lambda s: s["sink"]["environment"].update(CHEVET_METRICS_PORT="9109"),
+        "nobody answers at sink:9100",
+    ),
+    "one worker less": (
+        lambda s: s["worker"].update(command=["worker"]),
+        "nobody answers at worker:9102",
+    ),
+    "metrics for itself": (
+        lambda s: s["sink"]["environment"].pop("CHEVET_METRICS_HOST"),
+        "for itself alone",
+    ),
+    "role that is not scraped": (
+        lambda s: s.update(sink_2=copy.deepcopy(s["sink"])),
+        "sink_2: not scraped",
+    ),
+    "no memory limit": (lambda s: s["kafka"].pop("mem_limit"), "all memory"),
+    "new privileges": (lambda s: s["influxdb"].pop("security_opt"), "more than it is"),
+    "restarts what has ended": (
+        lambda s: s["topics"].update(restart="unless-stopped"),
+        "a wrong one",
+    ),
+    "root of Grafana": (lambda s: s["grafana"].pop("read_only"), "more than it needs"),
     "root file system": (lambda s: s["worker"].update(read_only=False), "more than it needs"),
 }
 
@@ -227,24 +362,41 @@ def test_a_broken_project_is_caught(name: str) -> None:
 def test_every_role_of_the_system_is_there() -> None:
     roles = {service["command"][0] for service in chevets(load()).values()}
 
-    assert roles == set(SETTINGS)
+    assert roles == set(SETTINGS) | TO_COME
 
 
-def test_every_role_reads_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_role_reads_its_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     n_roles = 0
     for name, service in chevets(load()).items():
+        if is_to_come(service["command"][0]) or service["command"][0] in TO_COME:
+            continue
         role, arguments = _parse(service["command"])
         settings = SETTINGS[role]
         if settings is None:
             continue
+        config, host = arguments.get("config"), arguments.get("host")
         with monkeypatch.context() as environment:
-            for variable, value in service.get("environment", {}).items():
-                environment.setenv(variable, str(value))
-            config = arguments.get("config")
-            loaded = load_settings(settings, config and _on_the_host(service, config))
+            for variable, value in _environment_here(service, tmp_path).items():
+                environment.setenv(variable, value)
+            told = {"host": host} if host is not None and "access" in settings.model_fields else {}
+            loaded = load_settings(settings, config and _on_the_host(service, config), **told)
         assert loaded.kafka.bootstrap_servers == "kafka:9092", name
         n_roles += 1
     assert n_roles == 6
+
+
+def _environment_here(service: Project, folder: Path) -> dict[str, str]:
+    """The variables of a service, with a secret in a file of ours wherever it names one."""
+    found = {}
+    for variable, value in service.get("environment", {}).items():
+        if _comes_later(variable):
+            continue
+        found[variable] = str(value)
+        if found[variable].startswith(("/run/secrets/", "/run/tokens/")):
+            file = folder / Path(value).name
+            file.write_text("secret")
+            found[variable] = str(file)
+    return found
 
 
 def _on_the_host(service: Project, path: Path) -> Path:
@@ -255,26 +407,52 @@ def _on_the_host(service: Project, path: Path) -> Path:
     raise AssertionError(f"{path} is not mounted")
 
 
-def test_the_sink_writes_where_grafana_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sink_writes_where_grafana_reads(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     services = load()["services"]
-    for variable, value in services["sink"]["environment"].items():
+    for variable, value in _environment_here(services["sink"], tmp_path).items():
         monkeypatch.setenv(variable, value)
 
     influx = load_settings(SinkSettings, None).influx
 
     grafana, server = services["grafana"]["environment"], services["influxdb"]["environment"]
-    mapping = services["influxdb-mapping"]["environment"]
+    setup = services["influxdb-setup"]["environment"]
     assert influx is not None
-    assert influx.url == grafana["INFLUX_URL"] == mapping["INFLUX_HOST"]
-    assert influx.org == server["DOCKER_INFLUXDB_INIT_ORG"] == mapping["INFLUX_ORG"]
+    assert influx.url == grafana["INFLUX_URL"] == setup["CHEVET_INFLUX__URL"]
+    assert influx.org == server["DOCKER_INFLUXDB_INIT_ORG"] == setup["CHEVET_INFLUX__ORG"]
     assert (
         influx.bucket
         == grafana["INFLUX_DATABASE"]
         == server["DOCKER_INFLUXDB_INIT_BUCKET"]
-        == mapping["INFLUX_BUCKET"]
+        == setup["CHEVET_INFLUX__BUCKET"]
     )
-    assert influx.token.get_secret_value() == server["DOCKER_INFLUXDB_INIT_ADMIN_TOKEN"]
-    assert influx.token.get_secret_value() == grafana["INFLUX_TOKEN"] == mapping["INFLUX_TOKEN"]
+    assert influx.token.get_secret_value() == "secret"
+
+
+TOKENS: Final = "tokens:/run/tokens"
+
+
+def test_only_the_setup_has_the_token_that_may_do_everything() -> None:
+    """The others read tokens that it has made, from a volume that they cannot write."""
+    services = load()["services"]
+
+    holders = {name for name, one in services.items() if "influx-token" in one.get("secrets", [])}
+    writers = {name for name, one in services.items() if TOKENS in one.get("volumes", [])}
+    readers = {name for name, one in services.items() if f"{TOKENS}:ro" in one.get("volumes", [])}
+
+    assert holders == {"influxdb", "influxdb-setup"}
+    assert writers == {"influxdb-setup", "grafana-token"}
+    assert readers == {"sink", "grafana", "grafana-live"}
+    assert services["sink"]["environment"]["CHEVET_INFLUX__TOKEN_FILE"].endswith("/sink")
+    assert "cat /run/tokens/grafana)" in services["grafana"]["entrypoint"][-1]
+    # What one may read, another user of the same volume may not.
+    assert services["grafana"]["user"].startswith(f"{user_of_the_image()}:")
+
+
+def user_of_the_image() -> str:
+    (number,) = re.findall(r"useradd --system --uid (\d+)", (DEPLOY / "Dockerfile").read_text())
+    return str(number)
 
 
 def test_samples_are_kept_as_long_as_their_scale() -> None:
@@ -283,22 +461,50 @@ def test_samples_are_kept_as_long_as_their_scale() -> None:
     assert "DOCKER_INFLUXDB_INIT_RETENTION" not in server
 
 
-def test_grafana_finds_its_boards_and_may_ask_every_second() -> None:
+def test_grafana_finds_all_that_is_provisioned_and_may_ask_every_second() -> None:
     grafana = load()["services"]["grafana"]
     folder = DEPLOY / "grafana/provisioning"
     mounts = dict(mount.split(":")[:2] for mount in grafana["volumes"])
     targets = {target: source for source, target in mounts.items()}
     (provider,) = yaml.safe_load((folder / "dashboards/chevet.yaml").read_text())["providers"]
-    used = set(re.findall(r"\$\{(\w+)\}", (folder / "datasources/influxdb.yaml").read_text()))
+    texts = [file.read_text() for file in folder.rglob("*.yaml")]
+    # $$ is a dollar sign; ${name} in a rule's text is of Grafana's own templates.
+    used = {name for text in texts for name in re.findall(r"(?<!\$)\$\{([A-Z_]+)\}", text)}
 
     environment = grafana["environment"]
+    assert DEPLOY / targets["/etc/grafana/provisioning"] == DEPLOY / "./grafana/provisioning"
     assert (DEPLOY / targets[provider["options"]["path"]] / "bedside.json").is_file()
     assert environment["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"].startswith(
         provider["options"]["path"]
     )
-    assert used <= set(environment)
+    assert used - {"INFLUX_TOKEN"} <= set(environment)
+    assert {"INFLUX_URL", "INFLUX_TOKEN"} <= used
     assert environment["GF_DASHBOARDS_MIN_REFRESH_INTERVAL"] == "1s"
-    assert grafana["image"].split(":")[1].startswith("13.")  # what panels.py is written for
+    assert int(environment["GF_LIVE_MAX_CONNECTIONS"]) > 100
+    assert grafana["image"].split(":")[1].startswith("13.")  # what the boards are written for
+
+
+def test_the_boards_read_the_prometheus_that_is_there() -> None:
+    services = load()["services"]
+    (port,) = [port.split(":")[-1] for port in services["prometheus"]["ports"]]
+
+    assert services["grafana"]["environment"]["PROMETHEUS_URL"] == f"http://prometheus:{port}"
+
+
+def test_prometheus_gets_the_settings_and_the_rules_that_the_tests_judge() -> None:
+    mounts = [mount.split(":") for mount in load()["services"]["prometheus"]["volumes"]]
+    sources = {target: DEPLOY / source for source, target, *_ in mounts}
+    settings = yaml.safe_load(sources["/etc/prometheus/prometheus.yml"].read_text())
+    (scraped,) = settings["scrape_configs"]
+    (found,) = scraped["file_sd_configs"]
+
+    assert sources["/etc/prometheus/prometheus.yml"].resolve() == SETTINGS_FOLDER / "prometheus.yml"
+    assert [Path("/etc/prometheus") / one for one in settings["rule_files"]] == [
+        Path("/etc/prometheus/rules/*.yml")
+    ]
+    assert list(sources["/etc/prometheus/rules"].glob("*.yml"))
+    assert list(sources["/etc/prometheus/targets"].glob("*.yml"))
+    assert "targets/*.yml" in found["files"]
 
 
 async def test_the_agents_reach_the_sensors_that_are_worn() -> None:
@@ -345,19 +551,70 @@ def test_the_broker_is_of_the_version_that_the_tests_use() -> None:
     assert load()["services"]["kafka"]["image"] == f"apache/kafka:{version}"
 
 
-def test_no_secret_is_committed_and_none_is_forgotten() -> None:
-    asked = set(re.findall(r"\$\{(\w+):\?[^}]+\}", FILE.read_text()))
-    unguarded = re.findall(r"\$\{\w+(?!:\?)\}", FILE.read_text())
-    example = dict(
-        line.split("=", 1)
-        for line in (DEPLOY / "compose/.env.example").read_text().splitlines()
-        if line and not line.startswith("#")
+def make_secrets(folder: Path) -> subprocess.CompletedProcess[str]:
+    script = DEPLOY / "compose/make_secrets.sh"
+    return subprocess.run(
+        ["sh", str(script), str(folder)], capture_output=True, text=True, check=False
     )
 
-    assert asked == SECRETS
-    assert unguarded == []
-    assert example == dict.fromkeys(SECRETS, "")
-    assert "**/.env" in (DEPLOY / "Dockerfile.dockerignore").read_text().splitlines()
+
+def test_the_script_makes_every_secret_once(tmp_path: Path) -> None:
+    folder = tmp_path / "secrets"
+    declared = {Path(one["file"]).name for one in load()["secrets"].values()}
+
+    first = make_secrets(folder)
+    made = {file.name: file.read_bytes() for file in folder.iterdir()}
+    (folder / "grafana-password").unlink()
+    second = make_secrets(folder)
+    again = {file.name: file.read_bytes() for file in folder.iterdir()}
+
+    assert (first.returncode, first.stdout + first.stderr) == (0, "")
+    assert (second.returncode, second.stdout + second.stderr) == (0, "")
+    assert set(made) == declared
+    assert {name for name in made if made[name] != again[name]} == {"grafana-password"}
+    assert len({made[name] for name in made}) == len(made)
+    assert all(len(text) > 60 for text in made.values())
+
+
+def test_nobody_else_on_the_host_reaches_the_secrets_but_every_container_reads_its_own(
+    tmp_path: Path,
+) -> None:
+    make_secrets(tmp_path / "secrets")
+
+    modes = {file.stat().st_mode & 0o777 for file in (tmp_path / "secrets").iterdir()}
+
+    assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700
+    assert modes == {0o644}
+
+
+def test_the_certificate_is_good_for_the_address_that_is_published(tmp_path: Path) -> None:
+    make_secrets(tmp_path)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(tmp_path / "live-certificate", tmp_path / "live-key")
+    client = ssl.create_default_context(cafile=str(tmp_path / "live-certificate"))
+    ours, theirs = socket.socketpair()
+
+    def serve() -> None:
+        with server.wrap_socket(theirs, server_side=True) as secure:
+            secure.recv(1)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    with client.wrap_socket(ours, server_hostname="127.0.0.1") as secure:
+        secure.sendall(b"x")
+        spoken = secure.version()
+    thread.join()
+
+    assert spoken == "TLSv1.3"
+
+
+def test_no_secret_is_committed() -> None:
+    text = FILE.read_text()
+
+    assert "${" not in text  # nothing is filled in from a file of variables
+    assert "/deploy/secrets/" in Path(".gitignore").read_text().splitlines()
+    assert "**/secrets" in (DEPLOY / "Dockerfile.dockerignore").read_text().splitlines()
+    assert {Path(one["file"]).parent for one in load()["secrets"].values()} == {Path("secrets")}
 
 
 def test_the_image_is_no_roots_and_has_exact_versions() -> None:
@@ -371,29 +628,47 @@ def test_the_image_is_no_roots_and_has_exact_versions() -> None:
     assert 'ENTRYPOINT ["chevet"]' in lines
 
 
-class _Metrics(http.server.BaseHTTPRequestHandler):
+class _Role(http.server.BaseHTTPRequestHandler):
     body = b""
+    status = 200
 
     def do_GET(self) -> None:
-        self.send_response(200)
+        self.send_response(self.status)
         self.end_headers()
         self.wfile.write(self.body)
 
     def log_message(self, *_: object) -> None: ...
 
 
-@pytest.mark.parametrize(("service", "role"), [("worker", "worker"), ("sink", "sink-influx")])
-def test_a_role_is_healthy_only_while_it_is_ready(service: str, role: str) -> None:
+def verdict(check: str, ports: dict[str, str], **said: object) -> int:
+    """Run a healthcheck against a role that says this; give its exit code."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), type("Role", (_Role,), said)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        for old, new in ports.items():
+            check = check.replace(old, new.format(server.server_port))
+        code = subprocess.run([sys.executable, "-c", check], check=False).returncode
+        server.shutdown()
+    return code
+
+
+def test_the_sink_is_healthy_only_while_it_is_ready() -> None:
     (gauge,) = metrics.READY.describe()
-    check = load()["services"][service]["healthcheck"]["test"][-1]
-    codes = []
+    check = load()["services"]["sink"]["healthcheck"]["test"][-1]
 
-    for body in (f'{gauge.name}{{role="{role}"}} 1.0\n', f'{gauge.name}{{role="{role}"}} 0.0\n'):
-        handler = type("Metrics", (_Metrics,), {"body": body.encode()})
-        with http.server.HTTPServer(("127.0.0.1", 0), handler) as server:
-            threading.Thread(target=server.serve_forever, daemon=True).start()
-            here = check.replace(":9100/", f":{server.server_port}/")
-            codes.append(subprocess.run([sys.executable, "-c", here], check=False).returncode)
-            server.shutdown()
+    codes = [
+        verdict(
+            check, {":9100/": ":{}/"}, body=f'{gauge.name}{{role="sink-influx"}} {n}\n'.encode()
+        )
+        for n in (1.0, 0.0)
+    ]
 
+    assert codes == [0, 1]
+
+
+def test_the_workers_are_healthy_only_while_they_are_ready() -> None:
+    check = load()["services"]["worker"]["healthcheck"]["test"][-1]
+
+    codes = [verdict(check, {"(9101, 9102)": "({},)"}, status=code) for code in (200, 503)]
+
+    assert "/ready" in check
     assert codes == [0, 1]
