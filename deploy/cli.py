@@ -24,6 +24,7 @@ from deploy.options import (
     role_settings,
 )
 from deploy.process import EXIT_DONE, EXIT_FAILED, EXIT_USAGE, run_until_signal, set_up_logs
+from deploy.pseudonym_commands import pseudonym
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -58,6 +59,7 @@ def main() -> None:
     """
 
 
+edge.add_command(pseudonym)
 main.add_command(edge)
 main.add_command(dead_letters)
 main.add_command(bench)
