@@ -25,7 +25,7 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup ## run the whole system on this machine with a recorded person
 	$(BIN)/chevet demo
 
-services: setup ## install Apache Kafka, InfluxDB, nginx and Chromium on Debian
+services: setup ## install Apache Kafka, InfluxDB, nginx, Prometheus and Chromium on Debian
 	sh deploy/install_services.sh
 
 test: setup ## run all tests but test-bluez; installs the services first where it may

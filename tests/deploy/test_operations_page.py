@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import click
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -75,11 +76,37 @@ def shell_lines() -> Iterator[str]:
         yield from block.replace("\\\n", " ").splitlines()
 
 
-def test_every_command_of_ours_on_the_page_is_one_that_there_is() -> None:
-    named = [found[1] for words in code() if (found := re.match(r"chevet ([a-z][a-z-]*)", words))]
+def test_every_command_of_ours_on_the_page_is_one_that_there_is_with_its_options() -> None:
+    named = [
+        found[1].split()
+        for words in code()
+        if (found := re.match(r"(?:docker compose .* live )?chevet ([a-z].*)", words))
+    ]
 
-    assert set(named) - set(main.commands) - COMMANDS_TO_COME == set()
-    assert len(named) > 10
+    wrong = [fault for words in named if (fault := fault_of(words))]
+
+    assert wrong == []
+    assert len(named) > 15
+
+
+def fault_of(words: list[str]) -> str | None:
+    """Say what of a command there is not."""
+    if words[0] in COMMANDS_TO_COME and words[0] not in main.commands:
+        return None
+    command: click.Command = main
+    while words and isinstance(command, click.Group) and words[0] in command.commands:
+        command, words = command.commands[words[0]], words[1:]
+    if command is main:
+        return f"no command {words[0]}"
+    known = {name for option in command.params for name in option.opts}
+    unknown = [word for word in words if word.startswith("--") and word not in known]
+    return f"{command.name}: {unknown}" if unknown else None
+
+
+def test_a_command_that_is_none_is_told() -> None:
+    assert fault_of(["dead-letter", "list"]) == "no command dead-letter"
+    assert fault_of(["dead-letters", "list", "--sumary"]) == "list: ['--sumary']"
+    assert fault_of(["dead-letters", "list", "--summary"]) is None
 
 
 COMMANDS_TO_COME: Final = {"record", "grafana-live", "influx"}
