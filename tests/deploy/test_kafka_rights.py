@@ -101,6 +101,7 @@ def settings(broker: KafkaBroker, user: str) -> KafkaSettings:
         sasl_mechanism="PLAIN",
         sasl_username=user,
         sasl_password=SecretStr(PASSWORD),
+        n_partitions=2,
         ssl_ca_file=broker.ca_file,
     )
 
