@@ -125,7 +125,12 @@ def block_of(name: str) -> list[str]:
 
 
 def test_the_blocks_that_say_so_are_tested() -> None:
-    assert re.findall(r"<!-- tested: (.+?) -->", TEXT) == ["influx backup", "influx delete"]
+    assert re.findall(r"<!-- tested: (.+?) -->", TEXT) == [
+        "kafka settings",
+        "kafka format",
+        "influx backup",
+        "influx delete",
+    ]
 
 
 class Database:
