@@ -457,6 +457,18 @@ def test_only_the_setup_has_the_token_that_may_do_everything() -> None:
     assert services["grafana"]["user"].startswith(f"{user_of_the_image()}:")
 
 
+def test_the_page_says_how_much_memory_it_may_take() -> None:
+    factor = {"m": 1, "g": 1024}
+    limits = [
+        int(one["mem_limit"][:-1]) * factor[one["mem_limit"][-1]]
+        for name, one in load()["services"].items()
+        if name not in ONE_SHOTS
+    ]
+    (said,) = re.findall(r"add up to (\d+) GB", Path("docs/operations.md").read_text("utf-8"))
+
+    assert int(said) == -(-sum(limits) // 1024)
+
+
 def user_of_the_image() -> str:
     (number,) = re.findall(r"useradd --system --uid (\d+)", (DEPLOY / "Dockerfile").read_text())
     return str(number)

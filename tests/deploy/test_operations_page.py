@@ -27,6 +27,7 @@ from ingest.settings import KafkaSettings
 from ingest.topics import CHECKPOINTS, FRAMES
 from processors.settings import InfluxSettings
 from processors.sinks.influx import InfluxStore
+from tests.waiting import until
 from tests.worker.running import frames_of
 
 TEXT: Final = PAGE.read_text("utf-8")
@@ -221,7 +222,8 @@ async def test_what_was_backed_up_is_what_is_restored_and_what_is_deleted_is_gon
         after = Database(second)
         after.ask('DROP DATABASE "chevet"')
         run(restore, second, tmp_path / "backup")
-        assert [after.n_points(one) for one in ("icu-1", "icu-2")] == [1500, 1500]
+        # The command ends a moment before the server has read all that it was given.
+        await until(lambda: [after.n_points(one) for one in ("icu-1", "icu-2")] == [1500, 1500])
         assert after.policies() == policies
 
         after.ask(delete.replace("SUBJECT", "icu-1"))
