@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 
 from ingest.codec import decode_alarm, decode_frame, decode_observations, decode_role_status
-from ingest.errors import BrokerError, RecordError
+from ingest.errors import BrokerError, BrokerRefusedError, RecordError
 from ingest.kafka import (
     ConsumedRecord,
     Consumer,
@@ -25,6 +25,7 @@ from ingest.topics import ALARMS, FRAMES, OBSERVATIONS, STATUS
 from processors.settings import InfluxSettings, LiveSettings, SinkSettings
 from processors.sinks.files import LineFileStore
 from processors.sinks.influx import InfluxStore
+from processors.sinks.live.access_log import AccessLogError
 from processors.sinks.live.access_setup import build_entrance
 from processors.sinks.live.hub import LiveHub
 from processors.sinks.live.server import serve
@@ -102,20 +103,27 @@ async def run_live_role(settings: LiveSettings, stop: asyncio.Event) -> None:
         return Said(state=RoleState.READY, gauges={"pages": float(hub.n_pages)})
 
     reporter = StatusReporter(settings.kafka, LIVE, settings.instance, said)
-    async with reporting(reporter), asyncio.TaskGroup() as tasks:
-        tasks.create_task(_feed(settings.kafka, hub, reporter, stop), name="feed")
-        tasks.create_task(
-            serve(
-                hub,
-                host=settings.host,
-                port=settings.port,
-                names=settings.known_names,
-                entrance=entrance,
-                stop=stop,
-                on_ready=lambda url: print(url, flush=True),  # noqa: T201  # read by the starter
-            ),
-            name="serve",
-        )
+    try:
+        async with reporting(reporter), asyncio.TaskGroup() as tasks:
+            tasks.create_task(_feed(settings.kafka, hub, reporter, stop), name="feed")
+            tasks.create_task(
+                serve(
+                    hub,
+                    host=settings.host,
+                    port=settings.port,
+                    names=settings.known_names,
+                    entrance=entrance,
+                    stop=stop,
+                    on_ready=lambda url: print(url, flush=True),  # noqa: T201  # read by the starter
+                ),
+                name="serve",
+            )
+    except ExceptionGroup as group:
+        # One of the two has ended the other; whoever started them is told why, not how.
+        known = group.subgroup((BrokerRefusedError, AccessLogError, OSError))
+        if known is None:
+            raise
+        raise known.exceptions[0] from group
 
 
 async def _feed(
