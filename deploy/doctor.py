@@ -235,7 +235,7 @@ def check_influx(url: str) -> Finding:
 
 def check_live_page(url: str) -> Finding:
     """Check that the live page is served at this URL."""
-    return _check_url("live page", url, "/", http.client.OK, "start it: chevet live")
+    return _check_url("live page", url, "/healthz", http.client.OK, "start it: chevet live")
 
 
 def _check_url(name: str, url: str, path: str, expected: int, remedy: str) -> Finding:

@@ -63,6 +63,7 @@ def test_the_wheel_has_the_five_packages_with_their_files(wheel: Path) -> None:
     for needed in (
         "ingest/schemas/frame.1.avsc",
         "ingest/schemas/frame.2.avsc",
+        "processors/sinks/live/pages/notice.html",
         "processors/sinks/live/static/index.html",
         "deploy/grafana/dashboards/bedside.json",
         "deploy/grafana/provisioning/alerting/rules.yaml",

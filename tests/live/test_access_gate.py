@@ -93,6 +93,18 @@ async def test_every_route_is_closed_but_those_that_one_needs_to_sign_in(client:
         assert OWN not in await answer.text()
 
 
+async def test_no_route_tells_a_user_of_a_subject_without_rights(
+    client: Client, house: House
+) -> None:
+    await sign_in(client, house.tokens["anna"])
+
+    for route in client.app.router.routes():
+        if route.method == "GET" and route.resource is not None:
+            path = f"{route.resource.canonical}?subject={OTHERS}"
+            answer = await client.get(path, allow_redirects=False)
+            assert OTHERS not in await answer.text(), path
+
+
 async def test_what_is_public_shows_nothing_of_a_subject(client: Client) -> None:
     for path in sorted(PUBLIC - {"/static"}):
         text = await (await client.get(path, allow_redirects=False)).text()

@@ -17,6 +17,7 @@ import structlog
 from aiohttp import web
 from yarl import URL
 
+from processors.metrics import LIVE_ACCESS
 from processors.sinks.live.access import ANYBODY, Access, Identity, Viewer
 from processors.sinks.live.access_clients import Clients
 from processors.sinks.live.access_limits import FailedAttempts
@@ -96,7 +97,9 @@ class Gate:
             There is no session then.
         """
         self._sessions.end(request.cookies.get(self._cookie, ""))
+        n_crowded_out = self._sessions.n_crowded_out
         secret = self._sessions.begin(identity, self.clock_s())
+        LIVE_ACCESS.labels("session_crowded_out").inc(self._sessions.n_crowded_out - n_crowded_out)
         session = self._sessions.find(secret, self.clock_s())
         try:
             await self.log.write(

@@ -27,6 +27,7 @@ from typing import Final, Literal
 
 import structlog
 
+from processors.metrics import LIVE_ACCESS
 from processors.sinks.live.access_limits import Budget
 
 By = Literal["page", "socket", "api"]
@@ -94,8 +95,10 @@ class AccessLog:
                 await self._in_turn(text.encode())
         except (OSError, TimeoutError) as error:
             reason = str(error) or f"took longer than {WRITE_S_MAX:.0f} s"
+            LIVE_ACCESS.labels("log_unwritable").inc()
             log.error("access_log_unwritable", file=str(self._path), error=reason)
             raise AccessLogError(f"access log {self._path}: {reason}") from error
+        LIVE_ACCESS.labels(event).inc()
         log.info("access", access=event, **known)
 
     async def _in_turn(self, line: bytes) -> None:
@@ -135,9 +138,11 @@ class AccessLog:
         """
         budget = self._users if fields.get("user") else self._strangers
         n_left_out = budget.take(self._clock_s())
-        if n_left_out is not None:
-            with contextlib.suppress(AccessLogError):
-                await self.write(event, **fields, left_out=n_left_out or None)
+        if n_left_out is None:
+            LIVE_ACCESS.labels("refused_unwritten").inc()
+            return
+        with contextlib.suppress(AccessLogError):
+            await self.write(event, **fields, left_out=n_left_out or None)
 
     def close(self) -> None:
         """Close the file; what is being written is written."""

@@ -6,6 +6,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
+from processors.metrics import LIVE_ACCESS
 from processors.sinks.live.access import Access, Identity
 from processors.sinks.live.access_gate import Gate
 from processors.sinks.live.access_limits import FailedAttempts
@@ -58,7 +59,9 @@ class OidcSignIn:
         self._starts.add(address, now_s)
         browser = request.cookies.get(self._cookie) or secrets.token_urlsafe(32)
         wanted = wanted_of(request.query.get("to", ""))
+        n_crowded_out = self._pending.n_crowded_out
         pending = self._pending.begin(browser=browser, wanted=wanted, now_s=now_s)
+        LIVE_ACCESS.labels("sign_in_crowded_out").inc(self._pending.n_crowded_out - n_crowded_out)
         try:
             location = await self._provider.begin(pending, again="again" in request.query)
         except ProviderError as error:
