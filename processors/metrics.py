@@ -54,7 +54,8 @@ LIVE_ACCESS: Final = Counter(
     "chevet_live_access_total",
     "What happened at the live page's door, as in the access log. sign_in_failed: somebody "
     "guesses, or a token has expired. log_unwritable: nothing is shown any more; look at the disk. "
-    "session_crowded_out, sign_in_crowded_out: too many at once. refused_unwritten: more refusals than are written.",
+    "session_crowded_out, sign_in_crowded_out: too many at once. refused_unwritten: more refusals "
+    "than are written.",
     ["event"],
 )
 RESTARTED: Final = Counter(

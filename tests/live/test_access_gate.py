@@ -186,6 +186,24 @@ async def test_a_wrong_token_opens_nothing(client: Client, house: House, token: 
     assert "wrong" not in str(failed)
 
 
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"token", "application/x-www-form-urlencoded"),
+        (b"token=%ff%fe", "application/x-www-form-urlencoded"),
+        (b"\xff\xfe", "application/x-www-form-urlencoded; charset=klingon"),
+        (b"&".join([b"a=b"] * 100), "application/x-www-form-urlencoded"),
+        (b"--x", "multipart/form-data"),
+        (b"", "nonsense"),
+    ],
+)
+async def test_a_form_that_is_none_opens_nothing(client: Client, body: bytes, kind: str) -> None:
+    answer = await client.post("/sign-in", data=body, headers={"Content-Type": kind})
+
+    assert answer.status == 403
+    assert "not valid" in await answer.text()
+
+
 async def test_a_form_that_is_too_long_is_not_read(client: Client) -> None:
     answer = await client.post("/sign-in", data={"token": "x" * 100_000})
 
@@ -206,7 +224,9 @@ async def test_who_fails_too_often_waits_even_with_the_right_token(
     await sign_in(client, house.tokens["anna"])
 
 
-@pytest.mark.parametrize("origin", ["https://elsewhere.example", "null", "http://127.0.0.1:1"])
+@pytest.mark.parametrize(
+    "origin", ["https://elsewhere.example", "null", "http://[", "http://127.0.0.1:1"]
+)
 @pytest.mark.parametrize("path", ["/sign-in", "/sign-out"])
 async def test_another_site_can_sign_nobody_in_or_out(
     client: Client, house: House, path: str, origin: str

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import re
 import ssl
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -24,7 +26,6 @@ from tests.live.entrance import House
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
 
 class Issued:
@@ -241,6 +242,18 @@ def test_these_settings_go_together(settings: dict[str, Any]) -> None:
 def test_these_settings_do_not_and_it_is_said_why(settings: dict[str, Any], said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         load_settings(LiveSettings, None, **settings)
+
+
+def test_the_settings_of_the_manual_go_together(tmp_path: Path) -> None:
+    manual = (Path(__file__).parents[2] / "docs" / "live.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```toml\n(.*?)```", manual, re.DOTALL)
+
+    modes = []
+    for block in blocks:
+        (tmp_path / "live.toml").write_text(block)
+        modes.append(load_settings(LiveSettings, tmp_path / "live.toml").access.mode)
+
+    assert modes == ["tokens", "oidc"]
 
 
 def test_the_name_of_the_url_is_known() -> None:

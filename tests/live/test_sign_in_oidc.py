@@ -268,6 +268,26 @@ async def test_signatures_with_elliptic_curves_are_believed(
     assert await is_signed_in(client)
 
 
+@pytest.mark.parametrize(
+    "key",
+    [
+        {"kty": "RSA", "kid": "k1"},
+        {"kty": "RSA", "kid": "k1", "n": "!!", "e": "AQAB"},
+        {"kty": 7, "kid": "k1"},
+        {"kid": "k1"},
+        {"kty": "oct", "kid": "k1", "k": "AAAA"},
+        ec_jwk(ec.generate_private_key(ec.SECP256R1()), "k1"),
+        rsa_jwk(OTHER_KEY, "k1") | {"use": "enc"},
+    ],
+)
+async def test_a_key_that_is_none_of_that_kind_proves_nothing(
+    client: Client, provider: HostileProvider, key: dict[str, Any]
+) -> None:
+    provider.keys = [key, "nonsense"]  # type: ignore[list-item]
+
+    assert (await sign_in(client, provider)).status == 403
+
+
 async def test_new_keys_are_asked_for_but_not_again_and_again(
     client: Client, provider: HostileProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -278,7 +278,10 @@ def closing_of(request: web.Request, subject_id: str | None) -> Closing | None:
 def is_same_origin(request: web.Request) -> bool:
     """Browsers always say which page sends a form or opens a socket; who does not is none."""
     origin = request.headers.get("Origin")
-    return origin is None or urlsplit(origin).netloc == request.host
+    try:
+        return origin is None or urlsplit(origin).netloc == request.host
+    except ValueError:
+        return False
 
 
 @web.middleware

@@ -44,10 +44,9 @@ class TokenSignIn:
         wait_s = gate.failures.wait_s(address, now_s)
         if wait_s > 0:
             return too_many(wait_s)
-        form = await request.post()
-        token, wanted = form.get("token"), wanted_of(form.get("to"))
-        is_token = isinstance(token, str) and 0 < len(token) <= TOKEN_CHARS_MAX
-        identity = self._find(token.strip()) if isinstance(token, str) and is_token else None
+        form = dict(pairs_of((await request.read()).decode("utf-8", "replace")))
+        token, wanted = form.get("token", "").strip(), wanted_of(form.get("to", ""))
+        identity = self._find(token) if 0 < len(token) <= TOKEN_CHARS_MAX else None
         if identity is None:
             gate.failures.add(address, now_s)
             await gate.log.refuse("sign_in_failed", address=address, reason="no valid token")
@@ -86,17 +85,22 @@ def too_many(wait_s: float) -> web.Response:
     )
 
 
-def wanted_of(text: object) -> str:
+def pairs_of(text: str) -> list[tuple[str, str]]:
+    """Read a form or a query; one with too many fields has none."""
+    try:
+        return parse_qsl(text, max_num_fields=FIELDS_MAX)
+    except ValueError:
+        return []
+
+
+def wanted_of(text: str) -> str:
     """Read which query of the page was wanted; too much of it is none."""
-    return text if isinstance(text, str) and len(text) <= QUERY_CHARS_MAX else ""
+    return text if len(text) <= QUERY_CHARS_MAX else ""
 
 
 def back_to(wanted: str) -> str:
     """Give where to go on: the page itself, with the query that was wanted, and nowhere else."""
-    try:
-        pairs = parse_qsl(wanted, max_num_fields=FIELDS_MAX)
-    except ValueError:
-        pairs = []
+    pairs = pairs_of(wanted)
     return str(URL("./").with_query(pairs)) if pairs else "./"
 
 
