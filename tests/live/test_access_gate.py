@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 
 from processors.sinks.live import LiveHub, build_app, serve
 from processors.sinks.live.access_clients import Clients
-from processors.sinks.live.access_gate import NOT_ALLOWED, PUBLIC, SIGNED_OUT
+from processors.sinks.live.access_gate import GATE, NOT_ALLOWED, PUBLIC, SIGNED_OUT
 from processors.sinks.live.access_limits import FAILURES_MAX
 from tests.live.conftest import Person
 from tests.live.entrance import House
@@ -445,6 +445,9 @@ async def test_nobody_is_signed_in_while_the_access_log_cannot_be_written(
     answer = await client.post("/sign-in", data={"token": house.tokens["anna"]})
 
     assert answer.status == 503
+    gate = client.app[GATE].gate
+    assert gate is not None
+    assert len(gate._sessions) == 0
     assert (await client.get("/api/me")).status == 401
 
 

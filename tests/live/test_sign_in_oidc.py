@@ -415,9 +415,8 @@ async def test_a_provider_that_is_another_one_is_not_asked(
         lambda: web.json_response(["id_token"]),
         lambda: web.json_response({"id_token": 7}),
         lambda: web.Response(body=b" " * (2 << 20)),
-        lambda: web.Response(status=307, headers={"Location": "/token"}),
     ],
-    ids=["500", "invalid_grant", "list", "number", "long", "redirect"],
+    ids=["500", "invalid_grant", "list", "number", "long"],
 )
 async def test_an_answer_that_is_none_opens_nothing(
     client: Client, provider: HostileProvider, answer: Callable[[], web.Response]
@@ -426,6 +425,19 @@ async def test_an_answer_that_is_none_opens_nothing(
 
     assert (await sign_in(client, provider)).status == 502
     assert not await is_signed_in(client)
+
+
+async def test_a_provider_that_sends_us_elsewhere_is_not_followed(
+    client: Client, provider: HostileProvider
+) -> None:
+    def once() -> web.Response:
+        provider.answer = None  # who comes again would get an honest token
+        return web.Response(status=307, headers={"Location": "/token"})
+
+    provider.answer = once
+
+    assert (await sign_in(client, provider)).status == 502
+    assert len(provider.forms) == 1, "neither code nor verifier went elsewhere"
 
 
 async def test_a_provider_that_is_away_does_not_keep_the_page_from_starting(
