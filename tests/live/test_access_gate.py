@@ -517,7 +517,20 @@ async def test_the_beginning_and_the_end_of_the_server_are_written_down(
 ) -> None:
     stop = asyncio.Event()
 
-    async with asyncio.timeout(20):
-        await serve(hub, entrance=house.entrance(), stop=stop, on_ready=lambda _url: stop.set())
+    addresses: asyncio.Queue[str] = asyncio.Queue()
+    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+        tasks.create_task(
+            serve(hub, entrance=house.entrance(), stop=stop, on_ready=addresses.put_nowait)
+        )
+        url = await addresses.get()
+        jar = aiohttp.CookieJar(unsafe=True)
+        async with aiohttp.ClientSession(cookie_jar=jar) as session:
+            await session.post(f"{url}sign-in", data={"token": house.tokens["anna"]})
+            async with session.ws_connect(f"{url}ws?subject={OWN}") as socket:
+                await socket.receive_json(timeout=10)
+                stop.set()
+                assert await close_code_of(socket) == aiohttp.WSCloseCode.GOING_AWAY
 
-    assert [line["event"] for line in house.logged()] == ["started", "stopped"]
+    events = [line["event"] for line in house.logged()]
+    assert (events[0], events[-2:]) == ("started", ["watch_ended", "stopped"])
+    assert house.logged("watch_ended")[0]["reason"] == "server stops"

@@ -166,6 +166,14 @@ async def test_a_disk_that_hangs_is_one_that_cannot_be_written(
     assert [line["event"] for line in lines_of(file)] == ["watch_began", "stopped"]
 
 
+async def test_after_the_end_nothing_is_written(file: Path) -> None:
+    log = AccessLog(file)
+    log.close()
+
+    with pytest.raises(AccessLogError, match="closed"):
+        await log.write("read")
+
+
 def test_a_folder_that_cannot_be_written_is_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 

@@ -70,6 +70,7 @@ class AccessLog:
         self._clock_s = clock_s
         self._clock_ns = clock_ns
         self._turn = asyncio.Lock()
+        self._is_closed = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="access-log")
         self._reads: OrderedDict[tuple[Field, ...], float] = OrderedDict()
         self._strangers = Budget(n_max=REFUSALS_PER_MINUTE, window_s=60.0)
@@ -104,6 +105,9 @@ class AccessLog:
     async def _in_turn(self, line: bytes) -> None:
         # A disk that hangs holds one thread, and whoever comes meanwhile waits here in vain.
         await self._turn.acquire()
+        if self._is_closed:
+            self._turn.release()
+            raise OSError("closed")
         writing = asyncio.get_running_loop().run_in_executor(self._thread, self._append, line)
         writing.add_done_callback(self._end_turn)
         await asyncio.shield(writing)
@@ -145,7 +149,8 @@ class AccessLog:
             await self.write(event, **fields, left_out=n_left_out or None)
 
     def close(self) -> None:
-        """Close the file; what is being written is written."""
+        """Close the file; what is being written is written, and nothing after it."""
+        self._is_closed = True
         self._thread.shutdown()
         os.close(self._handle)
 

@@ -61,7 +61,8 @@ async def get_socket(request: web.Request) -> web.WebSocketResponse:
             shared.sockets.add(socket)
             writer = _PageWriter(request, socket, page, ready)
             await _serve_page(writer)
-            watch.reason = writer.reason
+            is_served = socket in shared.sockets
+            watch.reason = writer.reason if is_served else "server stops"
         finally:
             shared.sockets.discard(socket)
             shared.hub.unsubscribe(page)
@@ -70,7 +71,9 @@ async def get_socket(request: web.Request) -> web.WebSocketResponse:
 
 async def close_sockets(app: web.Application) -> None:
     """End all sockets: the server stops."""
-    for socket in set(app[SHARED].sockets):
+    ended = set(app[SHARED].sockets)
+    app[SHARED].sockets.clear()
+    for socket in ended:
         await socket.close(code=WSCloseCode.GOING_AWAY, message=b"server stops")
 
 
