@@ -14,7 +14,8 @@ from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 
 from processors.sinks.live import LiveHub, build_app, serve
 from processors.sinks.live.access_clients import Clients
-from processors.sinks.live.access_gate import GATE, NOT_ALLOWED, PUBLIC, SIGNED_OUT
+from processors.sinks.live.access_gate import GATE, NOT_ALLOWED, SIGNED_OUT
+from processors.sinks.live.access_guard import PUBLIC
 from processors.sinks.live.access_limits import FAILURES_MAX
 from tests.live.conftest import Person
 from tests.live.entrance import House

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import resource
 import signal
-import sys
 import threading
 from typing import TYPE_CHECKING
 
@@ -57,6 +57,17 @@ async def test_a_line_says_when_and_what(kept: AccessLog, file: Path) -> None:
     ]
 
 
+async def test_a_line_is_on_the_disk_before_anything_is_shown(
+    kept: AccessLog, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda handle: sizes.append(os.fstat(handle).st_size))
+
+    await kept.write("watch_began", user="anna")
+
+    assert sizes == [file.stat().st_size]
+
+
 async def test_the_file_is_not_for_everybody(kept: AccessLog, file: Path) -> None:
     await kept.write("started")
 
@@ -97,6 +108,18 @@ async def test_lines_that_come_together_stay_apart(kept: AccessLog, file: Path) 
 
     assert {line["user"][:7].rstrip("u") for line in lines_of(file)} >= {"user-1", "user-4"}
     assert len(lines_of(file)) == 50
+
+
+async def test_two_writers_of_one_file_keep_all_their_lines(file: Path) -> None:
+    logs = {name: AccessLog(file) for name in "ab"}
+
+    await asyncio.gather(
+        *(log.write("read", user=name * 200) for name, log in logs.items() for _ in range(50))
+    )
+    for log in logs.values():
+        log.close()
+
+    assert sorted(line["user"][0] for line in lines_of(file)) == ["a"] * 50 + ["b"] * 50
 
 
 async def test_half_a_line_of_before_spoils_no_other(file: Path) -> None:
@@ -265,29 +288,3 @@ def test_any_lines_can_be_read(lines: list[str]) -> None:
 
     assert "\x1b" not in text
     assert text.startswith("from")
-
-
-def test_a_log_written_by_another_process_at_the_same_time_keeps_all_lines(file: Path) -> None:
-    # Two servers with one file: their lines stay whole.
-    program = (
-        "import asyncio, sys; from pathlib import Path;"
-        "from processors.sinks.live.access_log import AccessLog\n"
-        "async def main():\n"
-        "    log = AccessLog(Path(sys.argv[1]))\n"
-        "    for _ in range(100): await log.write('read', user=sys.argv[2] * 50)\n"
-        "    log.close()\n"
-        "asyncio.run(main())"
-    )
-
-    async def run() -> None:
-        started = [
-            await asyncio.create_subprocess_exec(
-                sys.executable, "-c", program, str(file), name, stdout=asyncio.subprocess.DEVNULL
-            )
-            for name in "ab"
-        ]
-        assert [await process.wait() for process in started] == [0, 0]
-
-    asyncio.run(run())
-
-    assert sorted(found["user"][0] for found in lines_of(file)) == ["a"] * 100 + ["b"] * 100

@@ -1,21 +1,18 @@
 """The gate in front of the live page: who asks, what they may see, and that it is written down.
 
-Every route is closed to whoever has not signed in, but those of ``PUBLIC``. A handler that shows
-something of a subject asks ``require`` (or ``allowed`` and ``Viewer.may_watch``); what goes on for
-long is within ``watching``, and asks ``closing_of`` once a second whether it still may.
+Every route is closed to whoever has not signed in, but a few (``access_guard``). A handler that
+shows something of a subject asks ``require`` (or ``allowed`` and ``Viewer.may_watch``); what goes
+on for long is within ``watching``, and asks ``closing_of`` once a second whether it still may.
 """
 
 import contextlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
 
-import structlog
 from aiohttp import web
-from yarl import URL
 
 from processors.metrics import LIVE_ACCESS
 from processors.sinks.live.access import ANYBODY, Access, Identity, Viewer
@@ -24,21 +21,10 @@ from processors.sinks.live.access_limits import FailedAttempts
 from processors.sinks.live.access_log import AccessLog, AccessLogError, By
 from processors.sinks.live.sessions import Sessions
 
-PUBLIC: Final = frozenset(
-    {"/healthz", "/static", "/sign-in", "/sign-in-start", "/sign-in-callback"}
-)
-"""Routes that show nothing of a subject, and that one needs to sign in."""
-PAGES: Final = frozenset({"/", "/sign-out"})
-"""Routes that a person opens: whoever has not signed in is sent to do so."""
 SIGNED_OUT: Final = 4401
 """Close code of a socket: the session has ended."""
 NOT_ALLOWED: Final = 4403
 """Close code of a socket: the subject may not be watched any more."""
-QUERY_CHARS_MAX: Final = 512
-
-log = structlog.get_logger()
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,46 +259,3 @@ def closing_of(request: web.Request, subject_id: str | None) -> Closing | None:
     if subject_id is not None and not viewer.may_watch(subject_id):
         return Closing(code=NOT_ALLOWED, reason="not allowed")
     return None
-
-
-def is_same_origin(request: web.Request) -> bool:
-    """Browsers always say which page sends a form or opens a socket; who does not is none."""
-    origin = request.headers.get("Origin")
-    try:
-        return origin is None or urlsplit(origin).netloc == request.host
-    except ValueError:
-        return False
-
-
-@web.middleware
-async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let nobody further who has not signed in, and show nothing that cannot be written down."""
-    gate = gate_of(request)
-    if gate is None:
-        return await handler(request)
-    path = _route(request)
-    if path != "/healthz" and not gate.clients.came_by_proxy(request):
-        raise web.HTTPForbidden(text="only the proxy in tls.trusted_proxies may ask\n")
-    try:
-        if path not in PUBLIC and gate.viewer(request) is None:
-            return await _turn_away(gate, request, path)
-        return await handler(request)
-    except AccessLogError as error:
-        raise web.HTTPServiceUnavailable(
-            text="the access log cannot be written: nothing is shown\n"
-        ) from error
-
-
-async def _turn_away(gate: Gate, request: web.Request, path: str) -> web.Response:
-    if path in PAGES:
-        wanted = request.query_string[:QUERY_CHARS_MAX] if request.method == "GET" else ""
-        location = URL("sign-in") if not wanted else URL("sign-in").with_query(to=wanted)
-        return web.Response(status=303, headers={"Location": str(location)})
-    by: By = "socket" if path.startswith("/ws") else "api"
-    await gate.refused(request, None, by, request.query.get("subject", ""))
-    return web.Response(status=401, text="sign in first\n")
-
-
-def _route(request: web.Request) -> str:
-    resource = request.match_info.route.resource
-    return "" if resource is None else resource.canonical

@@ -1,7 +1,7 @@
 """The live page's server: a hub behind HTTP and WebSocket.
 
-Who may see what is settled at the gate (``access_gate``). Without one it serves whoever reaches its
-port, and listens on the loopback interface only.
+Who may see what is settled at the gate (``access_gate``, ``access_guard``). Without one it serves
+whoever reaches its port, and listens on the loopback interface only.
 """
 
 import asyncio
@@ -20,13 +20,12 @@ from processors.access_settings import listening_fault
 from processors.sinks.live.access_gate import (
     GATE,
     GateOf,
-    Handler,
     allowed,
     gate_of,
-    guard,
     note_read,
     require,
 )
+from processors.sinks.live.access_guard import Handler, guard
 from processors.sinks.live.access_log import AccessLogError
 from processors.sinks.live.access_setup import OPEN_DOOR, Entrance
 from processors.sinks.live.hub import LiveHub

@@ -8,7 +8,8 @@ from aiohttp import web
 from yarl import URL
 
 from processors.sinks.live.access import Identity
-from processors.sinks.live.access_gate import QUERY_CHARS_MAX, Gate, is_same_origin
+from processors.sinks.live.access_gate import Gate
+from processors.sinks.live.access_guard import QUERY_CHARS_MAX, is_same_origin
 from processors.sinks.live.access_users import TOKEN_CHARS_MAX
 from processors.sinks.live.sign_in_pages import token_page
 
