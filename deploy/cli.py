@@ -13,6 +13,7 @@ import click
 from deploy.bench_commands import bench
 from deploy.dead_letter_commands import dead_letters
 from deploy.edge_commands import edge
+from deploy.grafana_live_commands import grafana_live
 from deploy.influx_commands import influx
 from deploy.live_commands import access_log, token
 from deploy.options import (
@@ -49,6 +50,7 @@ def main() -> None:
       chevet worker                the stream processor: vital signs with their quality
       chevet sink                  Frames and observations into InfluxDB or files
       chevet live                  the page with the sweeping traces
+      chevet grafana-live          waveforms of watched subjects to Grafana's panels
       chevet dead-letters list     what nobody could use, and why
       chevet influx setup          buckets, retention and tokens, before the first sink
     \b
@@ -63,6 +65,7 @@ edge.add_command(pseudonym)
 main.add_command(edge)
 main.add_command(dead_letters)
 main.add_command(bench)
+main.add_command(grafana_live)
 main.add_command(influx)
 
 

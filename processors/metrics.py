@@ -142,3 +142,26 @@ READY: Final = Gauge(
     ["role"],
 )
 SUBJECTS: Final = Gauge("chevet_processors_subjects", "Subjects in memory.", ["role"])
+LIVE_SAMPLES: Final = Counter(
+    "chevet_processors_grafana_live_samples_total",
+    "Samples for Grafana Live by what became of them. lost: in a push that failed, look at "
+    "Grafana. expired: waited too long for it. late: came after newer ones, or from a spool.",
+    ["what"],
+)
+LIVE_PUSHES: Final = Counter(
+    "chevet_processors_grafana_live_pushes_total",
+    "Requests to Grafana by its answer. token_refused: renew the token in token_file. refused: "
+    "look at url and stream. unwell, unreachable: Grafana is away; live data are dropped.",
+    ["answer"],
+)
+LIVE_LEFT_OUT: Final = Counter(
+    "chevet_processors_grafana_live_left_out_total",
+    "What else was not pushed: numerals and events in pushes that failed, events that were too old "
+    "or too many, and records of subjects beyond n_subjects_max.",
+    ["what"],
+)
+LIVE_PUSH_SECONDS: Final = Histogram(
+    "chevet_processors_grafana_live_push_seconds",
+    "How long Grafana took for a push. Above the interval: pushes come in greater pieces.",
+    buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
+)

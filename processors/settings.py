@@ -1,4 +1,4 @@
-"""Settings of the worker, the sink and the live page."""
+"""Settings of the worker, the sinks and the live page."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints,
 from ingest.frame import NAME_CHARS_MAX
 from ingest.settings import ProcessSettings
 from processors.access_settings import AccessSettings, PageUrl, TlsSettings, listening_fault
+from processors.sinks.grafana_live.channels import STREAM_CHARS_MAX
+from processors.sinks.grafana_live.pusher import LATE_S, SUBJECTS_MAX
 from processors.sinks.measurements import KEPT, Bucket
 from processors.sinks.watched import Waveforms
 
@@ -103,6 +105,39 @@ class SinkSettings(RoleSettings):
                 'subjects in watched if waveforms is "watched", and only then'
             )
         return self
+
+
+class GrafanaSettings(BaseModel):
+    """How to reach Grafana Live."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+(/[^?#\s]*)?$")]
+    """``https://grafana.example``; with a path where Grafana is served under one."""
+    token_file: Path
+    """File with the token of a service account; read again when Grafana refuses it."""
+    stream: Annotated[str, Field(pattern=rf"^[A-Za-z0-9_-]{{1,{STREAM_CHARS_MAX}}}$")] = "chevet"
+    """The boards' channels begin with ``stream/chevet/``."""
+    timeout_s: Annotated[float, Field(gt=0, le=30)] = 2.0
+    """A request that takes longer is lost: what waits behind it would not be live any more."""
+    ssl_ca_file: Path | None = None
+    """PEM file with the authorities to trust; unless told the system's."""
+
+
+class GrafanaLiveSettings(RoleSettings):
+    """The Grafana Live sink: the last seconds of watched subjects to Grafana's panels."""
+
+    grafana: GrafanaSettings | None = None
+    """Needed; there is no Grafana by default."""
+    watched: Annotated[tuple[_Pattern, ...], Field(max_length=1_000)] = ()
+    """Subjects that somebody may watch, or patterns with ``*``, ``?`` and ``[...]``; of others
+    nothing is pushed, and by default of nobody."""
+    n_subjects_max: Annotated[int, Field(ge=1, le=1_000)] = SUBJECTS_MAX
+    """Subjects at once; those beyond are counted and left out."""
+    interval_s: Annotated[float, Field(ge=0.02, le=2)] = 0.1
+    """Time between two pushes."""
+    late_s: Annotated[float, Field(ge=1, le=600)] = LATE_S
+    """What is older when it comes is not live, and left out."""
 
 
 class LiveSettings(RoleSettings):

@@ -1,0 +1,238 @@
+"""What is pushed, as Grafana's own StreamingDataFrame takes it: ten minutes of a recorded person.
+
+From recorded Frames through the pipeline and the real sink's core to request bodies; what the
+server makes of them is imitated (``grafana_server.py``), what the browser makes of that is
+Grafana's own code.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pytest
+
+from ingest.frame import NS_PER_S, Frame
+from ingest.observation import Observation
+from ingest.recording import open_recording
+from ingest.replay import ReplayPlan, frames_of
+from processors.pipeline import SubjectPipeline
+from processors.sinks.grafana_live import LivePusher
+from processors.sinks.grafana_live.numerals import NUMERALS
+from tests.grafana.streaming.browser import FOLDER, show, show_messages
+from tests.grafana.streaming.grafana_server import GrafanaServer, PushRefusedError
+
+START_NS: Final = 1_800_000_000 * NS_PER_S
+FLUSH_NS: Final = NS_PER_S // 4
+STEP_NS: Final = NS_PER_S // 20
+TEN_MINUTES_S: Final = 600
+RATE_HZ: Final = 360
+PERIOD_MS: Final = 1_000 / RATE_HZ
+SUBJECT: Final = "icu-1"
+ECG: Final = f"{SUBJECT}_ecg"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A recording's first ten minutes, and what the pipeline says of them."""
+
+    frames: list[Frame]
+    observations: list[list[Observation]]
+
+
+@pytest.fixture(scope="module")
+def person(chevet_data: Path) -> Person:
+    recording = open_recording(str(chevet_data / "mitdb" / "101"), beats=False)
+    plan = ReplayPlan(
+        subject_id=SUBJECT, agent_id="replay", start_ns=START_NS, seconds_max=TEN_MINUTES_S
+    )
+    frames = list(frames_of(recording, plan))
+    pipeline = SubjectPipeline(SUBJECT)
+    derived = [
+        [one for one in pipeline.process(frame) if isinstance(one, Observation)] for frame in frames
+    ]
+    return Person(frames, derived)
+
+
+def pushed(
+    person: Person,
+    n_frames: int | None = None,
+    *,
+    left_out: Sequence[int] = (),
+    lose: Callable[[int], bool] = lambda _i_push: False,
+) -> Iterator[bytes]:
+    """Give the bodies that a Grafana gets; each Frame comes when its time is over."""
+    pusher = LivePusher(lambda _: True)
+    n_frames = len(person.frames) if n_frames is None else n_frames
+    i_push = 0
+    for now_ns in range(START_NS, START_NS + (n_frames + 8) * FLUSH_NS, STEP_NS):
+        i_over, rest = divmod(now_ns - START_NS, FLUSH_NS)
+        if rest == 0 and 0 < i_over <= n_frames and i_over - 1 not in left_out:
+            pusher.add_frame(person.frames[i_over - 1], now_ns)
+            for observation in person.observations[i_over - 1]:
+                pusher.add_observation(observation, now_ns)
+        if (now_ns - START_NS) % (2 * STEP_NS) == 0:
+            for body in pusher.take(now_ns):
+                i_push += 1
+                arrived = not lose(i_push)
+                pusher.settle(body, arrived=arrived)
+                if arrived:
+                    yield body.payload
+    assert pusher.n_waiting == 0
+    assert pusher.counts.samples_came == pusher.counts.samples_settled
+
+
+def test_the_imitated_server_makes_what_grafanas_go_code_makes() -> None:
+    bodies = (FOLDER / "golden.lines").read_bytes().split(b"\n\n")
+    golden = json.loads((FOLDER / "golden.json").read_text("utf-8"))
+
+    server = GrafanaServer()
+    for body, expected in zip(bodies, golden, strict=True):
+        if isinstance(expected, dict):
+            with pytest.raises(PushRefusedError):
+                list(server.push(body))
+            continue
+        made = [{"channel": name, "message": message} for name, message in server.push(body)]
+        assert made == expected
+
+
+def test_ten_minutes_are_taken_without_mismatch_disorder_or_hole(person: Person) -> None:
+    tables = show(pushed(person))
+
+    assert set(tables) == {ECG, f"{ECG}--2", f"{SUBJECT}_numerals"}
+    for i_lead, name in enumerate((ECG, f"{ECG}--2")):
+        table = tables[name]
+        assert table.faults(PERIOD_MS) == []
+        assert list(table.columns) == ["time", "v"]
+        recorded = [frame.waveforms[i_lead] for frame in person.frames]
+        assert table.columns["v"][0] is None
+        got = np.array(table.columns["v"][1:], dtype=np.float64)
+        assert got.size == TEN_MINUTES_S * RATE_HZ
+        expected = np.concatenate([block.physical() for block in recorded])
+        in_millivolt = expected * {"uV": 1e-3, "mV": 1.0}[recorded[0].unit]
+        np.testing.assert_allclose(got, in_millivolt, rtol=1e-6, atol=1e-9)
+        times_ms = np.concatenate([block.times_ns() for block in recorded]) // 1_000_000
+        np.testing.assert_array_equal(np.array(table.columns["time"][1:]), times_ms)
+        # Ten pushes a second, the first and the last cut short.
+        assert table.n_messages == pytest.approx(10 * TEN_MINUTES_S, rel=0.01)
+
+
+def test_numerals_are_taken_and_what_is_absent_is_a_null(person: Person) -> None:
+    table = show(pushed(person))[f"{SUBJECT}_numerals"]
+
+    assert table.faults() == []
+    assert list(table.columns) == ["time", *(one.quantity.name for one in NUMERALS)]
+    assert set(table.types.values()) == {"time", "number"}
+    assert set(table.columns["spo2"]) == {None}
+    heart_rates = table.columns["heart_rate"]
+    assert heart_rates[0] is None
+    known = [value for value in heart_rates if value is not None]
+    assert len(known) > 0.9 * TEN_MINUTES_S
+    assert all(50 < value < 90 for value in known)
+
+
+def test_frames_that_never_came_are_holes_and_a_lost_push_too(person: Person) -> None:
+    bodies = pushed(person, 240, left_out=(40, 41, 90), lose=lambda i_push: i_push in {333, 500})
+
+    table = show(bodies)[ECG]
+
+    assert table.faults(PERIOD_MS) == []
+    breaks = [value is None for value in table.columns["v"]]
+    assert sum(breaks) == 1 + 2 + 2
+
+
+@pytest.fixture(scope="module")
+def minute(person: Person) -> list[bytes]:
+    return list(pushed(person, 240))
+
+
+def faults_of_any(bodies: Sequence[bytes]) -> str:
+    tables = show(bodies)
+    found = (tables[name].faults(PERIOD_MS if "_ecg" in name else None) for name in sorted(tables))
+    return "; ".join(chain.from_iterable(found))
+
+
+def test_the_minute_that_the_mutants_are_made_of_has_no_fault(minute: list[bytes]) -> None:
+    assert faults_of_any(minute) == ""
+
+
+def drop_a_field(bodies: list[bytes]) -> list[bytes]:
+    """One row of numerals without SpO2."""
+    changed = list(bodies)
+    i_body = next(i for i, body in enumerate(bodies) if i > 300 and b"_numerals" in body)
+    changed[i_body] = changed[i_body].replace(b',spo2="NaN"', b"")
+    return changed
+
+
+def add_a_field(bodies: list[bytes]) -> list[bytes]:
+    changed = list(bodies)
+    changed[300] = changed[300].replace(b" v=", b" lead=2,v=", 1)
+    return changed
+
+
+def two_subjects_in_one_channel(bodies: list[bytes]) -> list[bytes]:
+    """The second lead, as if it were another subject's, under the first one's name."""
+    return [body.replace(f"{ECG}--2".encode(), ECG.encode()) for body in bodies]
+
+
+def two_subjects_by_a_tag(bodies: list[bytes]) -> list[bytes]:
+    return [body.replace(f"{ECG}--2 ".encode(), f"{ECG},subject=b ".encode()) for body in bodies]
+
+
+def a_late_packet(bodies: list[bytes]) -> list[bytes]:
+    return [*bodies[:200], *bodies[201:220], bodies[200], *bodies[220:]]
+
+
+def a_packet_twice(bodies: list[bytes]) -> list[bytes]:
+    return [*bodies[:200], bodies[199], *bodies[200:]]
+
+
+def a_lost_packet_unmarked(bodies: list[bytes]) -> list[bytes]:
+    return [*bodies[:200], *bodies[201:]]
+
+
+def times_in_milliseconds(bodies: list[bytes]) -> list[bytes]:
+    """The endpoint takes nanoseconds, whatever is meant."""
+    return [
+        b"".join(row[: -len(b"000000\n")] + b"\n" for row in body.splitlines(keepends=True))
+        for body in bodies
+    ]
+
+
+@pytest.mark.parametrize(
+    ("mutate", "fault"),
+    [
+        (drop_a_field, "begun anew"),
+        (add_a_field, "begun anew"),
+        (two_subjects_in_one_channel, "disorder"),
+        (two_subjects_by_a_tag, "labels"),
+        (a_late_packet, "disorder"),
+        (a_packet_twice, "disorder"),
+        (a_lost_packet_unmarked, "hole"),
+        (times_in_milliseconds, "disorder"),
+    ],
+)
+def test_a_mutant_is_caught(
+    minute: list[bytes], mutate: Callable[[list[bytes]], list[bytes]], fault: str
+) -> None:
+    assert fault in faults_of_any(mutate(minute))
+
+
+def test_a_field_that_is_lost_while_the_schema_is_kept_stops_the_panel(
+    minute: list[bytes],
+) -> None:
+    """As from a server that sends the schema once: Grafana #108807."""
+    server = GrafanaServer()
+    messages = [message for body in drop_a_field(minute) for message in server.push(body)]
+    seen: set[str] = set()
+    for name, message in messages:
+        if name in seen:
+            message.pop("schema", None)
+        seen.add(name)
+
+    tables = show_messages(messages)
+
+    assert "push message mismatch" in str(tables[f"{SUBJECT}_numerals"].error)
