@@ -21,6 +21,7 @@ grafana-plugin-sdk-go, data/frame_json.go.
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -29,6 +30,9 @@ from tests.sinks.line_protocol import Field, Point, parse
 Message = dict[str, Any]
 
 _NS_PER_MS: Final = 1_000_000
+_SAMPLE: Final = re.compile(
+    rb"([A-Za-z0-9_-]+) v=(-?[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?) ([0-9]+)"
+)
 _NUMBER: Final = ("number", "float64")
 _TYPES: Final = {bool: ("boolean", "bool"), str: ("string", "string")}
 
@@ -97,7 +101,7 @@ class GrafanaServer:
         tables: dict[str, _Table] = {}
         for line in body.splitlines():
             try:
-                point = parse(line)
+                point = _parse(line)
             except (AssertionError, ValueError, IndexError) as error:
                 raise PushRefusedError(f"{line[:200]!r}: {error}") from error
             numbers = (value for value in point.fields.values() if isinstance(value, float))
@@ -110,6 +114,15 @@ class GrafanaServer:
             is_same = self._schemas.get(name) == text
             self._schemas[name] = text
             yield name, {"data": data} if is_same else {"schema": schema, "data": data}
+
+
+def _parse(line: bytes) -> Point:
+    """Read a line; most are of one number, and quickly read."""
+    sample = _SAMPLE.fullmatch(line)
+    if sample is None:
+        return parse(line)
+    name, value, t_ns = sample.groups()
+    return Point(name.decode(), {}, {"v": float(value)}, int(t_ns))
 
 
 def _typed(value: Field) -> tuple[tuple[str, str], Field | None]:
