@@ -1,9 +1,11 @@
 #!/bin/sh
-# Install what tests and `chevet services` start: Java, Maven, InfluxDB, nginx, Prometheus, Chromium
-# and systemd's tools as Debian packages, and Apache Kafka's jars through Maven. What is there is left
-# alone, so that a second run takes a second.
+# Install what tests and `chevet services` start: Java, Maven, InfluxDB, nginx, Prometheus, Chromium,
+# Node and systemd's tools as Debian packages, Apache Kafka's jars through Maven, and Grafana's own
+# code for the tests of what Grafana reads through npm. What is there is left alone, so that a second
+# run takes a second.
 #
-# For Debian and its kin; packages need root or sudo, the jars go to the calling user.
+# For Debian and its kin; packages need root or sudo, the jars go to the calling user, npm's packages
+# beside the tests.
 # CHEVET_PYTHON names the Python (3.11 or newer) to use; by default .venv/bin/python or python3.
 set -eu
 
@@ -63,6 +65,8 @@ install_packages() {
     has prometheus prometheus || wanted="$wanted prometheus"
     has chromium chromium || wanted="$wanted chromium"
     has systemd-analyze systemd || wanted="$wanted systemd"
+    has node nodejs || wanted="$wanted nodejs"
+    has npm npm || wanted="$wanted npm"
     if [ -z "$wanted" ]; then
         say "all packages are there"
         return
@@ -99,6 +103,22 @@ fetch_kafka() {
         fail "Kafka's jars could not be fetched; the reason is above"
 }
 
+# Each folder of tests with a lock file has what the file says, to the byte.
+install_node_packages() {
+    for lock in "$root"/tests/grafana/*/package-lock.json; do
+        [ -f "$lock" ] || continue
+        folder=${lock%/*}
+        # npm writes this file when everything else is there.
+        installed=$folder/node_modules/.package-lock.json
+        if [ -f "$installed" ] && ! [ "$lock" -nt "$installed" ]; then
+            continue
+        fi
+        say "installing the packages of ${folder#"$root"/}"
+        (cd "$folder" && npm ci --no-audit --no-fund) ||
+            fail "npm could not install the packages of ${folder#"$root"/}; the reason is above"
+    done
+}
+
 case "${1:-}" in
 '') ;;
 -h | --help)
@@ -113,3 +133,4 @@ esac
 
 install_packages
 fetch_kafka
+install_node_packages

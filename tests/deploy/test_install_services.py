@@ -12,7 +12,15 @@ import pytest
 
 SCRIPT = Path(__file__).parents[2] / "deploy" / "install_services.sh"
 TOOLS = ("cat", "dirname", "env", "grep", "head", "sed", "sh")
-PACKAGES_IN_TEST = ("openjdk-17-jre-headless", "maven", "influxdb", "prometheus", "chromium")
+PACKAGES_IN_TEST = (
+    "openjdk-17-jre-headless",
+    "maven",
+    "influxdb",
+    "prometheus",
+    "chromium",
+    "nodejs",
+    "npm",
+)
 
 
 class Machine:
@@ -23,6 +31,11 @@ class Machine:
         self._programs.mkdir()
         self._calls = folder / "calls"
         self._calls.touch()
+        # A tree of its own: what is installed in ours is nothing to these tests.
+        self.tree = folder / "tree"
+        (self.tree / "deploy").mkdir(parents=True)
+        self._script = self.tree / "deploy" / SCRIPT.name
+        shutil.copy(SCRIPT, self._script)
         for tool in TOOLS:
             found = shutil.which(tool)
             assert found is not None
@@ -38,7 +51,7 @@ class Machine:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [str(self._programs / "sh"), str(SCRIPT), *arguments],
+            [str(self._programs / "sh"), str(self._script), *arguments],
             env={"PATH": str(self._programs), "CHEVET_PYTHON": str(self._programs / "python")},
             capture_output=True,
             text=True,
@@ -159,6 +172,65 @@ def test_a_fetch_that_fails_is_the_failure_of_the_script(machine: Machine) -> No
 
     assert done.returncode == 1
     assert "could not be fetched" in done.stderr
+
+
+def add_node_tests(machine: Machine, name: str = "streaming") -> Path:
+    """A folder of tests with a lock file, and an npm that installs it."""
+    folder = machine.tree / "tests" / "grafana" / name
+    folder.mkdir(parents=True)
+    (folder / "package-lock.json").write_text("{}", encoding="utf-8")
+    for tool in ("mkdir", "touch"):
+        machine.add(f"real-{tool}", f'exec {shutil.which(tool)} "$@"')
+    machine.add("npm", "real-mkdir node_modules && real-touch node_modules/.package-lock.json")
+    return folder
+
+
+def make_complete(machine: Machine) -> None:
+    machine.add("dpkg", 'echo "Status: install ok installed"')
+    machine.add("java", "echo 'openjdk version \"21.0.2\"' >&2")
+
+
+def test_nodes_packages_are_installed_once_in_every_folder_with_a_lock_file(
+    machine: Machine,
+) -> None:
+    make_complete(machine)
+    folders = [add_node_tests(machine, name) for name in ("schema", "streaming")]
+    (machine.tree / "tests" / "grafana" / "no_node").mkdir()
+
+    first, second = machine.run(), machine.run()
+
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    npm = [call for call in machine.calls if call.startswith("npm")]
+    assert npm == ["npm ci --no-audit --no-fund"] * 2
+    assert all((folder / "node_modules" / ".package-lock.json").is_file() for folder in folders)
+
+
+def test_a_lock_file_that_is_newer_is_installed_again(machine: Machine) -> None:
+    make_complete(machine)
+    folder = add_node_tests(machine)
+    machine.add("npm", "")
+    installed = folder / "node_modules" / ".package-lock.json"
+    installed.parent.mkdir()
+    installed.touch()
+    newer_s = installed.stat().st_mtime + 10
+    os.utime(folder / "package-lock.json", (newer_s, newer_s))
+
+    done = machine.run()
+
+    assert done.returncode == 0, done.stderr
+    assert "npm ci --no-audit --no-fund" in machine.calls
+
+
+def test_an_npm_that_fails_is_the_failure_of_the_script_after_kafka(machine: Machine) -> None:
+    make_complete(machine)
+    add_node_tests(machine)
+    machine.add("npm", "exit 1")
+
+    done = machine.run()
+
+    assert done.returncode == 1
+    assert "tests/grafana/streaming" in done.stderr
+    assert "python -m deploy.local.kafka --fetch" in machine.calls
 
 
 def test_help_and_wrong_arguments_do_nothing(machine: Machine) -> None:
