@@ -1,14 +1,16 @@
-"""The lines of the events' channel: pure. Alarm conditions and what happened to devices.
+"""The lines of the events' channel: pure.
+
+Alarm conditions, what happened to devices, and whose samples a trace shows from now on.
 
 ========= ======= ===================================================================
 field     type    what
 ========= ======= ===================================================================
-active    boolean whether a condition began; of a device's event always true
+active    boolean whether a condition began; else always true
 at_ms     float   event time, milliseconds since 1970
 detail    string  in words; empty where nothing is said
-kind      string  ``alarm`` or ``device``
-name      string  of the condition, or what happened
-priority  string  of the condition; empty for a device's event
+kind      string  ``alarm``, ``device`` or ``source``
+name      string  of the condition, what happened, or the trace's signal
+priority  string  of the condition; else empty
 ========= ======= ===================================================================
 
 Every line has every field. Rows are in the order in which they came, at least a millisecond
@@ -60,6 +62,15 @@ class EventLog:
             f"active=true,at_ms={event.t_ns // NS_PER_MS},"
             f"detail={_text(f'{event.device_id} {event.detail}'.strip())},"
             f'kind="device",name={_text(event.kind)},priority=""',
+        )
+
+    def add_source(self, signal: str, device_id: str, channel: str, t_ns: int) -> None:
+        """Take note whose samples a trace shows from now on."""
+        self._add(
+            (signal, device_id, channel, t_ns),
+            t_ns,
+            f"active=true,at_ms={t_ns // NS_PER_MS},detail={_text(f'{device_id} {channel}')},"
+            f'kind="source",name={_text(signal)},priority=""',
         )
 
     def take(self) -> list[str]:

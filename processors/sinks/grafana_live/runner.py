@@ -82,9 +82,16 @@ class GrafanaLive:
         return time.monotonic() - self._turned_s < STALL_S
 
     @property
+    def waits_for(self) -> str:
+        """What it waits for: ``broker``, ``grafana``, or nothing."""
+        if not self.reads:
+            return "broker"
+        return "" if self.last.answer == "taken" else "grafana"
+
+    @property
     def is_ready(self) -> bool:
         """Whether the topics are read and Grafana takes what it is sent."""
-        return self.reads and self.last.answer == "taken"
+        return not self.waits_for
 
     async def run(self, stop: asyncio.Event) -> None:
         """Push until ``stop`` is set, then take the numerals from the panels."""

@@ -47,6 +47,7 @@ class LiveSubject:
         self._window = window
         self._counts = counts
         self._traces: dict[str, tuple[Trace, int]] = {}
+        self._shown: dict[str, _Source] = {}
         # Sources of each kind with when they were last heard of, in the order in which they began.
         self._sources: dict[str, dict[_Source, int]] = {}
         self._numerals = NumeralBoard(measurement(subject_id, NUMERALS))
@@ -64,11 +65,7 @@ class LiveSubject:
         self._heard_ns = now_ns
         for block in frame.waveforms:
             self._counts.samples_came += block.n_samples
-            trace = self._trace(block, now_ns)
-            if trace is None:
-                self._counts.samples_refused += block.n_samples
-            else:
-                trace.add(block, now_ns, self._window)
+            self._add_block(block, now_ns)
         for event in frame.events:
             if self._is_live(event.t_ns, now_ns):
                 self._events.add_event(event)
@@ -127,6 +124,17 @@ class LiveSubject:
     def _is_live(self, t_ns: int, now_ns: int) -> bool:
         return -self._window.late_ns <= t_ns - now_ns <= self._window.ahead_ns
 
+    def _add_block(self, block: WaveformBlock, now_ns: int) -> None:
+        # What is not live takes no channel.
+        if block.time_ns(block.i_end - 1) < now_ns - self._window.late_ns:
+            self._counts.samples_late += block.n_samples
+        elif block.t0_ns > now_ns + self._window.ahead_ns:
+            self._counts.samples_ahead += block.n_samples
+        elif (trace := self._trace(block, now_ns)) is None:
+            self._counts.samples_refused += block.n_samples
+        else:
+            trace.add(block, now_ns, self._window)
+
     def _trace(self, block: WaveformBlock, now_ns: int) -> Trace | None:
         stem = signal_stem(block)
         source = (block.device_id, block.channel)
@@ -144,6 +152,10 @@ class LiveSubject:
             Trace(measurement(self._subject_id, name), self._counts) if known is None else known[0]
         )
         self._traces[name] = (trace, now_ns)
+        if self._shown.get(name) != source:
+            # One trace can show another lead than before: a panel does not say so.
+            self._shown[name] = source
+            self._events.add_source(name, *source, now_ns)
         return trace
 
     def _has_room(self, now_ns: int) -> bool:
@@ -153,7 +165,7 @@ class LiveSubject:
         for name, (trace, ns) in list(self._traces.items()):
             if now_ns - ns > FORGET_NS:
                 self._counts.samples_expired += trace.n_waiting
-                del self._traces[name]
+                del self._traces[name], self._shown[name]
         live = {name.partition("--")[0] for name in self._traces}
         self._sources = {stem: of for stem, of in self._sources.items() if stem in live}
         return len(self._traces) < CHANNELS_MAX

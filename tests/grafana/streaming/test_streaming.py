@@ -33,6 +33,7 @@ PERIOD_MS: Final = 1_000 / RATE_HZ
 SUBJECT: Final = "icu-1"
 ECG: Final = f"{SUBJECT}_ecg"
 NUMERALS_OF_IT: Final = f"{SUBJECT}_numerals"
+EVENTS_OF_IT: Final = f"{SUBJECT}_events"
 
 N_SHORT: Final = 100
 """Frames that the mutants are made of: 25 s, 250 pushes."""
@@ -111,7 +112,7 @@ def ten_minutes(person: Person) -> dict[str, Table]:
 def test_ten_minutes_are_taken_without_mismatch_disorder_or_hole(
     person: Person, ten_minutes: dict[str, Table]
 ) -> None:
-    assert set(ten_minutes) == {ECG, f"{ECG}--2", NUMERALS_OF_IT}
+    assert set(ten_minutes) == {ECG, f"{ECG}--2", NUMERALS_OF_IT, EVENTS_OF_IT}
     for i_lead, name in enumerate((ECG, f"{ECG}--2")):
         table = ten_minutes[name]
         assert table.faults(PERIOD_MS) == []
@@ -141,6 +142,25 @@ def test_numerals_are_taken_and_what_is_absent_is_a_null(ten_minutes: dict[str, 
     known = [value for value in heart_rates if value is not None]
     assert len(known) > 0.9 * TEN_MINUTES_S
     assert all(50 < value < 90 for value in known)
+
+
+def test_events_are_taken_with_every_field(ten_minutes: dict[str, Table]) -> None:
+    table = ten_minutes[EVENTS_OF_IT]
+
+    assert table.faults() == []
+    assert list(table.types.items()) == [
+        ("time", "time"),
+        ("active", "boolean"),
+        ("at_ms", "number"),
+        ("detail", "string"),
+        ("kind", "string"),
+        ("name", "string"),
+        ("priority", "string"),
+    ]
+    assert table.columns["detail"][:2] == [
+        "recording-101 ecg/MLII",
+        "recording-101 ecg/V1",
+    ]
 
 
 def test_frames_that_never_came_are_holes_and_a_lost_push_too(person: Person) -> None:
