@@ -118,7 +118,7 @@ class GrafanaSettings(BaseModel):
     """File with the token of a service account; read again when Grafana refuses it."""
     stream: Annotated[str, Field(pattern=rf"^[A-Za-z0-9_-]{{1,{STREAM_CHARS_MAX}}}$")] = "chevet"
     """The boards' channels begin with ``stream/chevet/``."""
-    timeout_s: Annotated[float, Field(gt=0, le=30)] = 2.0
+    timeout_s: Annotated[float, Field(gt=0, le=10)] = 2.0
     """A request that takes longer is lost: what waits behind it would not be live any more."""
     ssl_ca_file: Path | None = None
     """PEM file with the authorities to trust; unless told the system's."""

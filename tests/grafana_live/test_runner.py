@@ -1,12 +1,15 @@
 """The role around the core: pauses, tokens, losses; and the whole way from Kafka to Grafana."""
 
 import asyncio
+import contextlib
+import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+import aiohttp
 import pytest
 
 from deploy.grafana_live_commands import run_grafana_live_role
@@ -18,7 +21,7 @@ from ingest.observation import AlarmEvent, AlarmPriority
 from ingest.settings import KafkaSettings
 from ingest.topics import ALARMS, FRAMES, OBSERVATIONS
 from processors.settings import GrafanaLiveSettings, GrafanaSettings
-from processors.sinks.grafana_live import LivePusher
+from processors.sinks.grafana_live import LivePusher, runner
 from processors.sinks.grafana_live.client import PushClient
 from processors.sinks.grafana_live.runner import GrafanaLive
 from tests.grafana_live.conftest import T0_NS, block, end_ns, frame, no_task_left_behind
@@ -124,7 +127,11 @@ async def test_while_the_server_asks_for_a_pause_nothing_is_sent(tmp_path: Path)
             run.feed()
             await asyncio.sleep(INTERVAL_S)
 
+        turned_s = run.live._turned_s
+        await until(lambda: run.live._turned_s > turned_s, "the loop comes round in the pause")
+
         assert run.endpoint.n_requests == 1
+        assert run.live.is_live
         # It is stopped at once all the same.
 
 
@@ -155,6 +162,37 @@ async def test_at_the_end_the_numerals_are_taken_from_the_panels(tmp_path: Path)
     first, last = run.rows("icu-1_numerals")
     assert first.fields["spo2"] == 97.0
     assert set(last.fields.values()) == {NAN}
+
+
+async def test_who_watches_nobody_is_no_standstill_and_not_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "token", TOKEN)
+    monkeypatch.setattr(runner, "STALL_S", -1.0)
+    stop = asyncio.Event()
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    settings = GrafanaLiveSettings(
+        grafana=GrafanaSettings(url="http://127.0.0.1:1", token_file=tmp_path / "token"),
+        metrics_port=port,
+    )
+    role = asyncio.create_task(run_grafana_live_role(settings, stop), name="role")
+    answers: dict[str, int] = {}
+    async with aiohttp.ClientSession() as session:
+
+        async def ask(path: str) -> int:
+            async with session.get(f"http://127.0.0.1:{port}/{path}") as answer:
+                return answer.status
+
+        async with asyncio.timeout(WAIT_S):
+            while not answers:
+                with contextlib.suppress(aiohttp.ClientConnectionError):
+                    answers = {path: await ask(path) for path in ("live", "ready")}
+                await asyncio.sleep(0.01)
+    stop.set()
+    await role
+
+    assert answers == {"live": 200, "ready": 503}
 
 
 def quarters(subject: str, n_frames: int) -> list[Frame]:
@@ -188,7 +226,7 @@ async def test_from_kafka_to_grafana_every_sample_is_counted_on_both_ends(
     async with open_endpoint() as endpoint, open_producer(kafka) as producer:
         settings = GrafanaLiveSettings(
             kafka=kafka,
-            grafana=GrafanaSettings(url=endpoint.url, token_file=tmp_path / "token", timeout_s=30),
+            grafana=GrafanaSettings(url=endpoint.url, token_file=tmp_path / "token", timeout_s=10),
             watched=(watched,),
             late_s=600,
         )

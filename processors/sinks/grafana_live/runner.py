@@ -28,6 +28,7 @@ log = structlog.get_logger()
 ROLE: Final = "grafana-live"
 POLL_S: Final = 0.5
 N_RECORDS_MAX: Final = 500
+TURN_S: Final = 1.0
 STALL_S: Final = 30.0
 """After so long without a turn of its loop the process is not live."""
 
@@ -102,9 +103,16 @@ class GrafanaLive:
             self._report()
             # What was missed while Grafana was slow is not made up for.
             due_s = max(due_s + self._interval_s, loop.time() + pause_s)
-            await stopped_within(max(0.0, due_s - loop.time()), stop)
+            await self._wait(due_s, stop)
         await self._push_all(self._pusher.farewell(self._clock_ns()))
         self._report()
+
+    async def _wait(self, due_s: float, stop: asyncio.Event) -> None:
+        """Wait until a time of the loop's; a long pause is no standstill."""
+        loop = asyncio.get_running_loop()
+        while not stop.is_set() and (left_s := due_s - loop.time()) > 0:
+            await stopped_within(min(left_s, TURN_S), stop)
+            self._turned_s = time.monotonic()
 
     def take(self, record: ConsumedRecord) -> None:
         """Give a record to the pusher; one that nobody can read is for others to put aside."""
