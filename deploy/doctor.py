@@ -107,6 +107,7 @@ def _check_programs() -> list[Finding]:
         check_program("nginx", lambda: str(find_nginx())),
         check_program("Prometheus", _describe_prometheus),
         check_program("Chromium", lambda: _locate(*CHROMIUM_NAMES)),
+        check_program("Node", lambda: _locate("node")),
     ]
 
 

@@ -1,6 +1,7 @@
 """Frames of a few samples, at times that a test chooses."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ from tests.sinks.line_protocol import Point, parse
 __all__ = ["no_task_left_behind"]
 
 T0_NS = 1_800_000_000 * NS_PER_S
+MS = 1_000_000
+NAN = "NaN"
 PERIOD_4_MS = SamplePeriod(ns_numerator=4_000_000, ns_denominator=1)
 
 
@@ -89,6 +92,24 @@ class Panel:
                 kept = self.numerals if name.endswith("_numerals") else self.rows
                 kept.setdefault(name, []).extend(rows)
         return got
+
+
+def check_order(panel: Panel) -> None:
+    """A panel knows times by the millisecond."""
+    for rows in panel.rows.values():
+        times_ms = [row.t_ns // MS for row in rows]
+        assert all(one < other for one, other in pairwise(times_ms))
+
+
+def check_sums(panel: Panel) -> None:
+    counts = panel.pusher.counts
+    assert counts.samples_came == counts.samples_settled + panel.pusher.n_waiting
+
+
+def values(rows: list[Point]) -> list[float]:
+    """The values of a trace without its breaks."""
+    found = [row.fields["v"] for row in rows if row.fields["v"] != NAN]
+    return [value for value in found if isinstance(value, float)]
 
 
 @pytest.fixture

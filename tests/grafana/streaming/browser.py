@@ -60,15 +60,21 @@ def show(bodies: Iterable[bytes]) -> dict[str, Table]:
     return show_messages(message for body in bodies for message in server.push(body))
 
 
-def show_messages(messages: Iterable[tuple[str, Message]]) -> dict[str, Table]:
-    """Give each channel's table after all messages."""
+def show_messages(messages: Iterable[tuple[str, Message]], *limits: int) -> dict[str, Table]:
+    """Give each channel's table after all messages.
+
+    Parameters
+    ----------
+    limits
+        Rows and milliseconds that a panel keeps; unless told, all.
+    """
     if not (FOLDER / "node_modules" / "@grafana" / "data").is_dir():
         miss("@grafana/data is not installed: make services, or npm ci in tests/grafana/streaming")
     lines = "".join(
         json.dumps({"channel": channel, "message": message}) + "\n" for channel, message in messages
     )
     done = subprocess.run(
-        ["node", "frames.cjs"],
+        ["node", "frames.cjs", *map(str, limits)],
         cwd=FOLDER,
         input=lines,
         capture_output=True,

@@ -274,6 +274,18 @@ def test_a_mutant_is_caught(
     assert any(one.startswith(fault) for one in found) if fault else found == []
 
 
+def test_a_panel_of_ten_seconds_keeps_the_newest_in_order(short: list[bytes]) -> None:
+    """With a panel's own limits: 2,500 points, of ten seconds."""
+    server = GrafanaServer()
+    messages = [message for body in short for message in server.push(body)]
+
+    for table in show_messages(messages, 2_500, 10_000).values():
+        assert table.faults() == []
+        assert len(table.columns["time"]) <= 2_500
+    ecg = show_messages(messages, 10_000, 5_000)[ECG].columns["time"]
+    assert ecg[-1] - ecg[0] == pytest.approx(5_000, abs=PERIOD_MS)
+
+
 def test_a_field_that_is_lost_while_the_schema_is_kept_stops_the_panel(
     short: list[bytes],
 ) -> None:
