@@ -48,6 +48,9 @@ if TYPE_CHECKING:
     from ingest.observation import Observation
     from tests.live.conftest import Person
 
+QUALITIES = {"signal_quality", "pulse_quality", "respiration_quality"}
+"""Drawn on the traces that they are of."""
+
 T0_NS = 1_800_000_000 * NS_PER_S
 PERIOD = SamplePeriod(ns_numerator=4_000_000, ns_denominator=1)
 
@@ -387,6 +390,22 @@ def test_each_beat_is_told_once(hub: LiveHub, make_observation: Callable[..., Ob
     assert of_type(take(open_page(hub))[0], "beat") == []
 
 
+def test_a_class_is_told_of_the_beat_at_its_time(
+    hub: LiveHub, make_observation: Callable[..., Observation]
+) -> None:
+    page = open_page(hub)
+    where: dict[str, Any] = {"subject_id": "s1", "channels": ("strap/ecg",)}
+
+    hub.add_observation(make_observation(codes.RR_INTERVAL, 833.0, T0_NS, **where))
+    hub.add_observation(make_observation(codes.BEAT_CLASS, 5.0, T0_NS, **where))
+    hub.add_observation(make_observation(codes.BEAT_CLASS, None, T0_NS, reason="off", **where))
+
+    texts, _ = take(page)
+    [beat], [said] = of_type(texts, "beat"), of_type(texts, "beat_class")
+    assert (beat["channels"], said["channels"]) == (["strap/ecg"], ["strap/ecg"])
+    assert (said["t_ms"], said["beat_class"]) == (beat["t_ms"], 5)
+
+
 @pytest.mark.parametrize(
     ("kinds", "connected", "contact"),
     [
@@ -660,7 +679,7 @@ def test_a_waveform_has_a_label_and_a_kind(
 def test_the_page_is_sent_the_quantities_that_it_shows_and_no_others() -> None:
     page = (Path(live.__path__[0]) / "static/numerals.js").read_text()
 
-    assert set(re.findall(r'name: "(\w+)", label', page)) | {"signal_quality"} == SHOWN
+    assert set(re.findall(r'name: "(\w+)", label', page)) | QUALITIES == SHOWN
 
 
 def test_a_quantity_without_a_place_on_the_page_is_not_sent(

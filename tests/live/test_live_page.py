@@ -218,7 +218,7 @@ async def test_the_calibration_mark_is_a_millivolt_high(visit: Visit) -> None:
           let top = height, bottom = 0;
           for (let y = 0; y < height; y += 1) for (let x = 0; x < width; x += 1)
             if (pixels[4 * (y * width + x) + 1] > 200) { top = Math.min(top, y); bottom = y; }
-          const bar = document.querySelector('.trace-bar').getBoundingClientRect().height;
+          const bar = document.querySelector('.trace-pulse path').getBBox().height;
           return {trace: bottom - top, bar};
         }"""
     )

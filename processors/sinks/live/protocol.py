@@ -7,6 +7,7 @@ All times of text messages are milliseconds since 1970, UTC, as numbers.
     channel     names a channel id, before the first samples that carry it
     numeral     the newest value of a quantity, or the reason why there is none
     beat        one heart beat, at its event time
+    beat_class  of which class a beat was that was told before
     gap         samples that will never come, and why
     device      state of one device
     alarm       a technical alarm condition began or ended
@@ -217,6 +218,19 @@ class Beat:
     rr_interval: float | None
     unit: str
     quality: float
+    channels: tuple[str, ...]
+    """Where it was found, as ``device/channel``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeatClass:
+    """The class of the beat at this time in these channels."""
+
+    TYPE: ClassVar[str] = "beat_class"
+    t_ms: float
+    beat_class: int
+    """An annotation code of WFDB, as ``processors.vitals.derived.BeatClass`` has them."""
+    channels: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,7 +284,17 @@ class Dropped:
 
 
 TextMessage = (
-    Hello | Heartbeat | System | Channel | Numeral | Beat | GapMark | Device | Alarm | Dropped
+    Hello
+    | Heartbeat
+    | System
+    | Channel
+    | Numeral
+    | Beat
+    | BeatClass
+    | GapMark
+    | Device
+    | Alarm
+    | Dropped
 )
 Message = TextMessage | Samples
 

@@ -11,6 +11,7 @@ from processors.sinks.live.labels import waveform_kind, waveform_label
 from processors.sinks.live.protocol import (
     Alarm,
     Beat,
+    BeatClass,
     Channel,
     Device,
     GapMark,
@@ -40,6 +41,8 @@ SHOWN: Final = frozenset(
         codes.PERFUSION_INDEX,
         codes.BATTERY_LEVEL,
         codes.SIGNAL_QUALITY,
+        codes.PULSE_QUALITY,
+        codes.RESPIRATION_QUALITY,
     )
 )
 """The quantities that the page has a place for; the others are not sent to it."""
@@ -134,6 +137,8 @@ class SubjectState:
         self._note_time(observation.t_ns)
         if observation.name == codes.RR_INTERVAL.name:
             return self._process_beat(observation)
+        if observation.name == codes.BEAT_CLASS.name:
+            return _beat_class(observation)
         if observation.name not in SHOWN or observation.algorithm == DEVICE_RECORD.name:
             return []
         return self._keep_numeral(
@@ -252,6 +257,7 @@ class SubjectState:
                 rr_interval=observation.value,
                 unit=observation.unit,
                 quality=observation.quality,
+                channels=observation.channels[:CHANNELS_MAX],
             )
         ]
 
@@ -358,6 +364,19 @@ def _source(observation: Observation) -> str:
     if observation.algorithm in FUSIONS:
         return observation.algorithm
     return " ".join((observation.algorithm, *observation.channels))
+
+
+def _beat_class(observation: Observation) -> list[Message]:
+    """Tell it whenever it comes: a page knows which beat it is of by its time."""
+    if observation.value is None:
+        return []
+    return [
+        BeatClass(
+            t_ms=ms_from_ns(observation.t_ns),
+            beat_class=int(observation.value),
+            channels=observation.channels[:CHANNELS_MAX],
+        )
+    ]
 
 
 def _after_event(device: Device, kind: DeviceEventKind) -> Device:

@@ -17,6 +17,7 @@ const SUBJECTS_MS = 4000;
 const REPLAY_MS = 600_000; // samples older than this that no radio received are a replay
 const RESTART_MS = 10_000; // a server silent for so long is called again
 const BEATS_MAX = 32;
+const QUALITIES = new Set(["signal_quality", "pulse_quality", "respiration_quality"]); // of a trace
 
 const find = (id) => document.getElementById(id);
 const alive = new Alive(find("stopped"));
@@ -60,13 +61,15 @@ const ON_TEXT = {
   },
   channel: (message) => traces.addChannel(message),
   numeral(message) {
-    if (message.name === "signal_quality") traces.setQuality(message.channels, message.value ?? 0);
+    if (QUALITIES.has(message.name)) traces.setQuality(message);
     else numerals.add(message, pageNowMs() - waitedMs(message));
   },
   beat(message) {
+    traces.addBeat(message);
     beats.push(message);
     if (beats.length > BEATS_MAX) beats.shift();
   },
+  beat_class: (message) => traces.classifyBeat(message),
   gap: (message) => traces.addGap(message),
   device: (message) => devices.show(message),
   alarm: (message) => alarms.show(message),
@@ -242,6 +245,10 @@ Object.defineProperty(window, "chevet", {
     get samplesReceived() { return perTrace((trace) => trace.nSamples); },
     get samplesDrawn() { return perTrace((trace) => trace.nDrawn); },
     get gapsSeen() { return perTrace((trace) => trace.nGaps); },
+    get strokes() { return perTrace((trace) => trace.strokes); },
+    get beatsMarked() { return perTrace((trace) => trace.beatCounts); },
+    get sweep() { return traces.state; },
+    get frameWorkMs() { return traces.work.read(); },
     get latencyMs() { return arrival.read(); },
     get glassLatencyMs() { return glass.read(); },
     get playDelayMs() { return playClock.delayMs; },

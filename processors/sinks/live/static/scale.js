@@ -63,6 +63,57 @@ export class SteadyScale {
   }
 }
 
+const GAINS_AUTO = [20, 10, 5, 2.5, 1.25, 0.625]; // mm/mV
+const STEADY_SHARE = 2 * (0.5 - EDGE); // of its span, a steady scale lets a trace fill so much
+
+// An ECG on paper: so many millimetres are a millivolt. The board chooses the gain, one for all.
+export class PaperScale {
+  #steady = new SteadyScale(0.2);
+  #heightMm = 0;
+  center = 0;
+  span = 0;
+  gain = 0; // mm/mV; 0: nothing was chosen yet
+
+  setHeight(heightMm) {
+    this.#heightMm = heightMm;
+    this.#fit();
+  }
+
+  // Returns whether something has changed.
+  setGain(gain) {
+    const before = [this.gain, this.span, this.center];
+    this.gain = gain;
+    this.#fit();
+    return before.some((value, i) => value !== [this.gain, this.span, this.center][i]);
+  }
+
+  observe(second, low, high) {
+    const changed = this.#steady.observe(second, low, high);
+    if (changed) this.#fit();
+    return changed;
+  }
+
+  // The largest of the usual gains at which the trace stays in the picture; null before it began.
+  get fitting() {
+    if (this.#steady.span === 0 || this.#heightMm === 0) return null;
+    return GAINS_AUTO.find((gain) => this.#heightMm / gain >= this.#needed) ?? GAINS_AUTO.at(-1);
+  }
+
+  // A gain that was chosen by hand may leave no room.
+  get isCut() {
+    return this.span > 0 && this.span < this.#needed;
+  }
+
+  get #needed() {
+    return this.#steady.span * STEADY_SHARE;
+  }
+
+  #fit() {
+    this.span = this.gain === 0 || this.#steady.span === 0 ? 0 : this.#heightMm / this.gain;
+    this.center = this.#steady.center;
+  }
+}
+
 export function stepAbove(value) {
   const decade = 10 ** Math.floor(Math.log10(value));
   const step = STEPS.find((candidate) => candidate * decade >= value * 0.999999);

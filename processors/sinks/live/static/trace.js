@@ -1,51 +1,66 @@
-// One waveform: its samples of the last seconds, and the canvas on which they are swept.
+// One waveform: what is known of its last minutes, and the canvas on which that is swept.
 //
 // A sample's place on the screen is its event time modulo the sweep, so that what happened together
-// stands together in all traces. Only new samples are drawn; the bar ahead wipes the old ones.
+// stands together in all traces of a speed. Only new samples are drawn; the bar ahead wipes the old
+// ones. What is told later – a beat, a gap, a quality – has its stretch of the picture drawn again.
 
+import { Axis } from "./axis.js";
+import { BeatMarks, MARK_PX } from "./beats.js";
+import { drawCaliper } from "./caliper.js";
+import { GapList } from "./gaps.js";
+import { gridSheet } from "./grid.js";
+import { Line } from "./line.js";
 import { periodMs } from "./protocol.js";
-import { SteadyScale, stepBelow } from "./scale.js";
-import { causeWords, durationWords, element, numberWords, setText, unitWords } from "./words.js";
+import { QualityTrack } from "./quality.js";
+import { PaperScale, SteadyScale } from "./scale.js";
+import { SampleStore } from "./store.js";
+import { TIMELINE_PX, drawTimeline } from "./timeline.js";
+import { TraceLabels } from "./trace-labels.js";
+import { durationWords } from "./words.js";
 
-const ERASE_MS = 350;
-const JOIN_MS = 200; // a step of the clock smaller than this does not part the line
-const BLOCKS_MAX = 4096;
-const GAPS_MAX = 64;
+const ERASE_PX = 34;
+const ARRIVALS_MAX = 64;
 const SILENT_S = 3;
-const BACKGROUND = "#06090d";
-const GRID = "#111a23";
-const HATCH = "#4a5765";
-const HATCH_TEXT = "#a9b6c3";
 const COLORS = {
   ecg: "#35e0a1", pleth: "#5ccbff", respiration: "#f2dd55", motion: "#a9b8c9", other: "#d8a3ee",
 };
 const FLOORS = { mV: 1.5, "[g]": 0.2, "deg/s": 10, Ohm: 0.2 };
+const LINE_PX = 1.75;
 
 export class Trace {
-  #blocks = [];
-  #i = 0; // block that is being drawn
-  #j = 0; // its next sample
-  #gaps = [];
-  #last = null; // last point drawn: {x, y, sweep}
-  #wipedMs = 0;
+  #paper;
+  #labels;
+  #store;
+  #gaps = new GapList();
+  #quality = new QualityTrack();
+  #beats = new BeatMarks();
+  #factor = 1;
+  #view; // what drawing needs: {pen, width, height, foot, ratio, y, unit, decimals}; foot: where times stand
+  #axis = new Axis({ spanMs: 8000, width: 1, wraps: true });
+  #sheet = null;
+  #shown = { center: 0, span: 0 }; // the scale as it is drawn
+  #line = new Line(); // of the sweep
+  #over = new Line(); // of what is drawn again
+  #next = 0; // number of the sample that is drawn next
+  #arrivals = []; // {number, receivedMs} of blocks that are not on the screen yet
   #newestMs = 0; // drawn; a sample that is drawn again does not count again
   #positionMs = null;
-  #width = 0;
-  #height = 0;
-  #ratio = 1;
-  #sweepMs = 8000;
-  #factor = 1;
-  #pen;
-  #parts;
+  #wipedMs = 0;
+  #strip = null; // of a frozen picture: {rightMs, marks, hasTimes}
+  #isStripOld = false;
+  #nRedraws = 0;
+  isShown = false;
   heardMs = 0; // page's clock
   nSamples = 0;
   nDrawn = 0;
   nGaps = 0;
 
-  constructor(channel) {
-    this.#parts = build(channel);
-    this.node = this.#parts.node;
-    this.#pen = this.#parts.canvas.getContext("2d", { alpha: false });
+  constructor(channel, paper) {
+    this.#paper = paper;
+    this.#labels = new TraceLabels();
+    this.node = this.#labels.node;
+    const pen = this.#labels.canvas.getContext("2d", { alpha: false });
+    this.#view = { pen, width: 1, height: 1, foot: 0, ratio: 1, y: (value) => this.#y(value), unit: null };
     this.describe(channel);
   }
 
@@ -53,323 +68,317 @@ export class Trace {
   describe(channel) {
     this.channel = channel;
     this.periodMs = periodMs(channel);
-    // Microvolts and volts are shown as millivolts: one calibration mark for every ECG.
+    // Microvolts and volts are shown as millivolts: one calibration pulse for every ECG.
     const millivolts = { uV: 1e-3, V: 1e3 }[channel.unit];
     this.#factor = channel.kind === "ecg" && millivolts ? millivolts : 1;
     this.unit = this.#factor === 1 ? channel.unit : "mV";
-    this.scale = new SteadyScale(FLOORS[this.unit] ?? Math.abs(channel.scale) * this.#factor * 8);
-    this.#blocks = [];
-    this.#gaps = [];
-    this.#last = null;
-    this.#i = this.#j = 0;
-    setText(this.#parts.label, channel.label);
-    setText(this.#parts.device, channel.device);
-    this.#parts.device.title = channel.device;
-    this.node.dataset.kind = channel.kind;
-    this.node.setAttribute("aria-label", `${channel.label} of ${channel.device}, moving waveform`);
+    this.isOnPaper = channel.kind === "ecg" && this.unit === "mV";
+    // The height of a pleth says nothing: its maker scales it as it likes.
+    this.#view.unit = channel.kind === "pleth" ? null : this.unit;
+    const floor = FLOORS[this.unit] ?? Math.abs(channel.scale) * this.#factor * 8;
+    this.scale = this.isOnPaper ? new PaperScale() : new SteadyScale(floor);
+    this.#store = new SampleStore(this.periodMs);
+    this.#gaps = new GapList();
+    this.#next = 0;
+    this.#arrivals = [];
+    this.#labels.describe(channel);
+    this.#setPaper();
     this.redraw();
   }
 
   add(samples, nowMs) {
-    const { channel } = this;
-    const values = new Float32Array(samples.counts.length);
-    for (let k = 0; k < values.length; k += 1) {
-      values[k] = (samples.counts[k] * channel.scale + channel.offset) * this.#factor;
-    }
-    const block = {
-      iFirst: samples.iFirst, t0Ms: samples.t0Ms, receivedMs: samples.history ? null : samples.receivedMs,
-      values, joined: false,
-    };
-    block.endMs = block.t0Ms + values.length * this.periodMs;
-    if (samples.history) this.#dropFrom(block.t0Ms);
-    this.#joinOrMark(block);
-    this.#blocks.push(block);
-    this.nSamples += values.length;
+    if (samples.history) this.#store.cutFrom(samples.t0Ms);
+    else if (samples.receivedMs !== null) this.#noteArrival(samples.receivedMs);
+    this.#next = Math.min(this.#next, this.#store.end);
+    const { low, high, missing } = this.#store.add(samples, this.channel.scale * this.#factor, this.channel.offset * this.#factor);
+    if (missing !== null) this.addGap(...missing, "not_received");
+    this.nSamples += samples.counts.length;
     this.heardMs = nowMs;
-    this.#forget();
-    return this.#measure(block);
+    return low <= high && this.scale.observe(Math.floor(samples.t0Ms / 1000), low, high);
+  }
+
+  #noteArrival(receivedMs) {
+    this.#arrivals.push({ number: this.#store.end, receivedMs });
+    if (this.#arrivals.length > ARRIVALS_MAX) this.#arrivals.shift();
   }
 
   addGap(fromMs, toMs, cause) {
-    // A gap that was seen before it was explained is the same one.
-    const known = this.#gaps.find((gap) => gap.fromMs < toMs && fromMs < gap.toMs);
-    if (known !== undefined && known.cause !== "not_received") return;
-    if (known === undefined) this.nGaps += 1;
-    else this.#gaps.splice(this.#gaps.indexOf(known), 1);
-    this.#gaps.push({ fromMs, toMs, cause, drawnMs: fromMs, isLabelled: false });
-    if (this.#gaps.length > GAPS_MAX) this.#gaps.shift();
+    const gap = this.#gaps.add(fromMs, toMs, cause);
+    if (gap === null) return;
+    if (gap.isNew) this.nGaps += 1;
+    this.#paintAgain(gap.fromMs, gap.toMs);
   }
 
-  setQuality(quality) {
-    this.#parts.quality.value = quality;
-    this.#parts.quality.hidden = false;
-    this.#parts.quality.title = `signal quality ${Math.round(quality * 100)} %`;
+  // The quality of the second that ends at tMs.
+  setQuality(quality, tMs) {
+    this.#labels.setQuality(quality);
+    if (this.#quality.add(tMs, quality)) this.#paintAgain(tMs - 1000, tMs);
   }
 
-  resize(sweepMs) {
-    const { canvas } = this.#parts;
+  addBeat(tMs, quality) {
+    this.#beats.add(tMs, quality);
+    this.#paintAround(tMs);
+  }
+
+  classifyBeat(tMs, code) {
+    if (this.#beats.classify(tMs, code)) this.#paintAround(tMs);
+  }
+
+  get beatCounts() {
+    return this.#beats.counts;
+  }
+
+  // What drawing has cost: points of the line, and how often the whole picture was drawn again.
+  get strokes() {
+    return { points: this.#line.nDrawn, redraws: this.#nRedraws };
+  }
+
+  get oldestMs() {
+    return this.#store.oldestMs;
+  }
+
+  get forgottenMs() {
+    return this.#store.forgottenMs;
+  }
+
+  get spanMs() {
+    return this.#axis.spanMs;
+  }
+
+  // Take the size of the canvas and of the paper as they are now.
+  layout() {
+    const { canvas } = this.#labels;
     const ratio = window.devicePixelRatio || 1;
+    this.isShown = canvas.clientWidth > 0;
+    if (!this.isShown) return; // folded away: it stays as it was
     const width = Math.max(1, Math.round(canvas.clientWidth * ratio));
     const height = Math.max(1, Math.round(canvas.clientHeight * ratio));
-    if (width === this.#width && height === this.#height && sweepMs === this.#sweepMs) return;
-    [this.#width, this.#height, this.#ratio, this.#sweepMs] = [width, height, ratio, sweepMs];
-    canvas.width = width;
-    canvas.height = height;
+    const spanMs = this.#paper.spanMs(this.channel.kind, width / ratio);
+    const isSame = width === this.#view.width && height === this.#view.height && ratio === this.#view.ratio;
+    if (!isSame) Object.assign(canvas, { width, height });
+    Object.assign(this.#view, { width, height, ratio });
+    this.#axis = new Axis({ spanMs, width, wraps: true });
+    this.#setPaper();
+    this.#takeScale();
+    this.redraw();
+  }
+
+  #setPaper() {
+    const { width, height, ratio } = this.#view;
+    const pxPerMm = this.#paper.pxPerMm * ratio;
+    if (this.isOnPaper) this.scale.setHeight(height / pxPerMm);
+    this.#sheet = gridSheet({ width, height, pxPerMm, isFine: this.isOnPaper });
+  }
+
+  // Take the gain of all ECG traces.
+  setGain(gain) {
+    if (!this.scale.setGain(gain)) return;
+    this.#takeScale();
     this.redraw();
   }
 
   // Draw what became due since the last call. onShown gets the arrival time of each new block.
   advance(positionMs, onShown) {
+    const fromMs = this.#positionMs ?? positionMs;
     this.#positionMs = positionMs;
-    this.#wipe(positionMs + ERASE_MS);
-    this.#drawGaps(positionMs);
-    this.#drawSamples(positionMs, onShown);
+    if (this.#strip !== null) {
+      if (this.#isStripOld) this.#paintStrip();
+      return;
+    }
+    const wipedMs = positionMs + this.#eraseMs();
+    this.#axis.stretch(this.#wipedMs, wipedMs, (x0, x1) => this.#clear(x0, x1));
+    this.#wipedMs = Math.max(this.#wipedMs, wipedMs);
+    this.#underlay(this.#axis, fromMs, positionMs);
+    this.#drawNew(positionMs, onShown);
+    this.#beats.draw(this.#view, this.#axis, fromMs, positionMs);
   }
 
   // All of it again: another size, another scale, or the sweep stands elsewhere.
   redraw(positionMs = this.#positionMs) {
-    const pen = this.#pen;
     this.#positionMs = positionMs;
-    pen.fillStyle = BACKGROUND;
-    pen.fillRect(0, 0, this.#width, this.#height);
-    this.#grid(0, this.#width);
-    this.#drawScale();
+    if (this.#strip !== null) {
+      this.#isStripOld = true;
+      return;
+    }
+    this.#takeScale();
+    this.#clear(0, this.#view.width);
     if (positionMs === null) return;
-    this.#wipedMs = positionMs + ERASE_MS;
-    this.#last = null;
-    this.#i = this.#j = 0;
-    for (const gap of this.#gaps) Object.assign(gap, { drawnMs: gap.fromMs, isLabelled: false });
-    this.#drawGaps(positionMs);
-    this.#drawSamples(positionMs, null);
+    this.#nRedraws += 1;
+    this.#wipedMs = positionMs + this.#eraseMs();
+    const oldestMs = this.#oldestShownMs();
+    this.#underlay(this.#axis, oldestMs, positionMs);
+    this.#line.lift();
+    this.#next = 0;
+    this.#drawNew(positionMs, null);
+    this.#beats.draw(this.#view, this.#axis, oldestMs, positionMs);
+  }
+
+  // What is drawn stays as it was begun, whatever the scale does meanwhile.
+  #takeScale() {
+    this.#shown = { center: this.scale.center, span: this.scale.span };
+    // No more digits than can be pointed at.
+    this.#view.decimals = this.scale.span > 0 ? Math.max(0, Math.ceil(-Math.log10(this.scale.span / 500))) : 0;
+    this.#labels.showScale(this, this.#paper, this.#view.height / this.#view.ratio);
   }
 
   // Four times a second: say in words that nothing comes.
   judge(nowMs) {
     const silentS = (nowMs - this.heardMs) / 1000;
     const isSilent = this.heardMs > 0 && silentS >= SILENT_S;
-    this.node.classList.toggle("is-silent", isSilent);
-    this.#parts.note.hidden = !isSilent;
-    if (isSilent) setText(this.#parts.note, `no data for ${durationWords(silentS)}`);
+    this.#labels.setNote(isSilent ? `no data for ${durationWords(silentS)}` : null);
   }
 
-  // After a reconnection the server tells again what the page may have already.
-  #dropFrom(t0Ms) {
-    const n = this.#blocks.findIndex((block) => block.endMs > t0Ms);
-    if (n < 0) return;
-    this.#blocks.splice(n);
-    if (this.#i > n) [this.#i, this.#j] = [n, 0];
+  // Show a picture that stands: its right edge, the two marks of the caliper or null, and whether the
+  // time of day stands below it. The sweep goes on behind it, unseen, when the strip is null again.
+  showStrip(strip) {
+    const wasFrozen = this.#strip !== null;
+    this.#strip = strip;
+    this.#isStripOld = strip !== null;
+    if (strip !== null || !wasFrozen) return;
+    this.#view.foot = 0;
+    this.redraw();
   }
 
-  #joinOrMark(block) {
-    const before = this.#blocks.at(-1);
-    if (before === undefined) return;
-    const nMissing = block.iFirst - (before.iFirst + before.values.length);
-    block.joined = nMissing === 0 && Math.abs(block.t0Ms - before.endMs) < JOIN_MS;
-    if (nMissing > 0 && block.t0Ms > before.endMs) this.addGap(before.endMs, block.t0Ms, "not_received");
+  // The instant below a point of the page; of a frozen picture.
+  timeAt(clientX) {
+    const box = this.#labels.canvas.getBoundingClientRect();
+    return this.#strip.rightMs - ((box.right - clientX) / box.width) * this.#axis.spanMs;
   }
 
-  #forget() {
-    const oldestMs = this.#blocks.at(-1).endMs - this.#sweepMs - 4000;
-    let n = 0;
-    while (n < this.#blocks.length - 1 && (this.#blocks[n].endMs < oldestMs || this.#blocks.length - n > BLOCKS_MAX)) n += 1;
-    if (n === 0) return;
-    this.#blocks.splice(0, n);
-    this.#j = this.#i < n ? 0 : this.#j;
-    this.#i = Math.max(0, this.#i - n);
-    this.#gaps = this.#gaps.filter((gap) => gap.toMs > oldestMs);
+  holds(clientY) {
+    const box = this.#labels.canvas.getBoundingClientRect();
+    return clientY >= box.top && clientY < box.bottom;
   }
 
-  #measure(block) {
-    let low = Infinity;
-    let high = -Infinity;
-    for (const value of block.values) {
-      if (value < low) low = value;
-      if (value > high) high = value;
-    }
-    return low <= high && this.scale.observe(Math.floor(block.t0Ms / 1000), low, high);
+  #y(value) {
+    const { height } = this.#view;
+    return height / 2 - ((value - this.#shown.center) * height) / this.#shown.span;
   }
 
-  #x(tMs) {
-    return ((tMs % this.#sweepMs) / this.#sweepMs) * this.#width;
+  #clear(x0, x1) {
+    const left = Math.max(0, Math.floor(x0));
+    const wide = Math.min(this.#view.width, Math.ceil(x1)) - left;
+    const { pen, height } = this.#view;
+    if (wide > 0) pen.drawImage(this.#sheet, left, 0, wide, height, left, 0, wide, height);
   }
 
   // Nothing older than this may be drawn: the bar has passed there.
-  #oldestMs(positionMs) {
-    return positionMs + ERASE_MS - this.#sweepMs;
+  #oldestShownMs() {
+    return this.#wipedMs - this.#axis.spanMs;
   }
 
-  // Calls draw(x0, x1) for a stretch of time, twice where it goes round the edge.
-  #stretch(fromMs, toMs, draw) {
-    if (toMs <= fromMs) return;
-    const from = Math.max(fromMs, toMs - this.#sweepMs);
-    const x0 = this.#x(from);
-    const x1 = x0 + ((toMs - from) / this.#sweepMs) * this.#width;
-    draw(x0, Math.min(x1, this.#width));
-    if (x1 > this.#width) draw(0, x1 - this.#width);
-  }
-
-  #wipe(toMs) {
-    this.#stretch(this.#wipedMs, toMs, (x0, x1) => {
-      const left = Math.floor(x0);
-      const right = Math.ceil(x1);
-      this.#pen.fillStyle = BACKGROUND;
-      this.#pen.fillRect(left, 0, right - left, this.#height);
-      this.#grid(left, right);
-    });
-    this.#wipedMs = Math.max(this.#wipedMs, toMs);
-  }
-
-  #grid(left, right) {
-    const nSeconds = this.#sweepMs / 1000;
-    this.#pen.fillStyle = GRID;
-    for (let second = 0; second < nSeconds; second += 1) {
-      const x = Math.round((second / nSeconds) * this.#width);
-      if (x >= left && x < right) this.#pen.fillRect(x, 0, Math.max(1, Math.round(this.#ratio)), this.#height);
+  #drawNew(positionMs, onShown) {
+    const { runs } = this.#store;
+    if (this.#shown.span === 0 || this.#next >= this.#store.end) return;
+    const oldestMs = this.#oldestShownMs();
+    this.#begin();
+    for (let i = this.#store.indexFrom(this.#next); i < runs.length; i += 1) {
+      const run = runs[i];
+      const begin = Math.max(0, this.#next - run.first);
+      const due = Math.min(run.n - 1, Math.floor((positionMs - run.t0Ms) / this.periodMs));
+      if (due < begin) break;
+      if (begin === 0 && !run.isJoined) this.#line.lift();
+      const j0 = Math.max(begin, Math.ceil((oldestMs - run.t0Ms) / this.periodMs));
+      if (j0 > begin) this.#line.lift();
+      if (j0 <= due) this.#line.follow(this.#view, this.#axis, { store: this.#store, run, j0, j1: due, y: this.#view.y });
+      this.#countDrawn(run, j0, due);
+      this.#next = run.first + due + 1;
+      if (due < run.n - 1) break;
+    }
+    this.#view.pen.stroke();
+    while (this.#arrivals.length > 0 && this.#arrivals[0].number < this.#next) {
+      const { receivedMs } = this.#arrivals.shift();
+      onShown?.(receivedMs);
     }
   }
 
-  #drawGaps(positionMs) {
-    const oldestMs = this.#oldestMs(positionMs);
-    for (const gap of this.#gaps) {
-      const from = Math.max(gap.drawnMs, oldestMs);
-      const to = Math.min(gap.toMs, positionMs);
-      if (to <= from) continue;
-      this.#stretch(from, to, (x0, x1) => this.#hatch(x0, x1));
-      gap.drawnMs = to;
-      if (to === gap.toMs || to - Math.max(gap.fromMs, oldestMs) > 1500) this.#labelGap(gap, oldestMs, to);
-    }
+  #countDrawn(run, j0, j1) {
+    const first = Math.max(j0, Math.floor((this.#newestMs - run.t0Ms) / this.periodMs + 1e-6) + 1);
+    if (first > j1) return;
+    this.nDrawn += j1 - first + 1;
+    this.#newestMs = run.t0Ms + j1 * this.periodMs;
   }
 
-  #hatch(x0, x1) {
-    const pen = this.#pen;
-    const step = 9 * this.#ratio;
-    const top = this.#height * 0.2;
-    const bottom = this.#height * 0.8;
-    pen.save();
-    pen.beginPath();
-    pen.rect(x0, top, x1 - x0, bottom - top);
-    pen.clip();
-    pen.strokeStyle = HATCH;
-    pen.lineWidth = this.#ratio;
-    pen.beginPath();
-    const rise = bottom - top;
-    for (let x = Math.floor((x0 - rise) / step) * step; x < x1; x += step) {
-      pen.moveTo(x, bottom);
-      pen.lineTo(x + rise, top);
-    }
-    pen.stroke();
-    pen.restore();
-  }
-
-  #labelGap(gap, oldestMs, toMs) {
-    if (gap.isLabelled) return;
-    const pen = this.#pen;
-    const text = causeWords(gap.cause);
-    pen.font = `${11 * this.#ratio}px system-ui, sans-serif`;
-    const x0 = this.#x(Math.max(gap.fromMs, oldestMs));
-    const room = ((toMs - Math.max(gap.fromMs, oldestMs)) / this.#sweepMs) * this.#width;
-    const wide = pen.measureText(text).width + 10 * this.#ratio;
-    gap.isLabelled = true;
-    if (x0 + Math.max(room, wide) > this.#width) return; // goes round the edge
-    const x = x0 + Math.max(0, (room - wide) / 2);
-    const isWithin = room >= wide;
-    const y = isWithin ? this.#height / 2 : this.#height * 0.9;
-    if (isWithin) {
-      pen.fillStyle = BACKGROUND;
-      pen.fillRect(x, y - 10 * this.#ratio, wide, 20 * this.#ratio);
-    }
-    pen.fillStyle = HATCH_TEXT;
-    pen.textBaseline = "middle";
-    pen.fillText(text, x + 5 * this.#ratio, y);
-  }
-
-  #drawSamples(positionMs, onShown) {
-    const { center, span } = this.scale;
-    if (span === 0 || this.#i >= this.#blocks.length) return;
-    const pen = this.#pen;
-    const oldestMs = this.#oldestMs(positionMs);
-    const perUnit = this.#height / span;
-    const middle = this.#height / 2;
-    const perMs = this.#width / this.#sweepMs;
+  #begin() {
+    const { pen, ratio } = this.#view;
     pen.strokeStyle = COLORS[this.channel.kind] ?? COLORS.other;
-    pen.lineWidth = 1.75 * this.#ratio;
-    pen.lineJoin = "round";
+    pen.lineWidth = LINE_PX * ratio;
+    pen.lineJoin = pen.lineCap = "round"; // or the ends of what each frame draws would show
     pen.beginPath();
-    if (this.#last !== null) pen.moveTo(this.#last.x, this.#last.y);
-    while (this.#i < this.#blocks.length) {
-      const block = this.#blocks[this.#i];
-      if (this.#j === 0) {
-        if (block.t0Ms > positionMs) break;
-        if (!block.joined) this.#last = null;
-        if (onShown !== null && block.receivedMs !== null) onShown(block.receivedMs);
-      }
-      this.#j = this.#drawBlock(block, { positionMs, oldestMs, perUnit, middle, perMs, center });
-      if (this.#j < block.values.length) break;
-      this.#i += 1;
-      this.#j = 0;
-    }
-    pen.stroke();
   }
 
-  #drawBlock(block, { positionMs, oldestMs, perUnit, middle, perMs, center }) {
-    const pen = this.#pen;
-    let j = this.#j;
-    for (; j < block.values.length; j += 1) {
-      const tMs = block.t0Ms + j * this.periodMs;
-      if (tMs > positionMs) break;
-      if (tMs < oldestMs) {
-        this.#last = null;
-        continue;
-      }
-      const sweep = Math.floor(tMs / this.#sweepMs);
-      const x = (tMs - sweep * this.#sweepMs) * perMs;
-      const y = middle - (block.values[j] - center) * perUnit;
-      if (this.#last === null) pen.moveTo(x, y);
-      else if (sweep !== this.#last.sweep) {
-        pen.lineTo(x + this.#width, y); // out on the right, and in again on the left
-        pen.moveTo(this.#last.x - this.#width, this.#last.y);
-      }
-      pen.lineTo(x, y);
-      this.#last = { x, y, sweep };
-      if (tMs > this.#newestMs) {
-        this.#newestMs = tMs;
-        this.nDrawn += 1;
-      }
-    }
-    return j;
+  // A stretch of the sweep again, if it is on the screen; of a frozen picture the whole, at the next frame.
+  #paintAgain(fromMs, toMs) {
+    if (this.#strip !== null) this.#isStripOld = true;
+    else if (this.#positionMs !== null) this.#paint(this.#axis, Math.max(fromMs, this.#oldestShownMs()), Math.min(toMs, this.#positionMs));
   }
 
-  // The mark beside the trace: so high is one millivolt.
-  #drawScale() {
-    const { span } = this.scale;
-    const { bar, mark } = this.#parts;
-    bar.hidden = mark.hidden = span === 0;
-    if (span === 0) return;
-    const cssHeight = this.#height / this.#ratio;
-    const isMillivolt = this.unit === "mV" && span <= 10;
-    const value = isMillivolt && span >= 1.2 ? 1 : stepBelow(span * 0.5);
-    bar.style.height = `${(value / span) * cssHeight}px`;
-    setText(mark, `${numberWords(value)} ${unitWords(this.unit)}`);
+  #paintAround(tMs) {
+    const marginMs = this.#marginMs(this.#axis);
+    this.#paintAgain(tMs - marginMs, tMs + marginMs);
   }
-}
 
-function build(channel) {
-  const node = element("article", "trace");
-  node.setAttribute("role", "img");
-  const head = element("div", "trace-head");
-  const label = element("span", "trace-label", channel.label);
-  const device = element("span", "trace-device");
-  const quality = element("meter", "trace-quality");
-  Object.assign(quality, { min: 0, max: 1, low: 0.3, high: 0.7, optimum: 1, hidden: true });
-  quality.setAttribute("aria-label", "signal quality");
-  head.append(label, device, quality);
-  const side = element("div", "trace-scale");
-  const mark = element("span", "trace-mark");
-  const bar = element("span", "trace-bar");
-  side.append(mark, bar);
-  const canvas = element("canvas");
-  const note = element("p", "trace-note");
-  note.hidden = true;
-  node.append(head, side, canvas, note);
-  return { node, label, device, quality, canvas, mark, bar, note };
+  #eraseMs() {
+    return (ERASE_PX * this.#view.ratio) / this.#axis.perMs;
+  }
+
+  #marginMs(axis) {
+    return (MARK_PX * this.#view.ratio) / axis.perMs;
+  }
+
+  #paint(axis, fromMs, toMs) {
+    const { pen, height } = this.#view;
+    const marginMs = this.#marginMs(axis);
+    axis.stretch(fromMs, toMs, (x0, x1, t0, t1) => {
+      pen.save();
+      pen.beginPath();
+      pen.rect(Math.floor(x0), 0, Math.ceil(x1) - Math.floor(x0), height);
+      pen.clip();
+      this.#clear(x0, x1);
+      this.#underlay(axis, t0, t1);
+      this.#drawOver(axis, t0 - marginMs, Math.min(t1 + marginMs, toMs));
+      this.#beats.draw(this.#view, axis, t0 - marginMs, t1 + marginMs);
+      pen.restore();
+    });
+  }
+
+  #underlay(axis, fromMs, toMs) {
+    const hasQuality = this.#quality.touches(fromMs, toMs);
+    const hasGaps = this.#gaps.touches(fromMs, toMs);
+    if (!hasQuality && !hasGaps) return;
+    const { pen, height } = this.#view;
+    axis.stretch(fromMs, toMs, (x0, x1, t0, t1) => {
+      pen.save();
+      pen.beginPath();
+      pen.rect(x0, 0, x1 - x0, height);
+      pen.clip();
+      if (hasQuality) this.#quality.draw(this.#view, axis, t0, t1);
+      if (hasGaps) this.#gaps.draw(this.#view, axis, t0, t1);
+      pen.restore();
+    });
+  }
+
+  #drawOver(axis, fromMs, toMs) {
+    if (this.#shown.span === 0) return;
+    this.#begin();
+    this.#over.lift();
+    this.#store.visit(fromMs, toMs, (run, j0, j1) => {
+      if (!run.isJoined || j0 > 0) this.#over.lift();
+      const last = Math.min(j1, Math.floor((toMs - run.t0Ms) / this.periodMs));
+      this.#over.follow(this.#view, axis, { store: this.#store, run, j0, j1: last, y: this.#view.y });
+    });
+    this.#view.pen.stroke();
+  }
+
+  #paintStrip() {
+    const { rightMs, marks, hasTimes } = this.#strip;
+    const { spanMs } = this.#axis;
+    const axis = new Axis({ spanMs, width: this.#view.width, leftMs: rightMs - spanMs });
+    this.#view.foot = hasTimes ? TIMELINE_PX * this.#view.ratio : 0;
+    this.#clear(0, this.#view.width);
+    this.#paint(axis, axis.leftMs, rightMs);
+    drawTimeline(this.#view, axis);
+    if (marks !== null) drawCaliper(this.#view, axis, marks, marks.map((tMs) => this.#store.at(tMs)));
+    this.#isStripOld = false;
+  }
 }

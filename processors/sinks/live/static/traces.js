@@ -1,11 +1,13 @@
-// All waveforms of the subject: their order, their common sweep.
+// All waveforms of the subject: their order, their common sweep, and the picture when it is frozen.
 
+import { Freeze } from "./freeze.js";
+import { Paper } from "./paper.js";
+import { Percentiles } from "./stats.js";
+import { SweepBar } from "./sweep-bar.js";
 import { Trace } from "./trace.js";
 
 const ORDER = ["ecg", "pleth", "respiration", "other", "motion"];
-const PIXELS_PER_S = 115; // near to 25 mm/s on a desk screen
-const SWEEP_S_MIN = 4;
-const SWEEP_S_MAX = 10;
+const MANY = 8; // more traces than this are drawn lower, so that they fit
 
 export class TraceBoard {
   #root;
@@ -13,20 +15,35 @@ export class TraceBoard {
   #note;
   #traces = new Map(); // by device and channel
   #byId = new Map();
-  #sweepMs = 8000;
+  #paper = new Paper();
+  #freeze;
+  #bar;
+  positionMs = null; // event time of the sweep
+  onChange = () => {}; // another number of traces
+  work = new Percentiles(); // ms that a frame's drawing took
 
   constructor(root, empty, note) {
     this.#root = root;
     this.#empty = empty;
     this.#note = note;
+    this.#freeze = new Freeze(this, root);
+    this.#bar = new SweepBar(this.#paper, this.#freeze);
+    root.prepend(this.#bar.overlay);
+    root.append(this.#bar.node);
+    this.#bar.node.hidden = true;
+    this.#paper.onChange(() => this.resize());
     new ResizeObserver(() => this.resize()).observe(root);
   }
 
   clear() {
+    this.#freeze.release();
     for (const trace of this.#traces.values()) trace.node.remove();
     this.#traces.clear();
     this.#byId.clear();
+    this.positionMs = null;
     this.#empty.hidden = false;
+    this.#bar.node.hidden = true;
+    this.onChange();
   }
 
   // Ids belong to a connection: after a new one they are told again.
@@ -38,10 +55,13 @@ export class TraceBoard {
     const key = `${channel.device}/${channel.channel}`;
     let trace = this.#traces.get(key);
     if (trace === undefined) {
-      trace = new Trace(channel);
+      trace = new Trace(channel, this.#paper);
       this.#traces.set(key, trace);
       this.#place(trace);
       this.#empty.hidden = true;
+      this.#bar.node.hidden = false;
+      this.#root.classList.toggle("has-many", this.#traces.size > MANY);
+      this.onChange();
     } else if (!isSame(trace.channel, channel)) {
       trace.describe(channel);
     }
@@ -54,23 +74,47 @@ export class TraceBoard {
   addSamples(samples, nowMs) {
     const trace = this.#byId.get(samples.channelId);
     if (trace === undefined || samples.counts.length === 0) return null;
-    if (trace.add(samples, nowMs)) trace.redraw();
+    if (trace.add(samples, nowMs)) {
+      this.#chooseGain();
+      trace.redraw();
+    }
     return trace;
+  }
+
+  // One gain for every ECG, or leads could not be compared: the one that was chosen, or the largest at
+  // which all of them stay in their pictures.
+  #chooseGain() {
+    const onPaper = [...this.#traces.values()].filter((trace) => trace.isOnPaper && trace.isShown);
+    const fitting = onPaper.map((trace) => trace.scale.fitting).filter((gain) => gain !== null);
+    if (fitting.length === 0) return;
+    const gain = this.#paper.gain === "auto" ? Math.min(...fitting) : this.#paper.gain;
+    for (const trace of onPaper) trace.setGain(gain);
   }
 
   addGap(gap) {
     this.#traces.get(`${gap.device}/${gap.channel}`)?.addGap(gap.t0_ms, gap.t1_ms, gap.cause);
   }
 
-  setQuality(channels, quality) {
-    for (const key of channels) this.#traces.get(key)?.setQuality(quality);
+  setQuality({ channels, value, t_ms }) {
+    for (const key of channels) this.#traces.get(key)?.setQuality(value ?? 0, t_ms);
+  }
+
+  addBeat(beat) {
+    for (const key of beat.channels) this.#traces.get(key)?.addBeat(beat.t_ms, beat.quality);
+  }
+
+  classifyBeat(beat) {
+    for (const key of beat.channels) this.#traces.get(key)?.classifyBeat(beat.t_ms, beat.beat_class);
   }
 
   draw(positionMs, jumped, onShown) {
+    const begunMs = performance.now();
+    this.positionMs = positionMs;
     for (const trace of this.#traces.values()) {
       if (jumped) trace.redraw(positionMs);
       else trace.advance(positionMs, onShown);
     }
+    this.work.add(performance.now() - begunMs);
   }
 
   redraw() {
@@ -79,15 +123,53 @@ export class TraceBoard {
 
   judge(nowMs) {
     for (const trace of this.#traces.values()) trace.judge(nowMs);
+    this.#freeze.judge();
   }
 
   resize() {
-    const canvas = this.#root.querySelector("canvas");
-    if (canvas === null) return;
-    const seconds = Math.round(canvas.clientWidth / PIXELS_PER_S);
-    this.#sweepMs = Math.max(SWEEP_S_MIN, Math.min(SWEEP_S_MAX, seconds)) * 1000;
-    this.#note.textContent = `${this.#sweepMs / 1000} s across`;
-    for (const trace of this.#traces.values()) trace.resize(this.#sweepMs);
+    for (const trace of this.#traces.values()) trace.layout();
+    this.#chooseGain();
+    if (this.#freeze.isFrozen) this.#freeze.scrollBy(0);
+    const { speed, isMeasured } = this.#paper;
+    this.#note.textContent = this.#traces.size === 0 ? ""
+      : `${speed} mm/s, ${Number((this.spanMs / 1000).toPrecision(2))} s across${isMeasured ? "" : ", screen not measured"}`;
+  }
+
+  // Of a frozen picture, see freeze.js; null: the sweep goes on.
+  showStrip(strip) {
+    const lowest = new Map(); // of each speed the lowest trace has the time of day
+    for (const node of this.#root.querySelectorAll(".trace")) lowest.set(node.dataset.kind === "respiration", node);
+    for (const trace of this.#traces.values()) {
+      const hasTimes = [...lowest.values()].includes(trace.node);
+      trace.showStrip(strip === null ? null : { ...strip, hasTimes });
+    }
+  }
+
+  // Time that the widest picture shows; it is what scrolling goes by.
+  get spanMs() {
+    const wide = [...this.#traces.values()].filter(({ channel, isShown }) => isShown && channel.kind !== "respiration");
+    return Math.max(1000, ...wide.map((trace) => trace.spanMs));
+  }
+
+  get oldestMs() {
+    const oldest = [...this.#traces.values()].map((trace) => trace.oldestMs).filter((tMs) => tMs !== null);
+    return oldest.length === 0 ? null : Math.min(...oldest);
+  }
+
+  // Up to here something was forgotten; null: nothing yet.
+  get forgottenMs() {
+    const forgotten = [...this.#traces.values()].map((trace) => trace.forgottenMs).filter((tMs) => tMs !== null);
+    return forgotten.length === 0 ? null : Math.max(...forgotten);
+  }
+
+  traceAt({ target, clientY }) {
+    if (!(target instanceof HTMLCanvasElement)) return null;
+    return [...this.#traces.values()].find((trace) => trace.holds(clientY)) ?? null;
+  }
+
+  get state() {
+    const { speed, breathSpeed, gain, pxPerMm, isMeasured } = this.#paper;
+    return { speed, breathSpeed, gain, pxPerMm, isMeasured, spanMs: this.spanMs, frozen: this.#freeze.state };
   }
 
   // Calls read(key, trace) for each, in no order.
@@ -112,7 +194,7 @@ export class TraceBoard {
     const after = [...this.#traces.values()]
       .filter((other) => other !== trace && compare(trace.channel, other.channel) < 0)
       .sort((a, b) => compare(a.channel, b.channel));
-    this.#root.insertBefore(trace.node, after.length > 0 ? after[0].node : null);
+    this.#root.insertBefore(trace.node, after.length > 0 ? after[0].node : this.#bar.node);
   }
 }
 

@@ -50,7 +50,8 @@ export function causeWords(cause) {
 }
 
 export function unitWords(ucum) {
-  return UNITS[ucum] ?? ucum;
+  // UCUM puts what is no unit into braces.
+  return UNITS[ucum] ?? (/^\{.*\}$/.test(ucum) ? UNITS["1"] : ucum);
 }
 
 export function durationWords(seconds) {
