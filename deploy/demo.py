@@ -433,7 +433,8 @@ def _run(options: DemoOptions, folder: Path, say: Callable[[str], None]) -> Demo
     with Demo(options, folder, say) as demo:
         say(f"the live page: {demo.page}   (Ctrl-C ends the demo)")
         if options.browser and has_display():
-            webbrowser.open(demo.page)
+            # Of several the ward is opened, even if not all of them have been heard yet.
+            webbrowser.open(f"{demo.page}#ward" if len(demo.subjects) > 1 else demo.page)
         with PageProbe(demo.page, demo.subjects) as probe:
             started_s = time.monotonic()
             try:

@@ -137,12 +137,12 @@ def _parse(words: list[str]) -> tuple[str, dict[str, Any]]:
         if found is None:
             raise click.UsageError(f"no such command: {word}")
         rest = words[depth + 1 :]
-        goes_on = isinstance(found, click.Group) and (
+        if isinstance(found, click.Group) and (
             not found.invoke_without_command or {*rest[:1]} & {*found.commands}
-        )
-        if not goes_on:
-            return role, found.make_context(word, list(rest)).params
-        command = found
+        ):
+            command = found
+            continue
+        return role, found.make_context(word, list(rest)).params
     raise click.UsageError("no command")
 
 

@@ -142,7 +142,7 @@ async def feed(make_feed: Callable[..., Feed], hub: LiveHub) -> AsyncIterator[Fe
         await running
 
 
-async def _visit(browser: Browser, url: str, width: int = 1440, height: int = 900) -> Visit:
+async def open_visit(browser: Browser, url: str, width: int = 1440, height: int = 900) -> Visit:
     page = await browser.new_page(viewport={"width": width, "height": height})
     complaints: list[str] = []
 
@@ -162,7 +162,7 @@ async def _visit(browser: Browser, url: str, width: int = 1440, height: int = 90
 
 @pytest.fixture
 async def visit(browser: Browser, server: Server, feed: Feed) -> AsyncIterator[Visit]:
-    visit = await _visit(browser, server.url)
+    visit = await open_visit(browser, server.url)
     await visit.until_live()
     yield visit
     await visit.page.close()
@@ -320,7 +320,7 @@ async def test_a_server_that_comes_back_is_found_again(visit: Visit, server: Ser
 async def test_a_page_that_opens_late_has_its_traces_at_once(
     visit: Visit, browser: Browser, server: Server
 ) -> None:
-    late = await _visit(browser, server.url)
+    late = await open_visit(browser, server.url)
 
     await late.until("window.chevet.banner.state === 'live'")
 
@@ -335,7 +335,7 @@ async def test_a_replay_says_what_it_is(
 ) -> None:
     replay = make_feed(server.hub, subject_id="recording", ago_ns=400 * 86_400 * 10**9)
     running = asyncio.create_task(replay.run())
-    visit = await _visit(browser, f"{server.url}?subject=recording")
+    visit = await open_visit(browser, f"{server.url}?subject=recording")
 
     await visit.until("window.chevet.banner.state === 'replay'")
     await visit.until("window.chevet.numerals.heart_rate.state === 'ok'")
@@ -409,7 +409,7 @@ async def test_the_warning_is_on_the_page_and_on_a_phone_too(
     visit: Visit, browser: Browser, server: Server
 ) -> None:
     warning = "Not a medical device. Not a primary alarm."
-    phone = await _visit(browser, server.url, width=390, height=844)
+    phone = await open_visit(browser, server.url, width=390, height=844)
     await phone.until_live()
 
     for view in (visit, phone):

@@ -22,12 +22,13 @@ from processors.sinks.live.protocol import (
 from processors.sinks.live.subject import SubjectState
 from processors.sinks.live.subscription import Subscription
 from processors.sinks.live.system_state import SystemState
+from processors.sinks.live.ward import WardBoard, WardPage
 
 SUBJECTS_MAX: Final = 256
 """Subjects remembered. Beyond, the one that was silent longest and that no page shows is
 forgotten."""
 PAGES_MAX: Final = 64
-"""Pages open at once. Beyond, a page is refused."""
+"""Pages open at once, and as many wards. Beyond, a page is refused."""
 
 _NS_PER_S: Final = 1_000_000_000
 
@@ -86,6 +87,8 @@ class LiveHub:
         # In the order in which they were last heard of, the latest last.
         self._subjects: OrderedDict[str, SubjectState] = OrderedDict()
         self._pages: list[Subscription] = []
+        self._ward = WardBoard()
+        self._ward_pages: list[WardPage] = []
 
     def add_frame(self, frame: Frame, now_ns: int) -> None:
         """Take a frame that came at ``now_ns``, our clock."""
@@ -140,6 +143,34 @@ class LiveHub:
         if page in self._pages:
             self._pages.remove(page)
 
+    def open_ward(self) -> WardPage:
+        """Open a page of all subjects.
+
+        Raises
+        ------
+        TooManyPagesError
+        """
+        if len(self._ward_pages) >= self._n_pages_max:
+            self.counts.n_pages_refused += 1
+            raise TooManyPagesError(
+                f"{len(self._ward_pages)} wards are open, as many as are served"
+            )
+        page = WardPage()
+        self._ward_pages.append(page)
+        return page
+
+    def close_ward(self, page: WardPage) -> None:
+        """Close a page of all subjects; one that is closed already stays so."""
+        if page in self._ward_pages:
+            self._ward_pages.remove(page)
+
+    def ward_message(
+        self, page: WardPage, now_ns: int, may_watch: Callable[[str], bool]
+    ) -> str | None:
+        """Give what is new to a page of those whom it may watch, as JSON; None: nothing."""
+        self._ward.update(self._subjects.values(), now_ns)
+        return page.message(self._ward, may_watch)
+
     def heard_ms(self, subject_id: str) -> float | None:
         """Tell when data of a subject last came."""
         subject = self._subjects.get(subject_id)
@@ -153,8 +184,13 @@ class LiveHub:
 
     @property
     def n_pages(self) -> int:
-        """Open pages."""
+        """Open pages of one subject."""
         return len(self._pages)
+
+    @property
+    def n_ward_pages(self) -> int:
+        """Open pages of all subjects."""
+        return len(self._ward_pages)
 
     def _subject(self, subject_id: str) -> SubjectState | None:
         subject = self._subjects.get(subject_id)

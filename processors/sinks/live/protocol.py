@@ -3,7 +3,8 @@
 ``GET /ws?subject=ID``. Text messages are JSON objects with a ``type``; binary messages are samples.
 All times of text messages are milliseconds since 1970, UTC, as numbers.
 
-    hello       first; version of the protocol, and when this subject was last heard of
+    hello       first; version of the protocol, when this subject was last heard of, and the limits
+                beyond which a value has another colour
     channel     names a channel id, before the first samples that carry it
     numeral     the newest value of a quantity, or the reason why there is none
     beat        one heart beat, at its event time
@@ -11,6 +12,7 @@ All times of text messages are milliseconds since 1970, UTC, as numbers.
     gap         samples that will never come, and why
     device      state of one device
     alarm       a technical alarm condition began or ended
+    trend       means of ten seconds and of a minute: the last hours, then each that is over
     dropped     how many sample messages this page was too slow for, since it connected
     heartbeat   every second: the server's wall clock, and what it was told of last
     system      before a heartbeat, where it changed: what of the system behind it is dead or silent
@@ -32,16 +34,22 @@ Binary messages, little-endian:
     40             n counts
 
 A page that cannot read a version closes the connection and says so.
+
+``GET /ws/ward`` tells of all subjects at once: ``hello`` (its subject is empty), then every second
+``heartbeat`` and, if anything has changed, ``ward``; see ``ward.py``.
 """
 
 import json
 import math
 import struct
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from processors.sinks.live.limits import LIMITS, Band
 
 PROTOCOL_VERSION: Final = 1
 HEARTBEAT_S: Final = 1.0
@@ -140,6 +148,8 @@ class Hello:
     server_ms: float
     heard_ms: float | None
     """Server's clock when data of this subject last came; None: never."""
+    limits: Mapping[str, tuple[Band, ...]] = field(default_factory=lambda: LIMITS)
+    """By quantity: from where on which score; see ``limits.py``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,6 +293,22 @@ class Dropped:
     n_messages: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trend:
+    """Means of one quantity over steps of event time that follow one another."""
+
+    TYPE: ClassVar[str] = "trend"
+    name: str
+    unit: str
+    step_s: int
+    t0_ms: float
+    """Begin of the first step."""
+    mean: tuple[float | None, ...]
+    """None: there was no value that is believed in that step."""
+    low: tuple[float | None, ...]
+    high: tuple[float | None, ...]
+
+
 TextMessage = (
     Hello
     | Heartbeat
@@ -294,6 +320,7 @@ TextMessage = (
     | GapMark
     | Device
     | Alarm
+    | Trend
     | Dropped
 )
 Message = TextMessage | Samples
@@ -301,9 +328,19 @@ Message = TextMessage | Samples
 
 def encode_text(message: TextMessage) -> str:
     """Encode as JSON. A number that JSON cannot say becomes null."""
+    return encode_json(content_of(message))
+
+
+def content_of(message: TextMessage) -> dict[str, object]:
+    """Give what a text message says as plain values."""
     content: dict[str, object] = {"type": message.TYPE}
     for item in fields(message):
         content[item.name] = _plain(getattr(message, item.name))
+    return content
+
+
+def encode_json(content: object) -> str:
+    """Encode plain values, without a space."""
     return json.dumps(content, separators=(",", ":"), allow_nan=False)
 
 
@@ -316,6 +353,8 @@ def _plain(value: object) -> object:
         return [_plain(item) for item in value]
     if is_dataclass(value):
         return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
     return value
 
 

@@ -38,6 +38,7 @@ from processors.sinks.live.page_socket import (
 )
 from processors.sinks.live.sign_in import FORM_BYTES_MAX, add_sign_out, page
 from processors.sinks.live.sign_in_pages import refused_page
+from processors.sinks.live.ward_routes import add_ward_route
 
 STATIC: Final = Path(__file__).parent / "static"
 SHUTDOWN_TIMEOUT_S: Final = 2.0
@@ -98,6 +99,7 @@ def build_app(
     app.on_shutdown.append(close_sockets)
     app.router.add_get("/", _get_page)
     app.router.add_get("/ws", get_socket)
+    add_ward_route(app)
     app.router.add_get("/healthz", _get_health)
     app.router.add_get("/api/me", _get_me)
     app.router.add_get("/api/subjects", _get_subjects)

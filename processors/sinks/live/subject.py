@@ -21,9 +21,9 @@ from processors.sinks.live.protocol import (
     ms_from_ns,
 )
 from processors.sinks.live.trail import CLOCK_JUMP_S, TRAIL_S, WaveformTrail
-from processors.vitals.fusion import ALGORITHM as HEART_RATE_FUSION
+from processors.sinks.live.trend import TrendBook
+from processors.sinks.live.voices import source_of
 from processors.vitals.readings import DEVICE_RECORD
-from processors.vitals.respiration_fusion import ALGORITHM as RESPIRATION_FUSION
 
 CHANNELS_MAX: Final = 64
 DEVICES_MAX: Final = 32
@@ -46,9 +46,6 @@ SHOWN: Final = frozenset(
     )
 )
 """The quantities that the page has a place for; the others are not sent to it."""
-
-FUSIONS: Final = frozenset({HEART_RATE_FUSION.name, RESPIRATION_FUSION.name})
-"""What is fused from several sources; the page shows it rather than any of them."""
 
 RATE_SHARE_MAX: Final = 0.02
 """A rate that differs by more is another channel, whose sweep begins empty; the samples of one
@@ -105,11 +102,32 @@ class SubjectState:
         self._devices: dict[str, Device] = {}
         self._gaps: list[GapMark] = []
         self._alarms: dict[str, Alarm] = {}
+        self._trends = TrendBook()
 
     @property
     def devices(self) -> tuple[str, ...]:
         """Devices that were heard of, sorted."""
         return tuple(sorted(self._devices))
+
+    @property
+    def device_states(self) -> list[Device]:
+        """What is known of each device, sorted."""
+        return [self._devices[name] for name in self.devices]
+
+    @property
+    def numerals(self) -> list[Numeral]:
+        """The newest value of each quantity and source."""
+        return list(self._numerals.values())
+
+    @property
+    def active_alarms(self) -> list[Alarm]:
+        """The conditions that last."""
+        return [alarm for alarm in self._alarms.values() if alarm.active]
+
+    @property
+    def waveforms(self) -> list[tuple[Channel, WaveformTrail, int]]:
+        """Each channel, its last seconds, and our clock when samples of it last came."""
+        return [(one.message, one.trail, one.heard_ns) for one in self._channels.values()]
 
     def process_frame(self, frame: Frame, now_ns: int) -> list[Message]:
         """Take a frame; one that came before says nothing new."""
@@ -141,19 +159,18 @@ class SubjectState:
             return _beat_class(observation)
         if observation.name not in SHOWN or observation.algorithm == DEVICE_RECORD.name:
             return []
-        return self._keep_numeral(
-            Numeral(
-                name=observation.name,
-                source=_source(observation),
-                value=observation.value,
-                unit=observation.unit,
-                reason=observation.reason,
-                quality=observation.quality,
-                t_ms=ms_from_ns(observation.t_ns),
-                channels=observation.channels[:CHANNELS_MAX],
-                heard_ms=None if now_ns is None else ms_from_ns(now_ns),
-            )
+        numeral = Numeral(
+            name=observation.name,
+            source=source_of(observation),
+            value=observation.value,
+            unit=observation.unit,
+            reason=observation.reason,
+            quality=observation.quality,
+            t_ms=ms_from_ns(observation.t_ns),
+            channels=observation.channels[:CHANNELS_MAX],
+            heard_ms=None if now_ns is None else ms_from_ns(now_ns),
         )
+        return [*self._keep_numeral(numeral), *self._trends.process(observation)]
 
     def process_alarm(self, alarm: AlarmEvent) -> list[Message]:
         """Take the beginning or the end of an alarm condition."""
@@ -179,8 +196,9 @@ class SubjectState:
         messages: list[Message] = [*self._devices.values()]
         messages += [channel.message for channel in self._channels.values()]
         messages += self._gaps
-        messages += [alarm for alarm in self._alarms.values() if alarm.active]
+        messages += self.active_alarms
         messages += self._numerals.values()
+        messages += self._trends.snapshot()
         for channel in self._channels.values():
             # Old samples would be drawn as if they were new.
             if now_ns - channel.heard_ns <= TRAIL_S * NS_PER_S:
@@ -357,13 +375,6 @@ class SubjectState:
     def _note_time(self, t_ns: int) -> None:
         if self.newest_ns is None or t_ns > self.newest_ns:
             self.newest_ns = t_ns
-
-
-def _source(observation: Observation) -> str:
-    """Name who says it: a fusion is one voice, whichever inputs it rests on just now."""
-    if observation.algorithm in FUSIONS:
-        return observation.algorithm
-    return " ".join((observation.algorithm, *observation.channels))
 
 
 def _beat_class(observation: Observation) -> list[Message]:

@@ -59,6 +59,11 @@ class WaveformTrail:
         return self._n_samples
 
     @property
+    def blocks(self) -> tuple[WaveformBlock, ...]:
+        """What is kept, as it came."""
+        return tuple(self._blocks)
+
+    @property
     def newest(self) -> WaveformBlock | None:
         """The last block."""
         return self._blocks[-1] if self._blocks else None

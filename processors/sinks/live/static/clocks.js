@@ -34,6 +34,11 @@ export class ServerClock {
   nowMs() {
     return pageNowMs() - this.#offsetMs;
   }
+
+  // How long ago the server was told: what it kept for a page that opens is as old as it is.
+  waitedMs(heardMs) {
+    return heardMs === null ? 0 : Math.max(0, this.nowMs() - heardMs);
+  }
 }
 
 const MARGIN_MS = 60; // beyond the worst that was seen lately

@@ -19,11 +19,12 @@ export class Connection {
   retryAtMs = 0; // performance.now() of the next attempt
   reason = "";
 
-  constructor(subject, { onText, onBinary }) {
-    this.#subject = subject;
-    this.#url = new URL("ws", document.baseURI);
+  // path: "ws" or "ws/ward"; words: what is asked of it.
+  constructor(path, words, { onText, onBinary }) {
+    this.#subject = words.subject ?? null;
+    this.#url = new URL(path, document.baseURI);
     this.#url.protocol = this.#url.protocol.replace("http", "ws");
-    this.#url.search = new URLSearchParams({ subject }).toString();
+    this.#url.search = new URLSearchParams(words).toString();
     this.#onText = onText;
     this.#onBinary = onBinary;
     window.addEventListener("online", this.#retry);
@@ -82,8 +83,11 @@ export class Connection {
 
   #drop() {
     if (this.#socket === null) return;
-    this.#socket.onclose = this.#socket.onmessage = null;
-    this.#socket.close();
+    const socket = this.#socket;
+    socket.onclose = socket.onmessage = null;
+    // One that is not open yet is closed when it is: before, the browser would complain.
+    if (socket.readyState === WebSocket.CONNECTING) socket.onopen = () => socket.close();
+    else socket.close();
     this.#socket = null;
   }
 }
