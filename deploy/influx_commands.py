@@ -50,9 +50,9 @@ def setup(
          these buckets, Grafana's may only read them
 
     A second run changes nothing. How long waveforms are kept is influx.waveforms_retention_h, 24
-    to 72. The token that may do this comes from CHEVET_INFLUX__TOKEN or the TOML file: on 2.x the
-    one of the server's first user, on 1.x with users USER:PASSWORD of an administrator. New tokens
-    are shown once.
+    to 72. The token that may do this comes from CHEVET_INFLUX__TOKEN, the file that
+    CHEVET_INFLUX__TOKEN_FILE names, or the TOML file: on 2.x the one of the server's first user,
+    on 1.x with users USER:PASSWORD of an administrator. New tokens are shown once.
 
     \b
     chevet influx setup --influx-url http://influxdb:8086 --tokens-folder secrets

@@ -97,6 +97,20 @@ class Outcome:
         }
 
 
+def token_of(settings: InfluxSetupSettings) -> str:
+    """Give the token of the settings.
+
+    Raises
+    ------
+    SetupError
+        Its file cannot be read.
+    """
+    try:
+        return settings.read_token()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SetupError(f"token_file {settings.token_file}: {error}") from error
+
+
 def plan_of(settings: InfluxSetupSettings) -> tuple[BucketPlan, ...]:
     """Say which buckets there must be."""
     retention_h = {

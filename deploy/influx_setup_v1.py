@@ -14,7 +14,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from deploy.influx_setup import BucketPlan, Finding, SetupError, State, compared, kept_text
+from deploy.influx_setup import (
+    BucketPlan,
+    Finding,
+    SetupError,
+    State,
+    compared,
+    kept_text,
+    token_of,
+)
 from processors.settings import InfluxSetupSettings
 from processors.sinks.measurements import Bucket
 
@@ -38,7 +46,7 @@ class _Server:
     def __init__(self, settings: InfluxSetupSettings) -> None:
         self._url = settings.url
         self._timeout_s = settings.timeout_s
-        token = settings.token.get_secret_value()
+        token = token_of(settings)
         self._headers: dict[str, str] = {}
         if ":" in token:
             encoded = base64.b64encode(token.encode()).decode("ascii")

@@ -31,7 +31,15 @@ from influxdb_client.service.buckets_service import BucketsService
 from influxdb_client.service.dbr_ps_service import DBRPsService
 from urllib3.exceptions import HTTPError
 
-from deploy.influx_setup import BucketPlan, Finding, SetupError, State, compared, kept_text
+from deploy.influx_setup import (
+    BucketPlan,
+    Finding,
+    SetupError,
+    State,
+    compared,
+    kept_text,
+    token_of,
+)
 from processors.settings import InfluxSetupSettings
 from processors.sinks.measurements import MEASUREMENTS, Bucket
 
@@ -74,7 +82,7 @@ def set_up_v2(
     """
     with InfluxDBClient(
         url=settings.url,
-        token=settings.token.get_secret_value(),
+        token=token_of(settings),
         org=settings.org,
         timeout=int(settings.timeout_s * 1000),
     ) as client:

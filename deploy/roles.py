@@ -31,7 +31,7 @@ from processors.sinks.live.hub import LiveHub
 from processors.sinks.live.server import serve
 from processors.sinks.records import load_kernels
 from processors.sinks.runner import run_sink
-from processors.sinks.store import LineStore
+from processors.sinks.store import LineStore, StoreRefusedError
 from processors.sinks.store_watch import WatchedStore
 from processors.sinks.watched import WaveformChoice
 
@@ -52,11 +52,15 @@ def build_store(settings: SinkSettings, url: str | None, bucket: str | None) -> 
         influx = (influx or InfluxSettings(url=url)).model_copy(update={"url": url})
     if influx is None:
         return LineFileStore(settings.folder)
+    try:
+        token = influx.read_token()
+    except (OSError, UnicodeDecodeError) as error:
+        raise StoreRefusedError(f"InfluxDB's token_file {influx.token_file}: {error}") from error
     return InfluxStore(
         url=influx.url,
         bucket=bucket or influx.bucket,
         org=influx.org,
-        token=influx.token.get_secret_value(),
+        token=token,
         timeout_s=influx.timeout_s,
         n_parallel=influx.n_parallel,
         gzip_level=influx.gzip_level,

@@ -1,7 +1,7 @@
 """Settings of the worker, the sinks and the live page."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, model_validator
@@ -48,11 +48,31 @@ class InfluxSettings(BaseModel):
     envelopes are beside it: BUCKET/waveforms and BUCKET/envelopes."""
     org: str = "chevet"
     token: SecretStr = SecretStr("")
+    token_file: Path | None = None
+    """Holds the token, in the place of ``token``."""
     timeout_s: Annotated[float, Field(gt=0, le=300)] = 10.0
     n_parallel: Annotated[int, Field(ge=1, le=32)] = 4
     """Writes at once; each subject's go one after the other."""
     gzip_level: Annotated[int, Field(ge=0, le=9)] = 0
     """0: none. 1 where the way to the server is slow; more costs time and gains little."""
+
+    @model_validator(mode="after")
+    def _one_token(self) -> Self:
+        if self.token_file is not None and self.token.get_secret_value():
+            raise ValueError("token and token_file are both given: one of them is enough")
+        return self
+
+    def read_token(self) -> str:
+        """Give the token, wherever it is.
+
+        Raises
+        ------
+        OSError, UnicodeDecodeError
+            The file cannot be read.
+        """
+        if self.token_file is None:
+            return self.token.get_secret_value()
+        return self.token_file.read_text("utf-8").strip()
 
 
 _WAVEFORMS = KEPT[Bucket.WAVEFORMS]

@@ -18,6 +18,10 @@ from deploy.cli import main
 from deploy.influx_setup import SetupError, server_version
 from deploy.local.influx import InfluxServer
 from deploy.local.process import free_ports
+from deploy.roles import build_store
+from processors.settings import InfluxSettings, SinkSettings
+from processors.sinks.influx import InfluxStore
+from processors.sinks.store import StoreRefusedError
 from tests.deploy.influx_v2 import ORG, TOKEN, FakeInflux2
 
 HOUR_S = 3_600
@@ -244,6 +248,38 @@ def test_without_the_right_token_it_is_said_which_one_it_takes(
     assert "401" in result.stderr
     assert "the one of the server's setup may" in result.stderr
     assert "s3cr3t" not in result.output
+
+
+def test_the_token_may_be_in_a_file(
+    influx2: FakeInflux2, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "operator"
+    file.write_text(f"{TOKEN}\n")
+    monkeypatch.setenv("CHEVET_INFLUX__TOKEN_FILE", str(file))
+
+    both = run(influx2.url, "--check")
+    monkeypatch.delenv("CHEVET_INFLUX__TOKEN")
+    alone = run(influx2.url)
+    file.unlink()
+    gone = run(influx2.url)
+
+    assert (both.exit_code, alone.exit_code, gone.exit_code) == (2, 0, 1)
+    assert "token and token_file are both given" in both.stderr
+    assert str(file) in gone.stderr
+    assert TOKEN not in both.output + alone.output
+
+
+def test_a_sink_reads_its_token_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "influx-sink.token"
+    settings = SinkSettings(influx=InfluxSettings(url="http://127.0.0.1:1", token_file=file))
+
+    with pytest.raises(StoreRefusedError, match=r"influx-sink\.token"):
+        build_store(settings, None, None)
+    file.write_text("secret\n")
+    store = build_store(settings, None, None)
+
+    assert isinstance(store, InfluxStore)
+    assert store._client.token == "secret"  # noqa: S105
 
 
 def test_an_organization_that_is_not_there_is_said(influx2: FakeInflux2) -> None:
