@@ -2,6 +2,7 @@ import pytest
 
 from ingest.codec import encode_alarm, encode_frame, encode_observations, encode_role_status
 from ingest.errors import RecordError
+from ingest.frame import NS_PER_S
 from ingest.kafka import ConsumedRecord
 from ingest.topics import ALARMS, FRAMES, OBSERVATIONS, STATUS, Topic
 from processors.sinks import records as records_module
@@ -125,3 +126,45 @@ def test_a_role_status_is_written_in_the_order_of_its_process() -> None:
 
 def test_kernels_can_be_loaded_beforehand() -> None:
     load_kernels()
+
+
+def second(i: int, subject_id: str = "p-1") -> ConsumedRecord:
+    """What follows from a second: its number as the heart rate."""
+    one = records.observation(t_ns=T0_NS + i * NS_PER_S, value=float(i), subject_id=subject_id)
+    payload = encode_observations([one])
+    return ConsumedRecord(topic=OBSERVATIONS.name, partition=3, offset=i, payload=payload)
+
+
+def trends(encoder: RecordEncoder, record: ConsumedRecord) -> list[bytes]:
+    return [piece for piece in encoder.encode(record).pieces if piece.startswith(b"trend,")]
+
+
+def test_a_minute_is_written_when_it_is_over_and_what_it_needs_comes_again() -> None:
+    encoder = RecordEncoder()
+
+    found = {i: lines for i in range(300) if (lines := trends(encoder, second(i)))}
+    needed = encoder.first_needed()[OBSERVATIONS.name, 3]
+
+    assert list(found) == [150, 210, 270]
+    assert b"mean=89.5,min=60.0,max=119.0,n_values=60i,n_missing=0i," in found[150][0]
+    # The minute of 240 s is not over; it was seen from its beginning by who has read from here.
+    assert needed == 180
+    again = RecordEncoder()
+    assert [trends(again, second(i)) for i in range(needed, 331)][-1] == trends(
+        encoder, second(300)
+    ) + [line for i in range(301, 331) for line in trends(encoder, second(i))]
+
+
+def test_a_silent_subjects_last_minutes_are_written_with_somebody_elses_record(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(records_module, "FORGET_EVERY_RECORDS", 100)
+    monkeypatch.setattr("processors.sinks.trend.SILENT_RECORDS", 150)
+    encoder = RecordEncoder()
+
+    found = [line for i in range(100) for line in trends(encoder, second(i))]
+    assert found == []
+    found = [line for i in range(100, 200) for line in trends(encoder, second(i, "p-2"))]
+
+    (line,) = [one for one in found if b"subject=p-1 " in one]
+    assert b"n_values=40i" in line
