@@ -9,10 +9,12 @@ import functools
 import http.client
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from deploy.influx_setup import SetupError, set_up, texts
+from deploy.influx_setup import SetupError, plan_of, texts
+from deploy.influx_setup_v1 import set_up_v1
 from deploy.local.process import (
     LOCALHOST,
     ServerFailedError,
@@ -155,6 +157,8 @@ class InfluxServer(LocalServer):
     cold_s
         So long after the last write InfluxDB brings everything into its final form on disk; minutes
         and hours unless told.
+    keeps_all
+        No bucket forgets anything: for samples of long ago, which InfluxDB would drop at once.
     """
 
     title = "influxdb"
@@ -167,12 +171,14 @@ class InfluxServer(LocalServer):
         data_dir: Path | None = None,
         outlives_parent: bool = False,
         cold_s: int | None = None,
+        keeps_all: bool = False,
     ) -> None:
         if not re.fullmatch(r"\w[\w-]*", database, re.ASCII):
             raise ValueError(f"a database is named by letters, digits, _ and -: {database!r}")
         super().__init__(data_dir=data_dir, outlives_parent=outlives_parent)
         self.database: Final = database
         self._cold_s: Final = cold_s
+        self._keeps_all: Final = keeps_all
         self.port: Final = port if port is not None else free_ports(1)[0]
         self._influx_port, self._backup_port = free_ports(2)
 
@@ -231,12 +237,15 @@ class InfluxServer(LocalServer):
 
     def _create_buckets(self) -> None:
         settings = InfluxSetupSettings(url=self.url, bucket=self.database, timeout_s=CREATE_S_MAX)
+        plan = plan_of(settings)
+        if self._keeps_all:
+            plan = tuple(replace(one, retention_h=0) for one in plan)
         try:
-            outcome = set_up(settings, check=False, shorten=False)
+            findings = list(set_up_v1(settings, plan, check=False, shorten=False))
         except SetupError as error:
             raise ServerFailedError("influxd", f"made no database: {error}") from error
-        if not outcome.ok:
-            raise ServerFailedError("influxd", "; ".join(texts(outcome.findings)))
+        if not all(finding.ok for finding in findings):
+            raise ServerFailedError("influxd", "; ".join(texts(findings)))
 
 
 def _answers_ping(port: int) -> bool:

@@ -91,7 +91,8 @@ class Town:
 
     def __init__(self, folder: Path) -> None:
         self.kafka = KafkaBroker()
-        self.influx = InfluxServer()
+        # Everybody's five minutes are of a day long ago.
+        self.influx = InfluxServer(keeps_all=True)
         connection = ["[kafka]", f'bootstrap_servers = "{self.kafka.bootstrap_servers}"']
         database = ["[influx]", f'url = "{self.influx.url}"', f'bucket = "{self.influx.bucket}"']
         self.workers = [

@@ -1,6 +1,7 @@
 import http.client
 import json
 import socket
+import time
 import urllib.parse
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -163,3 +164,26 @@ def test_without_the_programs_the_script_that_installs_them_is_named(
 
     with pytest.raises(ServerMissingError, match=r"nginx .*install_services\.sh"):
         InfluxServer().start()
+
+
+@pytest.mark.influx
+def test_samples_of_long_ago_are_kept_where_everything_is() -> None:
+    with InfluxServer(keeps_all=True) as server:
+        write(server, b"m v=1i 1", bucket="chevet/waveforms")
+        server.restart()
+        statement = 'SELECT v FROM "waveforms"."m"'
+        arguments = urllib.parse.urlencode({"db": "chevet", "epoch": "ns", "q": statement})
+        _, answer = request(server, f"/query?{arguments}")
+
+    (series,) = json.loads(answer)["results"][0]["series"]
+    assert series["values"] == [[1, 1]]
+
+
+def test_each_bucket_takes_what_is_young_enough(
+    influx_server: InfluxServer, unique_name: str
+) -> None:
+    now_ns = time.time_ns()
+    for bucket in ("chevet/waveforms", "chevet/envelopes", "chevet"):
+        write(influx_server, f"{unique_name} v=1i {now_ns}".encode(), bucket=bucket)
+    with pytest.raises(ApiException, match=r"beyond retention policy dropped=1"):
+        write(influx_server, f"{unique_name} v=1i 1".encode(), bucket="chevet/waveforms")
