@@ -27,6 +27,8 @@ class Asked:
     n_points: int
     seconds: float
     """The median of some."""
+    of_board: bool = True
+    """False: one of our own, to compare with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,40 +45,42 @@ class Span:
 def ask_all(reader: InfluxReader, span: Span, board_file: Path) -> list[Asked]:
     """Ask everything that the board asks when it is opened on a span; and the list of subjects."""
     found = []
-    for name, query in _queries(span, board_file):
+    for name, query, of_board in _queries(span, board_file):
         times = []
         for _ in range(N_TIMES):
             began_s = time.perf_counter()
             series = reader.query(query)
             times.append(time.perf_counter() - began_s)
         n_points = sum(len(one.get("values", [])) for one in series)
-        found.append(Asked(name, n_points, statistics.median(times)))
+        found.append(Asked(name, n_points, statistics.median(times), of_board))
     return found
 
 
-def _queries(span: Span, board_file: Path) -> list[tuple[str, str]]:
+def _queries(span: Span, board_file: Path) -> list[tuple[str, str, bool]]:
     hourly = f"WHERE \"subject\" = '{span.subject}' AND {_between(span, None)} "
     own = [
         (
             "all quantities of one subject, by hours",
             'SELECT mean("mean"), min("min"), max("max"), sum("n_values"), sum("n_missing") '  # noqa: S608
             f'FROM "trend" {hourly}GROUP BY time(1h), "name", "algorithm" fill(none)',
+            False,
         ),
         (
             "the newest minute of all subjects",
             'SELECT last("mean") FROM "trend" WHERE "name" = \'heart_rate\' GROUP BY "subject"',
+            False,
         ),
     ]
     if not board_file.exists():
         return own
     board = json.loads(board_file.read_text("utf-8"))
     asked = [
-        (f"choice: {one['label']}", _filled(one["query"], span, {}))
+        (f"choice: {one['label']}", _filled(one["query"], span, {}), True)
         for one in board["templating"]["list"]
         if one["type"] == "query"
     ]
     asked += [
-        (panel["title"], _filled(target["query"], span, panel))
+        (panel["title"], _filled(target["query"], span, panel), True)
         for panel in board["panels"]
         for target in panel.get("targets", [])
         if target.get("query")
