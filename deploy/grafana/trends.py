@@ -1,6 +1,6 @@
 """The dashboard *Trends*: one subject over hours to months.
 
-Everything but the envelopes is read from what was put together minute by minute: a month of one
+What is said each second is read from what was put together minute by minute: a month of one
 quantity is 43,200 points. Envelopes have a range of their own, for they are finer.
 """
 
@@ -171,10 +171,14 @@ def _envelope(what: str, measurement: str, place: Place, window: str) -> JsonObj
 def _quantities(
     head: Head, quantities: Sequence[tuple[Quantity, str]], algorithm: str
 ) -> JsonObject:
-    """Build lines of several quantities that one algorithm gives."""
+    """Build lines of several quantities that one algorithm gives, once a minute or less often.
+
+    Read as they were said: put together by the minute they would be as many, and come later.
+    """
+    whose = f"\"algorithm\" = '{algorithm}'"
     targets = [
         influx(
-            trend("mean", quantity.name, algorithm=algorithm),
+            observed('mean("value")', f"\"name\" = '{quantity.name}' AND {whose}"),
             ref=chr(ord("A") + i),
             alias=quantity.label,
         )

@@ -17,7 +17,7 @@ from deploy.local.influx import InfluxServer
 from deploy.readback import InfluxReader
 from devices import codes
 from devices.codes import Quantity
-from ingest.codec import encode_alarm, encode_all_observations, encode_frame
+from ingest.codec import encode_alarm, encode_frame, encode_observations
 from ingest.frame import (
     NS_PER_S,
     ChannelLedger,
@@ -96,14 +96,14 @@ def run(server: InfluxServer, folder: Path) -> Run:
     recording = open_recording(str(folder / RECORDING), beats=False)
     frames = list(_frames(subject, recording, end_ns - RUN_S * NS_PER_S))
     pipeline = SubjectPipeline(subject)
-    outputs = [output for frame in frames for output in pipeline.process(frame)]
-    derived = [one for one in outputs if isinstance(one, Observation)]
-    observations = [_day(subject, end_ns), *derived]
-    alarms = [one for one in outputs if isinstance(one, AlarmEvent)]
+    outputs = [pipeline.process(frame) for frame in frames]
+    said = [[one for one in those if isinstance(one, Observation)] for those in outputs]
+    said.insert(0, [_day(subject, end_ns)])
+    alarms = [one for those in outputs for one in those if isinstance(one, AlarmEvent)]
     alarms.append(_condition(subject, end_ns))
     lines = [
-        *_encoded(frames, observations, alarms),
-        *trends(observations),
+        *_encoded(frames, said, alarms),
+        *trends(one for those in said for one in those),
         *envelopes_25hz(frames),
         *(line for frame in frames for line in ledger_lines(frame)),
         *_neighbours(subject, end_ns),
@@ -114,13 +114,13 @@ def run(server: InfluxServer, folder: Path) -> Run:
 
 
 def _encoded(
-    frames: list[Frame], observations: list[Observation], alarms: list[AlarmEvent]
+    frames: list[Frame], said: list[list[Observation]], alarms: list[AlarmEvent]
 ) -> Iterator[bytes]:
     """Write lines as the sink does, of the records as they come from Kafka."""
     encoder = RecordEncoder()
     for topic, payloads in (
         (FRAMES.name, [encode_frame(frame) for frame in frames]),
-        (OBSERVATIONS.name, encode_all_observations(observations)),
+        (OBSERVATIONS.name, [encode_observations(those) for those in said if those]),
         (ALARMS.name, [encode_alarm(alarm) for alarm in alarms]),
     ):
         for offset, payload in enumerate(payloads):
