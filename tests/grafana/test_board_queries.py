@@ -1,5 +1,6 @@
 """Every query of every board that asks InfluxDB, on a real one, with its variables filled in."""
 
+import copy
 import json
 from pathlib import Path
 from typing import Final
@@ -36,20 +37,48 @@ def test_the_boards_that_ask_influxdb_are_these() -> None:
 
 @pytest.mark.parametrize("name", ASKING)
 def test_every_query_of_a_board_returns_rows(name: str, run: Run) -> None:
-    viewer = view(run, name)
-
-    rows: dict[str, int] = {}
-    for panel, target in targets(BOARDS[name], "influxdb"):
-        series = viewer.ask(panel, target)
-        what = f"{panel['title']} {target['refId']}"
-        rows[what] = sum(
-            any(value is not None for value in row[1:]) for one in series for row in one["values"]
-        )
-    rows |= {f"variable {one}": len(options) for one, options in viewer.options.items()}
+    rows = _n_rows(view(run, name))
 
     print(f"\n{run.n_lines} points written; rows of each query: {json.dumps(rows, indent=1)}")
-    empty = {what for what, n_rows in rows.items() if not n_rows}
-    assert empty == set(), rows
+    assert {what for what, n_rows in rows.items() if not n_rows} == set(), rows
+
+
+def _n_rows(viewer: Viewer) -> dict[str, int]:
+    """Count the rows with anything in them that each query and variable gets."""
+    rows = {
+        f"{panel['title']} {target['refId']}": sum(
+            any(value is not None for value in row[1:])
+            for one in viewer.ask(panel, target)
+            for row in one["values"]
+        )
+        for panel, target in targets(viewer.board, "influxdb")
+    }
+    return rows | {f"variable {one}": len(options) for one, options in viewer.options.items()}
+
+
+MUTANTS: Final = {
+    "measurement": ("bedside", '"waveforms"."waveform"', '"waveforms"."waveforms"'),
+    "retention policy": ("trends", '"envelopes"."envelope_25hz"', '"envelope"."envelope_25hz"'),
+    "field": ("trends", 'mean("mean")', 'mean("average")'),
+    "tag": ("ward", "\"name\" = 'battery_level'", "\"quantity\" = 'battery_level'"),
+    "value of a tag": ("fleet", "\"role\" = 'agent'", "\"role\" = 'edge'"),
+    "word": ("fleet", "SELECT", "SELEC"),
+}
+
+
+@pytest.mark.parametrize("what", MUTANTS)
+def test_a_misspelt_query_is_caught(what: str, run: Run) -> None:
+    name, right, wrong = MUTANTS[what]
+    broken = copy.deepcopy(BOARDS[name])
+    for _, target in targets(broken, "influxdb"):
+        target["query"] = target["query"].replace(right, wrong)
+    assert broken != BOARDS[name]
+
+    try:
+        rows = _n_rows(Viewer(broken, run.reader, run.end_ns, run.subject))
+    except OSError:
+        return
+    assert not all(rows.values())
 
 
 @pytest.mark.parametrize("name", ASKING)
