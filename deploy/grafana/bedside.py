@@ -188,7 +188,7 @@ def _suspicions() -> JsonObject:
         ),
         place=Place(x=16, y=_Y + 17, w=8, h=5),
         unit="none",
-        interval="1s",
+        interval="10s",  # so often is each said
     )
     query = observed('max("value")', '"name" =~ /_suspected$/', tags=("name",))
     return timeline(head, influx(query, alias="$tag_name"), mappings=[value_mapping(SUSPECTED)])

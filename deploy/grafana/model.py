@@ -24,6 +24,9 @@ GREY: Final = "#999999"
 
 COLOURS: Final = frozenset({SKY, ORANGE, VERMILLION, GREEN, YELLOW, PURPLE, BLUE, GREY})
 
+LINE_COLOURS: Final = (SKY, ORANGE, GREEN, YELLOW, PURPLE, VERMILLION, BLUE)
+_ENDINGS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
+
 Step = tuple[float | None, str]
 """From this value on, this colour; None: from minus infinity."""
 
@@ -98,6 +101,22 @@ def no_value_mapping(text: str = NO_VALUE, colour: str = GREY) -> JsonObject:
             "result": {"index": 0, "text": text, "color": colour},
         },
     }
+
+
+def colours_by_ending() -> list[JsonObject]:
+    """Give each line a colour of the palette by the last letter or digit of its name.
+
+    Grafana's own palettes for lines have red and green; with these a line keeps its colour, too,
+    whoever else is there. More than seven lines share colours, as with any palette.
+    """
+    n_colours = len(LINE_COLOURS)
+    return [
+        {
+            "matcher": {"id": "byRegexp", "options": f"/[{_ENDINGS[i::n_colours]}]$/i"},
+            "properties": [{"id": "color", "value": {"mode": "fixed", "fixedColor": colour}}],
+        }
+        for i, colour in enumerate(LINE_COLOURS)
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

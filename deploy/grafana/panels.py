@@ -15,6 +15,7 @@ from deploy.grafana.model import (
     JsonObject,
     Place,
     Step,
+    colours_by_ending,
     no_value_mapping,
     thresholds,
 )
@@ -56,11 +57,10 @@ def lines(
     Parameters
     ----------
     colour
-        Of all lines; None: each has one of its own, by `columns` or by Grafana.
+        Of all lines; None: each has one of its own, by `columns` or by its name.
     """
-    fixed: JsonObject = {"mode": "fixed", "fixedColor": colour}
     defaults: JsonObject = {
-        "color": {"mode": "palette-classic"} if colour is None else fixed,
+        "color": {"mode": "fixed", "fixedColor": colour or GREY},
         "noValue": NO_VALUE,
         "custom": _LINE | (custom or {}),
     }
@@ -68,7 +68,10 @@ def lines(
         "legend": _LEGEND if legend else _NO_LEGEND,
         "tooltip": {"mode": "multi" if legend else "single", "sort": "none"},
     }
-    return _panel("timeseries", head, targets, defaults, options, columns)
+    overrides = [column.override for column in columns]
+    if colour is None and not any(column.colour for column in columns):
+        overrides = colours_by_ending()
+    return _panel("timeseries", head, targets, defaults, options, overrides)
 
 
 def live_trace(head: Head, target: JsonObject, *, colour: str, custom: JsonObject) -> JsonObject:
@@ -165,7 +168,8 @@ def table(
     if sorted_by is not None:
         title, descending = sorted_by
         options["sortBy"] = [{"displayName": title, "desc": descending}]
-    panel = _panel("table", head, targets, defaults, options, columns)
+    overrides = [column.override for column in columns]
+    panel = _panel("table", head, targets, defaults, options, overrides)
     if not hidden:
         return panel
     excluded: JsonObject = dict.fromkeys(hidden, True)
@@ -190,7 +194,7 @@ def _panel(
     targets: Sequence[JsonObject],
     defaults: JsonObject,
     options: JsonObject,
-    columns: Sequence[Column] = (),
+    overrides: Sequence[JsonObject] = (),
 ) -> JsonObject:
     panel: JsonObject = {
         "type": kind,
@@ -201,7 +205,7 @@ def _panel(
         "targets": targets,
         "fieldConfig": {
             "defaults": {"unit": head.unit} | defaults,
-            "overrides": [column.override for column in columns],
+            "overrides": overrides,
         },
         "options": options,
     }

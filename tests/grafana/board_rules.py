@@ -32,6 +32,8 @@ QUERY_TYPES: Final[Mapping[str, frozenset[str | None]]] = {
 }
 """By data source; ``measurements`` is Grafana's word for a channel of Live."""
 
+COLOUR_MODES: Final = frozenset({"fixed", "thresholds"})
+
 SOURCES: Final = {
     "influxdb": INFLUX_UID,
     "prometheus": PROMETHEUS_UID,
@@ -213,6 +215,9 @@ def _wrong_channels(board: Board) -> Iterator[str]:
 
 
 def _wrong_colours(board: Board) -> Iterator[str]:
+    for mode in sorted(set(re.findall(r'olor": \{"mode": "([^"]+)"', json.dumps(board)))):
+        if mode not in COLOUR_MODES:
+            yield f"colours of {mode}: Grafana's own, not to be told apart by everybody"
     for colour in sorted(set(re.findall(r'olor": "([^"]+)"', json.dumps(board)))):
         if colour not in COLOURS:
             yield f"colour {colour} is not of the palette"

@@ -1,5 +1,6 @@
 import copy
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -8,7 +9,7 @@ import pytest
 
 from deploy.grafana import __main__ as command
 from deploy.grafana import files
-from deploy.grafana.model import COLOURS
+from deploy.grafana.model import COLOURS, colours_by_ending
 from tests.grafana.board_rules import Board, findings, targets
 
 OKABE_ITO: Final = {"#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7"}
@@ -76,6 +77,20 @@ def test_the_ward_leads_to_the_bedside_of_the_row() -> None:
 
     assert links == ["/d/chevet-bedside/bedside?var-subject=${__value.raw:percentencode}"]
     assert "subject" in {one["name"] for one in BOARDS["bedside"]["templating"]["list"]}
+
+
+def test_the_endings_of_names_share_the_colours_out() -> None:
+    rules = re.findall(r'"options": "(/[^"]+/i)"', json.dumps(colours_by_ending()))
+    names = ["worker", "sink-influx", "0", "1", "2", "127.0.0.1:9100", "127.0.0.1:9101", "agent-A"]
+
+    found = {
+        name: [i for i, rule in enumerate(rules) if re.search(rule[1:-2], name, re.IGNORECASE)]
+        for name in names
+    }
+
+    assert len(rules) == len(OKABE_ITO)
+    assert {len(one) for one in found.values()} == {1}
+    assert found["0"] != found["1"] != found["2"]
 
 
 def test_the_palette_is_okabe_and_itos_and_a_grey() -> None:
@@ -161,6 +176,12 @@ EVERY_BOARD: Final[dict[str, tuple[Mutate, str]]] = {
         "data source None",
     ),
     "red and green": (lambda b: _steps_of(b)[0].update(color="red"), "colour red"),
+    "colours of Grafana's": (
+        lambda b: b["panels"][-1]["fieldConfig"]["defaults"].update(
+            color={"mode": "palette-classic"}
+        ),
+        "colours of palette-classic",
+    ),
     "a numeral of any age": (
         lambda b: _first(b, "stat")["targets"][0].update(
             query='SELECT last("value") FROM "observation"', instant=False
