@@ -65,7 +65,7 @@ def _agents_within(age_s: int, sign: str) -> str:
     return (
         f'(SELECT count("state"){sign} AS "one" FROM (SELECT last("state") AS "state" FROM '
         f'"role_status" WHERE "role" = \'agent\' AND time > now() - {age_s}s '
-        'GROUP BY "instance") GROUP BY "instance")'
+        'GROUP BY "instance") WHERE "state" != \'stopping\' GROUP BY "instance")'
     )
 
 
@@ -73,7 +73,8 @@ SILENT_AGENTS: Final = (
     f'SELECT sum("one") AS "silent" FROM {_agents_within(KNOWN_S, "")}, '
     f'{_agents_within(SILENT_S, " * -1")} GROUP BY "instance"'
 )
-"""1 for each agent that was heard within a day and not of late, 0 for each of the others."""
+"""1 for each agent that was heard within a day and not of late, 0 for each of the others; none for
+those that said that they were stopping."""
 
 RULES: Final = (
     Rule(

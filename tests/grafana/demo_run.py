@@ -242,6 +242,7 @@ def _neighbours(subject: str, end_ns: int) -> Iterator[bytes]:
     ):
         yield from encoder.observation(one)
     yield from role_status_lines(silent, AGENT, ("agent",), earlier_ns)
+    yield from role_status_lines(silent, "stopped", ("agent",), earlier_ns, last="stopping")
 
 
 def _day(subject: str, end_ns: int) -> Observation:

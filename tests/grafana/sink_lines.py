@@ -61,14 +61,15 @@ def ledger_lines(frame: Frame) -> Iterator[bytes]:
 
 
 def role_status_lines(
-    subject: str, agent: str, roles: Sequence[str], end_ns: int
+    subject: str, agent: str, roles: Sequence[str], end_ns: int, *, last: str = "ready"
 ) -> Iterator[bytes]:
-    """Let every role say each second of the last minute that it is ready."""
+    """Let every role say each second of the last minute that it is ready, but for the last."""
     for role in roles:
         instance = f"{subject}/{agent}" if role == "agent" else f"{role}-1"
         gauges = ",links_up=1.0,links_wanted=2.0,spool_frames=4.0,spool_bytes=2048.0"
         for second in range(60):
+            state = "ready" if second else last
             yield (
-                f'role_status,instance={instance},role={role} state="ready",reason=""'
+                f'role_status,instance={instance},role={role} state="{state}",reason=""'
                 f"{gauges if role == 'agent' else ''} {end_ns - second * NS_PER_S}"
             ).encode()
