@@ -1,7 +1,9 @@
 """The roles as the command line starts them: settings in, a running service out."""
 
 import asyncio
+import functools
 import time
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import Any
 
@@ -20,8 +22,8 @@ from ingest.recording import open_recording
 from ingest.replay import ReplayPlan, frames_of, replay, unknown_signals
 from ingest.role_status import LIVE, SINK, RoleState
 from ingest.settings import KafkaSettings
-from ingest.status_reporter import Said, StatusReporter, reporting
-from ingest.topics import ALARMS, FRAMES, OBSERVATIONS, STATUS
+from ingest.status_reporter import Said, StatusReporter, reporting, with_statuses
+from ingest.topics import ALARMS, FRAMES, OBSERVATIONS, STATUS, Topic
 from processors.settings import InfluxSettings, LiveSettings, SinkSettings
 from processors.sinks.files import LineFileStore
 from processors.sinks.influx import InfluxStore
@@ -133,21 +135,26 @@ async def run_live_role(settings: LiveSettings, stop: asyncio.Event) -> None:
 async def _feed(
     kafka: KafkaSettings, hub: LiveHub, reporter: StatusReporter, stop: asyncio.Event
 ) -> None:
-    topics = (FRAMES, OBSERVATIONS, ALARMS, STATUS)
     while not stop.is_set():
         try:
+            topics = await with_statuses(kafka, (FRAMES, OBSERVATIONS, ALARMS))
             # Without a group every page server sees everything; it begins with what comes next.
             async with open_consumer(kafka, topics, group=None, from_latest=True) as consumer:
-                await _pump(consumer, hub, reporter, stop)
+                await _pump(consumer, hub, stop, functools.partial(_echoes, topics, reporter))
         except BrokerError as error:
             log.warning("broker_unavailable", error=str(error))
             hub.system.broker_lost(time.time_ns())
             await asyncio.sleep(RETRY_S)
 
 
+def _echoes(topics: Iterable[Topic], reporter: StatusReporter) -> bool:
+    return STATUS in topics and not reporter.refused
+
+
 async def _pump(
-    consumer: Consumer, hub: LiveHub, reporter: StatusReporter, stop: asyncio.Event
+    consumer: Consumer, hub: LiveHub, stop: asyncio.Event, echoes: Callable[[], bool]
 ) -> None:
+    """Take what comes; ``echoes``: whether our own statuses come back."""
     while not stop.is_set():
         records = await consumer.poll(timeout_s=0.5, n_records_max=500)
         for record in records:
@@ -156,7 +163,7 @@ async def _pump(
             except RecordError as error:
                 # The worker puts it into the dead letters; a page has nothing to say about it.
                 log.warning("record_unreadable", error=str(error), at=record.offset)
-        hub.system.echoes = not reporter.refused
+        hub.system.echoes = echoes()
         hub.system.looked(time.time_ns(), heard=bool(records))
 
 

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -18,10 +18,10 @@ from prometheus_client import Counter
 
 from ingest.codec import encode_role_status
 from ingest.errors import BrokerRefusedError, IngestError
-from ingest.kafka import Producer
+from ingest.kafka import Producer, missing_topics
 from ingest.role_status import RoleState, RoleStatus
 from ingest.settings import KafkaSettings
-from ingest.topics import STATUS
+from ingest.topics import STATUS, Topic
 
 log = structlog.get_logger()
 
@@ -101,7 +101,8 @@ class StatusReporter:
     async def _report(self) -> float:
         """Say once how it is; give the seconds until the next time."""
         try:
-            async with asyncio.timeout(SEND_S_MAX):
+            # The client gives up by itself after as long; this is for one that does not.
+            async with asyncio.timeout(3 * SEND_S_MAX):
                 await self._say(self._now())
         except BrokerRefusedError as error:
             if not self.refused:
@@ -154,6 +155,23 @@ class StatusReporter:
             except (IngestError, TimeoutError):
                 STATUS_DROPPED.labels("broker_away").inc()
         await self._close()
+
+
+async def with_statuses(kafka: KafkaSettings, topics: Iterable[Topic]) -> tuple[Topic, ...]:
+    """Add the topic of the statuses to those that a process reads, if it is there.
+
+    A consumer of a topic that is not there would get nothing of the others either, and a system
+    from before there were statuses must work on without.
+
+    Raises
+    ------
+    BrokerError, BrokerRefusedError
+    """
+    if await missing_topics(kafka, (STATUS,)):
+        remedy = "chevet topics creates it; then restart"
+        log.warning("no_statuses", topic=STATUS.name, remedy=remedy)
+        return tuple(topics)
+    return (*topics, STATUS)
 
 
 @contextlib.asynccontextmanager

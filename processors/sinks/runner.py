@@ -17,7 +17,8 @@ from ingest.dead_letter import LetterContent
 from ingest.errors import BrokerError, RecordError
 from ingest.kafka import ConsumedRecord, Consumer, Producer, open_consumer, open_producer
 from ingest.settings import KafkaSettings
-from ingest.topics import ALARMS, DEAD_LETTERS, FRAMES, OBSERVATIONS, STATUS
+from ingest.status_reporter import with_statuses
+from ingest.topics import ALARMS, DEAD_LETTERS, FRAMES, OBSERVATIONS
 from processors import metrics
 from processors.sinks.lanes import Batch, Lanes, back_off_s, stopped_within
 from processors.sinks.records import Place, RecordEncoder
@@ -196,11 +197,10 @@ async def _serve(
     ready = metrics.READY.labels(f"sink-{store.name}")
     while not stop.is_set():
         try:
+            topics = await with_statuses(kafka, (FRAMES, OBSERVATIONS, ALARMS))
             async with (
                 open_producer(kafka) as producer,
-                open_consumer(
-                    kafka, (FRAMES, OBSERVATIONS, ALARMS, STATUS), group=group
-                ) as consumer,
+                open_consumer(kafka, topics, group=group) as consumer,
             ):
                 ready.set(1)
                 # What was read and not committed comes again: nothing of it is remembered.

@@ -10,8 +10,14 @@ from ingest.codec import decode_role_status
 from ingest.kafka import Consumer, create_topics, open_consumer
 from ingest.role_status import RoleState, RoleStatus
 from ingest.settings import KafkaSettings
-from ingest.status_reporter import STATUS_DROPPED, Said, StatusReporter, reporting
-from ingest.topics import STATUS
+from ingest.status_reporter import (
+    STATUS_DROPPED,
+    Said,
+    StatusReporter,
+    reporting,
+    with_statuses,
+)
+from ingest.topics import FRAMES, STATUS
 from tests.waiting import WAIT_S
 
 
@@ -87,3 +93,14 @@ def test_a_process_without_a_name_has_the_computers(instance: str) -> None:
 
     assert reporter._instance
     assert (reporter._instance == "named") == (instance == "named")
+
+
+async def test_a_system_from_before_there_were_statuses_is_read_without_them() -> None:
+    with EmbeddedBroker() as broker:
+        kafka = KafkaSettings(bootstrap_servers=broker.bootstrap_servers, n_partitions=1)
+        await create_topics(kafka, [FRAMES])
+        assert await with_statuses(kafka, [FRAMES]) == (FRAMES,)
+
+        await create_topics(kafka, [STATUS])
+
+        assert await with_statuses(kafka, [FRAMES]) == (FRAMES, STATUS)
