@@ -107,7 +107,12 @@ async def run_grafana_live_role(settings: "GrafanaLiveSettings", stop: asyncio.E
     live = GrafanaLive(pusher, client, interval_s=settings.interval_s)
     port = settings.metrics_port or None
     # Who has nothing to do does not stand still.
-    with HealthServer(lambda: live.is_live or not settings.watched, lambda: live.is_ready, port):
+    with HealthServer(
+        lambda: live.is_live or not settings.watched,
+        lambda: live.is_ready,
+        port,
+        host=settings.metrics_host,
+    ):
         if not settings.watched:
             log.warning("nobody_is_watched", hint=_NOBODY)
             await stop.wait()

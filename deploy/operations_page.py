@@ -21,8 +21,10 @@ def topics() -> str:
 
     rows = ["| topic | key | kept for |", "|---|---|---|"]
     for topic in TOPICS:
-        days = f"{topic.retention_ms / DAY_MS:g} days"
-        kept = "the newest of each key, for ever" if topic.compacted else days
+        days = topic.retention_ms // DAY_MS
+        kept = f"{days} day{'s' if days > 1 else ''}"
+        if topic.compacted:
+            kept = "the newest of each key, for ever"
         rows.append(f"| `{topic.name}` | {topic.key} | {kept} |")
     return "\n".join(rows) + "\n"
 

@@ -16,7 +16,6 @@ import pytest
 import yaml
 
 import deploy
-import processors.settings
 from deploy.cli import main
 from deploy.local.prometheus import SETTINGS_FOLDER
 from deploy.sensors import parse_person
@@ -26,14 +25,22 @@ from edge.virtual.player import SteadyClock
 from edge.virtual.sensors import SensorsSettings, build_sensors
 from ingest.settings import ENV_PREFIX, ProcessSettings, load_settings, unknown_variables
 from processors import metrics
-from processors.settings import LiveSettings, SinkSettings, WorkerSettings
+from processors.settings import (
+    GrafanaLiveSettings,
+    LiveSettings,
+    SetupSettings,
+    SinkSettings,
+    WorkerSettings,
+)
 from tests.deploy.test_prometheus_rules import JOBS
 
 DEPLOY: Final = Path(deploy.__path__[0])
 FILE: Final = DEPLOY / "compose.yaml"
 
-SETTINGS: dict[str, type[ProcessSettings] | None] = {
+SETTINGS: Final[dict[str, type[ProcessSettings] | None]] = {
     "edge": EdgeSettings,
+    "grafana-live": GrafanaLiveSettings,
+    "influx": SetupSettings,
     "live": LiveSettings,
     "sensors": None,
     "sink": SinkSettings,
@@ -42,17 +49,8 @@ SETTINGS: dict[str, type[ProcessSettings] | None] = {
 }
 """What each role reads; None: nothing but its arguments."""
 
-SETTINGS |= {
-    role: getattr(processors.settings, name)
-    for role, name in {"grafana-live": "GrafanaLiveSettings", "influx": "SetupSettings"}.items()
-    if hasattr(processors.settings, name)
-}
-
-TO_COME: Final = {"grafana-live", "influx", "record"}
+TO_COME: Final = {"record"}
 """Roles that are in the project before their commands are."""
-
-VARIABLES_TO_COME: Final = {"access": "CHEVET_ACCESS__", "tls": "CHEVET_TLS__"}
-"""Variables of the live page, by the setting that they belong to."""
 
 ONE_SHOTS: Final = {"topics", "influxdb-setup", "grafana-token"}
 
@@ -170,15 +168,9 @@ def _wrong_variables(project: Project) -> Iterator[str]:
         ours = [one for one in service.get("environment", {}) if one.startswith(ENV_PREFIX)]
         unknown = ours if settings is None else unknown_variables(settings, ours)
         for variable in unknown:
-            if not _comes_later(variable):
-                yield f"{name}: nobody reads {variable}"
-
-
-def _comes_later(variable: str) -> bool:
-    return any(
-        variable.startswith(prefix) and field not in LiveSettings.model_fields
-        for field, prefix in VARIABLES_TO_COME.items()
-    )
+            yield f"{name}: nobody reads {variable}"
+        if settings and "instance" in settings.model_fields and f"{ENV_PREFIX}INSTANCE" not in ours:
+            yield f"{name}: has another name after each start"
 
 
 def _wrong_secrets(project: Project) -> Iterator[str]:
@@ -345,6 +337,10 @@ MUTANTS: Final[dict[str, tuple[Mutate, str]]] = {
         lambda s: s.update(sink_2=copy.deepcopy(s["sink"])),
         "sink_2: not scraped",
     ),
+    "another name after each start": (
+        lambda s: s["worker"]["environment"].pop("CHEVET_INSTANCE"),
+        "another name",
+    ),
     "no memory limit": (lambda s: s["kafka"].pop("mem_limit"), "all memory"),
     "new privileges": (lambda s: s["influxdb"].pop("security_opt"), "more than it is"),
     "restarts what has ended": (
@@ -375,7 +371,8 @@ def test_every_role_of_the_system_is_there() -> None:
 def test_every_role_reads_its_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     n_roles = 0
     for name, service in chevets(load()).items():
-        settings = SETTINGS.get(service["command"][0])
+        role = service["command"][0]
+        settings = SETTINGS.get(role)
         if settings is None:
             continue
         _, arguments = _parse(service["command"])
@@ -383,20 +380,18 @@ def test_every_role_reads_its_settings(monkeypatch: pytest.MonkeyPatch, tmp_path
         with monkeypatch.context() as environment:
             for variable, value in _environment_here(service, tmp_path).items():
                 environment.setenv(variable, value)
-            told = {"host": host} if host is not None and "access" in settings.model_fields else {}
+            told = {"host": host} if role == "live" else {}
             loaded = load_settings(settings, config and _on_the_host(service, config), **told)
         if name != "influxdb-setup":
             assert loaded.kafka.bootstrap_servers == "kafka:9092", name
         n_roles += 1
-    assert n_roles >= 6
+    assert n_roles == 8
 
 
 def _environment_here(service: Project, folder: Path) -> dict[str, str]:
     """The variables of a service, with a secret in a file of ours wherever it names one."""
     found = {}
     for variable, value in service.get("environment", {}).items():
-        if _comes_later(variable):
-            continue
         found[variable] = str(value)
         if found[variable].startswith(("/run/secrets/", "/run/tokens/")):
             file = folder / Path(value).name

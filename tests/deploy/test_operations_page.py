@@ -57,7 +57,7 @@ def links() -> Iterator[str]:
             yield target
 
 
-LATER: Final = {"influx.md", "live.md", "archive.md"}
+LATER: Final = {"archive.md"}
 
 
 def test_every_link_of_the_page_leads_somewhere() -> None:
@@ -110,7 +110,7 @@ def test_a_command_that_is_none_is_told() -> None:
     assert fault_of(["dead-letters", "list", "--summary"]) is None
 
 
-COMMANDS_TO_COME: Final = {"record", "grafana-live", "influx"}
+COMMANDS_TO_COME: Final = {"record"}
 
 
 def code() -> Iterator[str]:

@@ -11,7 +11,7 @@ import pytest
 
 from deploy.cli import main
 from ingest.settings import ENV_PREFIX, ProcessSettings, unknown_variables
-from processors.settings import LiveSettings, SinkSettings, WorkerSettings
+from processors.settings import GrafanaLiveSettings, LiveSettings, SinkSettings, WorkerSettings
 
 FOLDER: Final = Path("deploy/systemd")
 UNITS: Final = sorted(
@@ -21,8 +21,9 @@ SETTINGS: Final[dict[str, type[ProcessSettings]]] = {
     "worker": WorkerSettings,
     "sink": SinkSettings,
     "live": LiveSettings,
+    "grafana-live": GrafanaLiveSettings,
 }
-COMMANDS_TO_COME: Final = {"grafana-live", "record"}
+COMMANDS_TO_COME: Final = {"record"}
 PORT: Final = "9101"
 """The instance of a template: the port of a worker's metrics."""
 
