@@ -126,6 +126,35 @@ def test_a_push_that_was_lost_breaks_the_trace_and_is_not_repeated(make_panel: M
     check_order(panel)
 
 
+def test_where_there_is_no_room_for_a_break_it_takes_a_samples_place(
+    make_panel: MakePanel,
+) -> None:
+    panel = make_panel()
+    fast = block(n_samples=500, period=SamplePeriod(ns_numerator=MS, ns_denominator=1))
+    panel.pusher.add_frame(frame(fast), end_ns(fast))
+
+    panel.take(end_ns(fast) + 100 * MS, arrived=False)
+    panel.run(end_ns(fast) + 200 * MS, end_ns(fast) + NS_PER_S)
+
+    first, *rest = panel.rows["icu-1_ecg"]
+    assert first.fields["v"] == NAN
+    assert len(values(rest)) == len(rest) == 500 - 101 - 1
+    assert rest[0].t_ns - first.t_ns == MS
+    assert panel.pusher.counts.samples_thinned == 1
+    check_sums(panel)
+
+
+def test_another_source_is_not_joined_to_the_one_before(make_panel: MakePanel) -> None:
+    panel = make_panel()
+    slow = SamplePeriod(ns_numerator=12 * NS_PER_S, ns_denominator=1)
+    for i, device in enumerate(("old", "new")):
+        one = block(i, 1, device=device, period=slow)
+        panel.pusher.add_frame(frame(one), one.t0_ns)
+        panel.run(one.t0_ns, one.t0_ns + NS_PER_S)
+
+    assert [row.fields["v"] for row in panel.rows["icu-1_ecg"]] == [NAN, 0.0, NAN, 0.01]
+
+
 def test_samples_that_wait_for_too_long_are_dropped_and_the_trace_is_broken(
     make_panel: MakePanel,
 ) -> None:
