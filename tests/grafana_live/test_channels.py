@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 import pytest
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from devices import codes
@@ -32,6 +32,7 @@ SIGNALS: Final = st.builds(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(subject=NAMES, signal=SIGNALS)
 @example(subject="é" * 1_024, signal=numbered("x" * 30, 15))
 def test_every_name_is_legal(subject: str, signal: str) -> None:
@@ -41,6 +42,7 @@ def test_every_name_is_legal(subject: str, signal: str) -> None:
     assert len(channel_address("s" * STREAM_CHARS_MAX, name)) <= CHANNEL_CHARS_MAX
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(one=st.tuples(NAMES, SIGNALS), other=st.tuples(NAMES, SIGNALS))
 @example(one=("a", "b"), other=("a_b", "b"))
 @example(one=("a/b", "ecg"), other=("a.b", "ecg"))
@@ -69,6 +71,7 @@ def test_no_signal_takes_the_name_of_another_channel_of_ours(channel: str) -> No
     assert signal_stem(block(channel=f"/{channel}", quantity=codes.ACC_X)) == f"other-{channel}"
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(name=NAMES, i_place=st.integers(0, 15))
 def test_a_number_makes_no_name_another_ones(name: str, i_place: int) -> None:
     stem = signal_stem(block(channel=name, quantity=codes.ACC_X))

@@ -6,7 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import deploy
@@ -154,6 +154,7 @@ def test_a_number_from_before_a_restart_is_taken_away_with_the_first_frame() -> 
     assert shown(panel, T0_NS) == {}
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(
         st.tuples(

@@ -4,7 +4,7 @@ from itertools import pairwise
 from typing import Final
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ingest.frame import NS_PER_S, SamplePeriod
@@ -42,6 +42,7 @@ COMINGS: Final = st.lists(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(comings=COMINGS, period=st.sampled_from(PERIODS), n_samples=st.integers(1, 60))
 def test_whatever_comes_times_rise_fields_stay_holes_break_and_the_sums_hold(
     comings: list[tuple[int, int, int, int, int, str]], period: SamplePeriod, n_samples: int
@@ -71,6 +72,7 @@ def test_whatever_comes_times_rise_fields_stay_holes_break_and_the_sums_hold(
                 assert next_row.t_ns - one_row.t_ns <= step_ns_max
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     sizes=st.lists(st.integers(1, 80), min_size=1, max_size=20),
     jitters_ms=st.lists(st.integers(0, 300), min_size=20, max_size=20),
