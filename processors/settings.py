@@ -9,8 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints,
 from ingest.frame import NAME_CHARS_MAX
 from ingest.settings import ProcessSettings
 from processors.access_settings import AccessSettings, PageUrl, TlsSettings, listening_fault
-from processors.sinks.grafana_live.channels import STREAM_CHARS_MAX
-from processors.sinks.grafana_live.pusher import LATE_S, SUBJECTS_MAX
+from processors.sinks.grafana_live.limits import LATE_S, STREAM_CHARS_MAX, SUBJECTS_MAX
 from processors.sinks.measurements import KEPT, Bucket
 from processors.sinks.watched import Waveforms
 

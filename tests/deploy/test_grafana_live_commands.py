@@ -1,5 +1,7 @@
 """``chevet grafana-live``: what it needs to be told, and what it says where that is missing."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -70,3 +72,14 @@ def test_a_stream_has_a_legal_name(stream: str) -> None:
 
     with pytest.raises(SettingsError, match="stream"):
         load_settings(GrafanaLiveSettings, None, grafana=given)
+
+
+def test_settings_are_read_without_the_sink_that_they_are_for() -> None:
+    """Every role reads them; numba alone takes a second to import."""
+    command = "import sys, processors.settings; print(sys.modules.keys() & {'numba', 'aiohttp'})"
+
+    done = subprocess.run(
+        [sys.executable, "-c", command], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout == "set()\n"

@@ -9,8 +9,7 @@ import pytest
 from devices import codes
 from devices.codes import Quantity
 from ingest.frame import NS_PER_S, Frame, SamplePeriod, WaveformBlock
-from processors.sinks.grafana_live import LivePusher
-from processors.sinks.grafana_live.pusher import Body
+from processors.sinks.grafana_live.pusher import Body, LivePusher
 from tests.ingest.conftest import no_task_left_behind
 from tests.sinks.line_protocol import Point, parse
 

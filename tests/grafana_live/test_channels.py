@@ -12,13 +12,13 @@ from processors.sinks.grafana_live.channels import (
     CHANNEL_CHARS_MAX,
     EVENTS,
     NUMERALS,
-    STREAM_CHARS_MAX,
     channel_address,
     measurement,
     numbered,
     signal_stem,
     subject_part,
 )
+from processors.sinks.grafana_live.limits import STREAM_CHARS_MAX
 from tests.grafana_live.conftest import block
 
 LEGAL: Final = re.compile(r"[A-Za-z0-9_-]+")

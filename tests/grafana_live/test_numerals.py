@@ -15,8 +15,8 @@ from devices import codes
 from devices.codes import Quantity
 from ingest.frame import NS_PER_S
 from ingest.observation import Observation
-from processors.sinks.grafana_live import LivePusher
 from processors.sinks.grafana_live.numerals import BELIEVED_MIN, NUMERALS
+from processors.sinks.grafana_live.pusher import LivePusher
 from processors.vitals.fusion import ALGORITHM as HEART_RATE_FUSION
 from processors.vitals.readings import DEVICE_RECORD
 from tests.grafana_live.conftest import T0_NS, Panel, block, frame

@@ -15,9 +15,8 @@ from ingest.frame import (
     WaveformBlock,
 )
 from ingest.observation import AlarmEvent, AlarmPriority
-from processors.sinks.grafana_live import LivePusher
 from processors.sinks.grafana_live.events import EVENTS_MAX
-from processors.sinks.grafana_live.pusher import BODY_BYTES_MAX
+from processors.sinks.grafana_live.pusher import BODY_BYTES_MAX, LivePusher
 from processors.sinks.grafana_live.subject import CHANNELS_MAX
 from processors.sinks.grafana_live.trace import SAMPLES_MAX
 from tests.grafana_live.conftest import (

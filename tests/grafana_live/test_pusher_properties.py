@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ingest.frame import NS_PER_S, SamplePeriod
-from processors.sinks.grafana_live import LivePusher
+from processors.sinks.grafana_live.pusher import LivePusher
 from tests.grafana_live.conftest import (
     MS,
     NAN,

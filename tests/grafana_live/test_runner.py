@@ -21,8 +21,9 @@ from ingest.observation import AlarmEvent, AlarmPriority
 from ingest.settings import KafkaSettings
 from ingest.topics import ALARMS, FRAMES, OBSERVATIONS
 from processors.settings import GrafanaLiveSettings, GrafanaSettings
-from processors.sinks.grafana_live import LivePusher, runner
+from processors.sinks.grafana_live import runner
 from processors.sinks.grafana_live.client import PushClient
+from processors.sinks.grafana_live.pusher import LivePusher
 from processors.sinks.grafana_live.runner import GrafanaLive
 from tests.grafana_live.conftest import T0_NS, block, end_ns, frame, no_task_left_behind
 from tests.grafana_live.endpoint import TOKEN, Endpoint, open_endpoint

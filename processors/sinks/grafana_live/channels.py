@@ -18,8 +18,6 @@ from processors.sinks.live.labels import waveform_kind
 
 CHANNEL_CHARS_MAX: Final = 160
 
-STREAM_CHARS_MAX: Final = 32
-
 SUBJECT_CHARS_MAX: Final = 80
 """A longer name of a subject is cut, and told from others by its hash."""
 

@@ -12,15 +12,12 @@ from typing import Final
 from ingest.frame import NS_PER_S, Frame
 from ingest.observation import AlarmEvent, Observation
 from processors.sinks.grafana_live.counts import PushCounts
+from processors.sinks.grafana_live.limits import AHEAD_S, LATE_S, SUBJECTS_MAX
 from processors.sinks.grafana_live.subject import LiveSubject
 from processors.sinks.grafana_live.trace import TimeWindow, Trace
 
-SUBJECTS_MAX: Final = 64
 BODY_BYTES_MAX: Final = 1_000_000
 """Lines of one channel stay together; a body ends before it would become longer."""
-
-LATE_S: Final = 30.0
-AHEAD_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,8 @@ from ingest.observation import Observation
 from ingest.recording import open_recording
 from ingest.replay import ReplayPlan, frames_of
 from processors.pipeline import SubjectPipeline
-from processors.sinks.grafana_live import LivePusher
 from processors.sinks.grafana_live.numerals import NUMERALS
+from processors.sinks.grafana_live.pusher import LivePusher
 from tests.grafana.streaming.browser import FOLDER, Table, show, show_messages
 from tests.grafana.streaming.grafana_server import GrafanaServer, PushRefusedError
 
