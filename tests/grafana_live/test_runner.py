@@ -171,18 +171,20 @@ async def test_who_watches_nobody_is_no_standstill_and_not_ready(
     write(tmp_path / "token", TOKEN)
     monkeypatch.setattr(runner, "STALL_S", -1.0)
     stop = asyncio.Event()
-    with socket.create_server(("127.0.0.1", 0)) as probe:
+    host = "127.0.0.2"
+    with socket.create_server((host, 0)) as probe:
         port = probe.getsockname()[1]
     settings = GrafanaLiveSettings(
         grafana=GrafanaSettings(url="http://127.0.0.1:1", token_file=tmp_path / "token"),
         metrics_port=port,
+        metrics_host=host,
     )
     role = asyncio.create_task(run_grafana_live_role(settings, stop), name="role")
     answers: dict[str, int] = {}
     async with aiohttp.ClientSession() as session:
 
         async def ask(path: str) -> int:
-            async with session.get(f"http://127.0.0.1:{port}/{path}") as answer:
+            async with session.get(f"http://{host}:{port}/{path}") as answer:
                 return answer.status
 
         async with asyncio.timeout(WAIT_S):

@@ -14,6 +14,7 @@ from devices.codes import Quantity
 from ingest.frame import NS_PER_S
 from ingest.observation import Observation
 from processors.sinks.grafana_live.trace import NS_PER_MS, NULL
+from processors.sinks.live.staleness import STALE_S
 from processors.vitals.fusion import ALGORITHM as HEART_RATE_FUSION
 from processors.vitals.readings import DEVICE_RECORD
 from processors.vitals.respiration_fusion import ALGORITHM as RESPIRATION_FUSION
@@ -28,24 +29,26 @@ class Numeral:
 
     Attributes
     ----------
-    stale_s
-        An observation that is older is none: the live page's rule.
     algorithm
         Whose figure is shown where several derive one; empty: whoever's is the newest.
     """
 
     quantity: Quantity
-    stale_s: int
     algorithm: str = ""
+
+    @property
+    def stale_s(self) -> int:
+        """An observation that is older is none: the live page's rule."""
+        return STALE_S[self.quantity.name]
 
 
 NUMERALS: Final = (
-    Numeral(quantity=codes.BODY_TEMPERATURE, stale_s=300),
-    Numeral(quantity=codes.HEART_RATE, stale_s=5, algorithm=HEART_RATE_FUSION.name),
-    Numeral(quantity=codes.PERFUSION_INDEX, stale_s=5),
-    Numeral(quantity=codes.PULSE_RATE, stale_s=5),
-    Numeral(quantity=codes.RESPIRATORY_RATE, stale_s=30, algorithm=RESPIRATION_FUSION.name),
-    Numeral(quantity=codes.SPO2, stale_s=5),
+    Numeral(quantity=codes.BODY_TEMPERATURE),
+    Numeral(quantity=codes.HEART_RATE, algorithm=HEART_RATE_FUSION.name),
+    Numeral(quantity=codes.PERFUSION_INDEX),
+    Numeral(quantity=codes.PULSE_RATE),
+    Numeral(quantity=codes.RESPIRATORY_RATE, algorithm=RESPIRATION_FUSION.name),
+    Numeral(quantity=codes.SPO2),
 )
 
 _BY_NAME: Final = {numeral.quantity.name: numeral for numeral in NUMERALS}
