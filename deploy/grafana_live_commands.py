@@ -82,6 +82,8 @@ async def run_grafana_live_role(settings: "GrafanaLiveSettings", stop: asyncio.E
     """
     import structlog
 
+    from ingest.role_status import GRAFANA_LIVE
+    from ingest.status_reporter import StatusReporter, reporting
     from processors.health import HealthServer
     from processors.sinks.grafana_live.client import PushClient, TokenError
     from processors.sinks.grafana_live.pusher import LivePusher
@@ -107,16 +109,18 @@ async def run_grafana_live_role(settings: "GrafanaLiveSettings", stop: asyncio.E
     live = GrafanaLive(pusher, client, interval_s=settings.interval_s)
     port = settings.metrics_port or None
     # Who has nothing to do does not stand still.
-    with HealthServer(
+    health = HealthServer(
         lambda: live.is_live or not settings.watched,
         lambda: live.is_ready,
         port,
         host=settings.metrics_host,
-    ):
+    )
+    reporter = StatusReporter(settings.kafka, GRAFANA_LIVE, settings.instance, live.said)
+    with health:
         if not settings.watched:
             log.warning("nobody_is_watched", hint=_NOBODY)
             await stop.wait()
             return
         log.info("grafana_live_begins", url=grafana.url, watched=len(settings.watched))
-        async with client:
+        async with client, reporting(reporter):
             await run_grafana_live(settings.kafka, live, stop)

@@ -14,12 +14,13 @@ import pytest
 
 from deploy.grafana_live_commands import run_grafana_live_role
 from deploy.local.kafka import KafkaBroker
-from ingest.codec import encode_alarm, encode_frame, encode_observations
+from ingest.codec import decode_role_status, encode_alarm, encode_frame, encode_observations
 from ingest.frame import NS_PER_S, Frame
-from ingest.kafka import create_topics, open_producer
+from ingest.kafka import create_topics, open_consumer, open_producer
 from ingest.observation import AlarmEvent, AlarmPriority
+from ingest.role_status import GRAFANA_LIVE, RoleState, RoleStatus
 from ingest.settings import KafkaSettings
-from ingest.topics import ALARMS, FRAMES, OBSERVATIONS
+from ingest.topics import ALARMS, FRAMES, OBSERVATIONS, STATUS
 from processors.settings import GrafanaLiveSettings, GrafanaSettings
 from processors.sinks.grafana_live import runner
 from processors.sinks.grafana_live.client import PushClient
@@ -144,6 +145,8 @@ async def test_a_token_that_was_renewed_is_taken_up_without_a_restart(tmp_path: 
         assert not run.live.is_ready
         run.live.reads = True
         assert run.live.waits_for == "grafana"
+        assert run.live.said().state is RoleState.WAITING
+        assert run.live.said().reason == "grafana"
 
         write(tmp_path / "token", NEW)
 
@@ -218,6 +221,17 @@ def alarm_of(subject: str) -> AlarmEvent:
     )
 
 
+async def statuses_of(kafka: KafkaSettings, instance: str) -> list[RoleStatus]:
+    """What it has said of itself, up to its last word."""
+    said: list[RoleStatus] = []
+    async with asyncio.timeout(WAIT_S), open_consumer(kafka, (STATUS,), group=None) as consumer:
+        while not said or said[-1].state is not RoleState.STOPPING:
+            records = await consumer.poll(timeout_s=0.5, n_records_max=500)
+            key = f"{GRAFANA_LIVE}/{instance}".encode()
+            said += [decode_role_status(one.payload) for one in records if one.key == key]
+    return said
+
+
 async def test_from_kafka_to_grafana_every_sample_is_counted_on_both_ends(
     kafka_broker: KafkaBroker, unique_name: str, tmp_path: Path
 ) -> None:
@@ -232,6 +246,7 @@ async def test_from_kafka_to_grafana_every_sample_is_counted_on_both_ends(
             grafana=GrafanaSettings(url=endpoint.url, token_file=tmp_path / "token", timeout_s=10),
             watched=(watched,),
             late_s=600,
+            instance=unique_name,
         )
         role = asyncio.create_task(run_grafana_live_role(settings, stop), name="role")
 
@@ -266,3 +281,5 @@ async def test_from_kafka_to_grafana_every_sample_is_counted_on_both_ends(
         ]
         assert set(rows("numerals")[-1].fields.values()) == {NAN}
         assert other.encode() not in b"".join(endpoint.bodies)
+    *_, last = await statuses_of(kafka, unique_name)
+    assert last.state is RoleState.STOPPING

@@ -15,7 +15,9 @@ import structlog
 from ingest.codec import decode_alarm, decode_frame, decode_observations
 from ingest.errors import BrokerError, RecordError
 from ingest.kafka import ConsumedRecord, Consumer, open_consumer
+from ingest.role_status import GRAFANA_LIVE, RoleState
 from ingest.settings import KafkaSettings
+from ingest.status_reporter import Said
 from ingest.topics import ALARMS, FRAMES, OBSERVATIONS
 from processors import metrics
 from processors.sinks.grafana_live.client import Outcome, TokenError
@@ -25,7 +27,6 @@ from processors.sinks.lanes import back_off_s, stopped_within
 
 log = structlog.get_logger()
 
-ROLE: Final = "grafana-live"
 POLL_S: Final = 0.5
 N_RECORDS_MAX: Final = 500
 TURN_S: Final = 1.0
@@ -93,6 +94,19 @@ class GrafanaLive:
     def is_ready(self) -> bool:
         """Whether the topics are read and Grafana takes what it is sent."""
         return not self.waits_for
+
+    def said(self) -> Said:
+        """Say for `chevet.status` how it is."""
+        counts = self._pusher.counts
+        return Said(
+            state=RoleState.WAITING if self.waits_for else RoleState.READY,
+            reason=self.waits_for,
+            gauges={
+                "subjects": float(self._pusher.n_subjects),
+                "samples_pushed": float(counts.samples_pushed),
+                "samples_lost": float(counts.samples_lost + counts.samples_expired),
+            },
+        )
 
     async def run(self, stop: asyncio.Event) -> None:
         """Push until ``stop`` is set, then take the numerals from the panels."""
@@ -173,13 +187,13 @@ class GrafanaLive:
         self._turned_s = time.monotonic()
         now, told = self._pusher.counts.as_dict(), self._told.as_dict()
         grown = Counter({name: n - told[name] for name, n in now.items()})
-        metrics.SAMPLES_IN.labels(ROLE).inc(grown["samples_came"])
+        metrics.SAMPLES_IN.labels(GRAFANA_LIVE).inc(grown["samples_came"])
         for what in _SAMPLES:
             metrics.LIVE_SAMPLES.labels(what).inc(grown[f"samples_{what}"])
         for what in _LEFT_OUT:
             metrics.LIVE_LEFT_OUT.labels(what).inc(grown[what])
-        metrics.SUBJECTS.labels(ROLE).set(self._pusher.n_subjects)
-        metrics.READY.labels(ROLE).set(self.is_ready)
+        metrics.SUBJECTS.labels(GRAFANA_LIVE).set(self._pusher.n_subjects)
+        metrics.READY.labels(GRAFANA_LIVE).set(self.is_ready)
         self._told = PushCounts(**now)
 
 
