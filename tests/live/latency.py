@@ -137,7 +137,8 @@ async def measure(page: str, seconds: float) -> tuple[Latency, OpenPage]:
     """Watch a page that is fed for some seconds after its sweep has settled."""
     async with chromium() as browser:
         view = await open_page(browser, page)
-        await view.until("window.chevet.banner.state === 'live'")
+        # Not until it says "live": there is no worker here, and it says so.
+        await view.until("window.chevet.glassLatencyMs.n > 0")
         await asyncio.sleep(seconds)
         await view.until(f"window.chevet.glassLatencyMs.n >= {N_BLOCKS_MIN}")
         to_page, to_screen = await view.read("latencyMs"), await view.read("glassLatencyMs")
