@@ -11,10 +11,11 @@ import aiohttp
 import pytest
 from aiohttp import WSMsgType
 from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
+from aiohttp.web import Request, Response
 
 from processors.sinks.live import LiveHub, build_app, serve
 from processors.sinks.live.access_clients import Clients
-from processors.sinks.live.access_gate import GATE, NOT_ALLOWED, SIGNED_OUT
+from processors.sinks.live.access_gate import GATE, NOT_ALLOWED, SIGNED_OUT, Rule
 from processors.sinks.live.access_guard import PUBLIC
 from processors.sinks.live.access_limits import FAILURES_MAX
 from tests.live.conftest import Person
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from aiohttp import ClientWebSocketResponse
-    from aiohttp.web import Application, Request
+    from aiohttp.web import Application
 
     Client: TypeAlias = TestClient[Request, Application]
 
@@ -413,6 +414,28 @@ async def test_a_file_of_users_that_cannot_be_read_holds_for_a_while_and_no_long
     assert (await client.get("/api/me")).status == 200
     house.now_s += 300
     assert (await client.get("/api/me")).status == 401
+
+
+async def test_a_rule_is_that_of_the_moment(house: House) -> None:
+    rules: list[Rule] = []
+
+    async def keep(request: Request) -> Response:
+        rules.append(Rule(request))
+        return Response()
+
+    app = build_app(LiveHub(), entrance=house.entrance())
+    app.router.add_get("/keep", keep)
+    async with TestClient(TestServer(app)) as other:
+        assert (await other.get("/keep")).status == 401
+        await sign_in(other, house.tokens["anna"])
+        await other.get("/keep")
+        [rule] = rules
+        assert (rule(OWN), rule(OTHERS)) == (True, False)
+
+        house.revoke("anna")
+        house.now_s += 2
+
+        assert (rule(OWN), rule(OTHERS)) == (False, False)
 
 
 # What cannot be written down is not shown

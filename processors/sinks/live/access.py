@@ -42,6 +42,9 @@ class Viewer:
 ANYBODY: Final = Viewer(user="anybody", patterns=("*",))
 """Who looks where nobody is asked to sign in."""
 
+NOBODY: Final = Viewer(user="nobody", patterns=())
+"""Who may watch nobody."""
+
 PatternsOf = Callable[[Identity], tuple[str, ...]]
 """Gives the patterns of a user as they are now; none of somebody who is no user any more."""
 

@@ -15,7 +15,7 @@ from typing import Final
 from aiohttp import web
 
 from processors.metrics import LIVE_ACCESS
-from processors.sinks.live.access import ANYBODY, Access, Identity, Viewer
+from processors.sinks.live.access import ANYBODY, NOBODY, Access, Identity, Viewer
 from processors.sinks.live.access_clients import Clients
 from processors.sinks.live.access_limits import FailedAttempts
 from processors.sinks.live.access_log import AccessLog, AccessLogError, By
@@ -25,6 +25,8 @@ SIGNED_OUT: Final = 4401
 """Close code of a socket: the session has ended."""
 NOT_ALLOWED: Final = 4403
 """Close code of a socket: the subject may not be watched any more."""
+RULE_S: Final = 1.0
+"""So often a ``Rule`` looks at what somebody may."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +189,23 @@ async def require(request: web.Request, subject_id: str, by: By) -> Viewer:
             await gate.refused(request, viewer, by, subject_id)
         raise web.HTTPForbidden(text="no subject of this name that you may watch\n")
     return viewer
+
+
+class Rule:
+    """Says of each subject whether who asks may watch it now; it looks anew once a second."""
+
+    def __init__(self, request: web.Request) -> None:
+        self._request = request
+        self._viewer = allowed(request)
+        self._gate = gate_of(request)
+        self._looked_s = 0.0 if self._gate is None else self._gate.clock_s()
+
+    def __call__(self, subject_id: str) -> bool:
+        """Say whether a subject may be watched; none any more when the session has ended."""
+        if self._gate is not None and self._gate.clock_s() - self._looked_s >= RULE_S:
+            self._looked_s = self._gate.clock_s()
+            self._viewer = self._gate.viewer(self._request) or NOBODY
+        return self._viewer.may_watch(subject_id)
 
 
 async def note_read(request: web.Request, viewer: Viewer, by: By, subject_id: str = "") -> None:

@@ -80,14 +80,11 @@ def find_user(users: Iterable[TokenUser], token: str, now: datetime) -> Identity
     return found
 
 
-def patterns_of_user(
-    users: Iterable[TokenUser], identity: Identity, now: datetime
-) -> tuple[str, ...]:
+def patterns_of_user(user: TokenUser | None, identity: Identity, now: datetime) -> tuple[str, ...]:
     """Give the patterns of a user who signed in; none if the token is not theirs any more."""
-    for user in users:
-        if user.name == identity.user and user.token_sha256 == identity.token_sha256:
-            return () if user.has_expired(now) else user.subjects
-    return ()
+    if user is None or user.token_sha256 != identity.token_sha256 or user.has_expired(now):
+        return ()
+    return user.subjects
 
 
 def parse_users(text: str) -> tuple[TokenUser, ...]:

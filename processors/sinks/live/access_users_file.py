@@ -5,7 +5,7 @@ import fcntl
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -87,21 +87,21 @@ class UsersFile:
         self._clock_s = clock_s
         self._clock_ns = clock_ns
         self._mark = _mark(path)
-        self._users = read_users(path)
+        self._users = _by_name(read_users(path))
         self._looked_s = self._readable_s = clock_s()
 
     def find(self, token: str) -> Identity | None:
         """Find whose token this is."""
-        return find_user(self._now(), token, self._time())
+        return find_user(self._now().values(), token, self._time())
 
     def patterns_of(self, identity: Identity) -> tuple[str, ...]:
         """Give whom a user may watch now."""
-        return patterns_of_user(self._now(), identity, self._time())
+        return patterns_of_user(self._now().get(identity.user), identity, self._time())
 
     def _time(self) -> datetime:
         return datetime.fromtimestamp(self._clock_ns() / 1e9, UTC)
 
-    def _now(self) -> tuple[TokenUser, ...]:
+    def _now(self) -> Mapping[str, TokenUser]:
         now_s = self._clock_s()
         if now_s - self._looked_s >= LOOK_S:
             self._looked_s = now_s
@@ -114,15 +114,19 @@ class UsersFile:
             self._readable_s = now_s
             return
         try:
-            self._users = read_users(self._path)
+            self._users = _by_name(read_users(self._path))
         except UsersError as error:
             if now_s - self._readable_s >= UNREADABLE_S_MAX:
-                self._users = ()
+                self._users = {}
             log.error("users_unreadable", error=str(error), n_users=len(self._users))
             return
         # The mark from before the reading: a change in between is seen the next time.
         self._mark, self._readable_s = mark, now_s
         log.info("users_read", n_users=len(self._users))
+
+
+def _by_name(users: Iterable[TokenUser]) -> dict[str, TokenUser]:
+    return {user.name: user for user in users}
 
 
 def _read(path: Path) -> bytes:
