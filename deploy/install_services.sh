@@ -1,8 +1,8 @@
 #!/bin/sh
 # Install what tests and `chevet services` start: Java, Maven, InfluxDB, nginx, Prometheus, Chromium,
-# Node and systemd's tools as Debian packages, Apache Kafka's jars through Maven, and Grafana's own
-# code for the tests of what Grafana reads through npm. What is there is left alone, so that a second
-# run takes a second.
+# Node and systemd's tools as Debian packages, Apache Kafka's jars through Maven, and through npm, for
+# the tests, Grafana's own code and an OpenID Connect provider. What is there is left alone, so that a
+# second run takes a second.
 #
 # For Debian and its kin; packages need root or sudo, the jars go to the calling user, npm's packages
 # beside the tests.
@@ -105,7 +105,7 @@ fetch_kafka() {
 
 # Each folder of tests with a lock file has what the file says, to the byte.
 install_node_packages() {
-    for lock in "$root"/tests/grafana/*/package-lock.json; do
+    for lock in "$root"/tests/*/*/package-lock.json; do
         [ -f "$lock" ] || continue
         folder=${lock%/*}
         # npm writes this file when everything else is there.

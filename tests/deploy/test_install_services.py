@@ -174,9 +174,9 @@ def test_a_fetch_that_fails_is_the_failure_of_the_script(machine: Machine) -> No
     assert "could not be fetched" in done.stderr
 
 
-def add_node_tests(machine: Machine, name: str = "streaming") -> Path:
+def add_node_tests(machine: Machine, name: str = "grafana/streaming") -> Path:
     """A folder of tests with a lock file, and an npm that installs it."""
-    folder = machine.tree / "tests" / "grafana" / name
+    folder = machine.tree / "tests" / name
     folder.mkdir(parents=True)
     (folder / "package-lock.json").write_text("{}", encoding="utf-8")
     for tool in ("mkdir", "touch"):
@@ -194,7 +194,7 @@ def test_nodes_packages_are_installed_once_in_every_folder_with_a_lock_file(
     machine: Machine,
 ) -> None:
     make_complete(machine)
-    folders = [add_node_tests(machine, name) for name in ("schema", "streaming")]
+    folders = [add_node_tests(machine, name) for name in ("grafana/schema", "live/oidc")]
     (machine.tree / "tests" / "grafana" / "no_node").mkdir()
 
     first, second = machine.run(), machine.run()
