@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 
@@ -19,6 +20,8 @@ class Entry:
     by: str = ""
     reason: str = ""
     session: str = ""
+    patterns: tuple[str, ...] = ()
+    """Of a ward: whoever they fit was shown, if they were there."""
     left_out: int = 0
     """Refusals before this one that were too many to be written."""
 
@@ -59,9 +62,12 @@ def read_entries(lines: Iterable[str]) -> Iterator[Entry]:
 
 
 def select(entries: Iterable[Entry], *, subject: str | None, user: str | None) -> Iterator[Entry]:
-    """Give those of a subject, of a user, or of both."""
+    """Give those of a subject, of a user, or of both; a ward is of all that its patterns fit."""
     for entry in entries:
-        if (subject is None or entry.subject == subject) and (user is None or entry.user == user):
+        of_subject = subject in {None, entry.subject} or (
+            subject is not None and any(fnmatchcase(subject, one) for one in entry.patterns)
+        )
+        if of_subject and user in {None, entry.user}:
             yield entry
 
 
@@ -74,7 +80,7 @@ def as_text(entries: Iterable[Entry]) -> str:
             entry.ended or ("still" if entry.event == "watched" else ""),
             entry.user,
             entry.event + (f" (+{entry.left_out} more)" if entry.left_out else ""),
-            entry.subject,
+            entry.subject or " ".join(entry.patterns),
             entry.by,
             entry.address,
             entry.reason,
@@ -97,11 +103,12 @@ def _parse(line: str) -> Mapping[str, Any] | None:
 
 def _entry(event: str, time: str, found: Mapping[str, Any]) -> Entry:
     names = ("user", "subject", "address", "by", "reason", "session")
-    left_out = found.get("left_out")
+    left_out, patterns = found.get("left_out"), found.get("patterns")
     return Entry(
         event=event,
         begun=time,
         left_out=left_out if isinstance(left_out, int) else 0,
+        patterns=tuple(map(str, patterns)) if isinstance(patterns, list) else (),
         **{name: str(found.get(name, "")) for name in names},
     )
 

@@ -15,7 +15,14 @@ from aiohttp.web import Request, Response
 
 from processors.sinks.live import LiveHub, build_app, serve
 from processors.sinks.live.access_clients import Clients
-from processors.sinks.live.access_gate import GATE, NOT_ALLOWED, SIGNED_OUT, Rule
+from processors.sinks.live.access_gate import (
+    GATE,
+    NOT_ALLOWED,
+    SIGNED_OUT,
+    Rule,
+    allowed,
+    watching,
+)
 from processors.sinks.live.access_guard import PUBLIC
 from processors.sinks.live.access_limits import FAILURES_MAX
 from tests.live.conftest import Person
@@ -323,6 +330,26 @@ async def test_a_socket_without_rights_is_refused_and_one_with_them_is_written_d
         (None, OWN),
         ("anna", OTHERS),
     }
+
+
+async def test_a_ward_is_written_down_with_all_its_patterns(house: House) -> None:
+    patterns = tuple(f"icu-{i}-*" for i in range(200))
+
+    async def ward(request: Request) -> Response:
+        async with watching(request, allowed(request), None):
+            return Response()
+
+    token = house.add("bert", *patterns)
+    app = build_app(LiveHub(), entrance=house.entrance())
+    app.router.add_get("/ws/ward-of-test", ward)
+    async with TestClient(TestServer(app)) as client:
+        await sign_in(client, token)
+        assert (await client.get("/ws/ward-of-test")).status == 200
+
+    [began] = house.logged("watch_began")
+    assert (began["user"], began["by"]) == ("bert", "ward")
+    assert tuple(began["patterns"]) == patterns
+    assert "subject" not in began
 
 
 async def test_a_subject_that_is_not_there_yet_may_be_waited_for(

@@ -236,7 +236,7 @@ async def test_strangers_cannot_fill_the_disk(file: Path) -> None:
 # Read back
 
 
-def line(t: int, event: str, **fields: str) -> str:
+def line(t: int, event: str, **fields: object) -> str:
     return json.dumps({"t": f"2027-01-01T00:00:{t:02}.000Z", "event": event, **fields})
 
 
@@ -280,6 +280,15 @@ def test_entries_are_chosen_by_subject_and_by_user() -> None:
     assert len(list(select(entries, subject="icu-7", user=None))) == 2
     assert len(list(select(entries, subject=None, user="anna"))) == 3
     assert len(list(select(entries, subject="icu-7", user="anna"))) == 1
+
+
+def test_a_ward_is_of_every_subject_that_its_patterns_fit() -> None:
+    ward = {"watch": "w", "user": "anna", "by": "ward", "patterns": ["icu-*", "ward-3"]}
+    [entry] = entries = list(read_entries([line(1, "watch_began", **ward)]))
+
+    assert list(select(entries, subject="icu-7", user=None)) == [entry]
+    assert list(select(entries, subject="ward-31", user=None)) == []
+    assert "icu-* ward-3" in as_text(entries)
 
 
 @given(st.lists(st.text() | st.builds(line, st.integers(0, 59), st.text(), watch=st.text())))

@@ -18,7 +18,7 @@ from processors.metrics import LIVE_ACCESS
 from processors.sinks.live.access import ANYBODY, NOBODY, Access, Identity, Viewer
 from processors.sinks.live.access_clients import Clients
 from processors.sinks.live.access_limits import FailedAttempts
-from processors.sinks.live.access_log import AccessLog, AccessLogError, By
+from processors.sinks.live.access_log import AccessLog, AccessLogError, By, Field
 from processors.sinks.live.sessions import Sessions
 
 SIGNED_OUT: Final = 4401
@@ -236,10 +236,12 @@ class Watch:
 
 
 @contextlib.asynccontextmanager
-async def watching(request: web.Request, viewer: Viewer, subject_id: str) -> AsyncIterator[Watch]:
+async def watching(
+    request: web.Request, viewer: Viewer, subject_id: str | None
+) -> AsyncIterator[Watch]:
     """Write down that somebody begins to watch a subject, before they do, and when it ends.
 
-    Of everything at once, as on a ward view, give the patterns joined by a space.
+    None as subject: all at once that they may watch, as on a ward; then their patterns are written.
 
     Raises
     ------
@@ -251,13 +253,14 @@ async def watching(request: web.Request, viewer: Viewer, subject_id: str) -> Asy
     if gate is None:
         yield watch
         return
-    fields = {
+    fields: dict[str, Field] = {
         "watch": secrets.token_hex(8),
         "user": viewer.user,
         "session": viewer.session,
         "address": gate.clients.address(request),
         "subject": subject_id,
-        "by": "socket",
+        "patterns": viewer.patterns if subject_id is None else None,
+        "by": "ward" if subject_id is None else "socket",
     }
     begun_s = gate.clock_s()
     await gate.log.write("watch_began", **fields)

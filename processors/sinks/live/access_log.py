@@ -1,7 +1,8 @@
 """Who watched whom: a file of JSON lines that is only ever added to.
 
 Each line has ``t`` (UTC), ``event``, and what is known of ``user``, ``session``, ``address``,
-``subject``, ``by`` (page, socket or api) and ``reason``:
+``subject``, ``by`` (page, socket, ward or api) and ``reason``; of a ward ``patterns`` instead of a
+subject:
 
     started, stopped        of the server: what has no end ended at the latest then
     signed_in, sign_in_failed, signed_out       ``account``: of a sign-in service
@@ -30,8 +31,8 @@ import structlog
 from processors.metrics import LIVE_ACCESS
 from processors.sinks.live.access_limits import Budget
 
-By = Literal["page", "socket", "api"]
-Field = str | float | int | None
+By = Literal["page", "socket", "ward", "api"]
+Field = str | float | int | tuple[str, ...] | None
 
 TEXT_CHARS_MAX: Final = 256
 """Characters of any text from outside. The rest is cut."""
