@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -152,6 +153,15 @@ class GateOf:
 
 
 GATE: Final = web.AppKey("gate", GateOf)
+
+
+def is_same_origin(request: web.Request) -> bool:
+    """Browsers always say which page sends a form or opens a socket; who does not is none."""
+    origin = request.headers.get("Origin")
+    try:
+        return origin is None or urlsplit(origin).netloc == request.host
+    except ValueError:
+        return False
 
 
 def gate_of(request: web.Request) -> Gate | None:

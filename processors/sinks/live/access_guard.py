@@ -2,12 +2,11 @@
 
 from collections.abc import Awaitable, Callable
 from typing import Final
-from urllib.parse import urlsplit
 
 from aiohttp import web
 from yarl import URL
 
-from processors.sinks.live.access_gate import Gate, gate_of
+from processors.sinks.live.access_gate import Gate, gate_of, is_same_origin
 from processors.sinks.live.access_log import AccessLogError, By
 
 PUBLIC: Final = frozenset(
@@ -16,24 +15,19 @@ PUBLIC: Final = frozenset(
 """Routes that show nothing of a subject, and that one needs to sign in."""
 PAGES: Final = frozenset({"/", "/sign-out"})
 """Routes that a person opens: whoever has not signed in is sent to do so."""
+READING: Final = frozenset({"GET", "HEAD"})
+"""Methods that change nothing: whatever else another site sends is refused."""
 QUERY_CHARS_MAX: Final = 512
 """Of what a stranger wanted: so much is remembered over the sign-in."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def is_same_origin(request: web.Request) -> bool:
-    """Browsers always say which page sends a form or opens a socket; who does not is none."""
-    origin = request.headers.get("Origin")
-    try:
-        return origin is None or urlsplit(origin).netloc == request.host
-    except ValueError:
-        return False
-
-
 @web.middleware
 async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let nobody further who has not signed in, and show nothing that cannot be written down."""
+    if request.method not in READING and not is_same_origin(request):
+        raise web.HTTPForbidden(text="a form of another origin is not taken\n")
     gate = gate_of(request)
     if gate is None:
         return await handler(request)

@@ -8,8 +8,7 @@ from typing import Final
 
 from aiohttp import WSCloseCode, web
 
-from processors.sinks.live.access_gate import closing_of, require, watching
-from processors.sinks.live.access_guard import is_same_origin
+from processors.sinks.live.access_gate import closing_of, is_same_origin, require, watching
 from processors.sinks.live.hub import LiveHub, TooManyPagesError
 from processors.sinks.live.protocol import (
     HEARTBEAT_S,

@@ -9,7 +9,7 @@ from yarl import URL
 
 from processors.sinks.live.access import Identity
 from processors.sinks.live.access_gate import Gate
-from processors.sinks.live.access_guard import QUERY_CHARS_MAX, is_same_origin
+from processors.sinks.live.access_guard import QUERY_CHARS_MAX
 from processors.sinks.live.access_users import TOKEN_CHARS_MAX
 from processors.sinks.live.sign_in_pages import token_page
 
@@ -39,7 +39,6 @@ class TokenSignIn:
         return page(token_page(wanted=wanted))
 
     async def _post(self, request: web.Request) -> web.StreamResponse:
-        refuse_other_origins(request)
         gate = self._gate
         address, now_s = gate.clients.address(request), gate.clock_s()
         wait_s = gate.failures.wait_s(address, now_s)
@@ -60,7 +59,6 @@ def add_sign_out(app: web.Application, gate: Gate) -> None:
     """Add the way out."""
 
     async def post(request: web.Request) -> web.StreamResponse:
-        refuse_other_origins(request)
         await gate.end(request)
         return see_other("sign-in?left=1")
 
@@ -103,14 +101,3 @@ def back_to(wanted: str) -> str:
     """Give where to go on: the page itself, with the query that was wanted, and nowhere else."""
     pairs = pairs_of(wanted)
     return str(URL("./").with_query(pairs)) if pairs else "./"
-
-
-def refuse_other_origins(request: web.Request) -> None:
-    """Let no other site send a form here.
-
-    Raises
-    ------
-    aiohttp.web.HTTPForbidden
-    """
-    if not is_same_origin(request):
-        raise web.HTTPForbidden(text="a form of another origin is not taken\n")
