@@ -15,6 +15,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deploy.grafana import numerals
 from devices import codes
 from ingest.frame import (
     NS_PER_S,
@@ -27,15 +28,18 @@ from ingest.frame import (
 )
 from ingest.observation import AlarmEvent, AlarmPriority
 from processors.sinks.live import LiveHub, build_app
+from processors.sinks.live.access_gate import SIGNED_OUT
 from processors.sinks.live.hub import SUBJECTS_MAX, TooManyPagesError
 from processors.sinks.live.limits import LIMITS, score
 from processors.sinks.live.ward import BIN_MS, BINS_MAX, SOURCES_MAX, WardPage, envelope
+from tests.live.conftest import Person
+from tests.live.entrance import House
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from ingest.observation import Observation
-    from tests.live.conftest import Person
 
 T0_NS = 1_800_000_000 * NS_PER_S
 BIN_NS = BIN_MS * 1_000_000
@@ -388,3 +392,49 @@ async def test_a_ward_that_says_much_is_closed_and_forgotten(client: Any, hub: L
     async with asyncio.timeout(5):
         while hub.n_ward_pages:  # noqa: ASYNC110 - the hub has no event for it, and needs none
             await asyncio.sleep(0)
+
+
+def test_the_boards_have_the_same_limits() -> None:
+    colours = (numerals.SKY, numerals.YELLOW, numerals.ORANGE, numerals.VERMILLION)
+
+    bands = {name: tuple((edge, colours[found]) for edge, found in LIMITS[name]) for name in LIMITS}
+
+    assert {one.quantity.name: one.steps for one in numerals.NUMERALS} == bands
+
+
+@pytest.fixture
+async def guarded(hub: LiveHub, house: House) -> Any:  # noqa: ANN401 - a generator of clients
+    for subject_id in ("icu-7", "ward-3"):
+        person = Person(subject_id=subject_id)
+        hub.add_frame(person.frame(person.t0_ns + NS_PER_S), person.t0_ns)
+    async with TestClient(TestServer(build_app(hub, entrance=house.entrance()))) as client:
+        yield client
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    house = House(tmp_path)
+    house.add("anna", "icu-*")
+    return house
+
+
+async def test_a_ward_is_of_those_only_whom_one_may_watch(guarded: Any, house: House) -> None:  # noqa: ANN401
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        await guarded.ws_connect("/ws/ward")
+    assert refused.value.status == 401
+    await guarded.post("/sign-in", data={"token": house.tokens["anna"]}, allow_redirects=False)
+
+    async with guarded.ws_connect("/ws/ward") as socket:
+        told = [await socket.receive_json(timeout=10) for _ in range(2)]
+        assert [row["subject"] for row in told[1]["subjects"]] == ["icu-7"]
+        assert "ward-3" not in str(told)
+        [began] = house.logged("watch_began")
+        assert (began["user"], began["subject"]) == ("anna", "icu-*")
+
+        house.revoke("anna")
+        house.now_s += 1
+
+        async with asyncio.timeout(20):
+            while (await socket.receive()).type is WSMsgType.TEXT:
+                pass
+        assert socket.close_code == SIGNED_OUT
