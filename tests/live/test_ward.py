@@ -15,7 +15,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deploy.grafana import numerals
+from deploy.grafana.model import ORANGE, SKY, VERMILLION, YELLOW
+from deploy.grafana.numerals import NUMERALS
 from devices import codes
 from ingest.frame import (
     NS_PER_S,
@@ -395,11 +396,11 @@ async def test_a_ward_that_says_much_is_closed_and_forgotten(client: Any, hub: L
 
 
 def test_the_boards_have_the_same_limits() -> None:
-    colours = (numerals.SKY, numerals.YELLOW, numerals.ORANGE, numerals.VERMILLION)
+    colours = (SKY, YELLOW, ORANGE, VERMILLION)
 
     bands = {name: tuple((edge, colours[found]) for edge, found in LIMITS[name]) for name in LIMITS}
 
-    assert {one.quantity.name: one.steps for one in numerals.NUMERALS} == bands
+    assert {one.quantity.name: one.steps for one in NUMERALS} == bands
 
 
 @pytest.fixture

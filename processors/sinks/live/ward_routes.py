@@ -49,7 +49,7 @@ async def _get_socket(request: web.Request) -> web.WebSocketResponse:
                 async for _ in socket:
                     pass
                 writing.cancel()
-            watch.reason = writer.reason
+            watch.reason = writer.reason if socket in shared.sockets else "server stops"
         finally:
             shared.sockets.discard(socket)
             shared.hub.close_ward(page)

@@ -107,7 +107,7 @@ keys.add("Subject", ["w"], "to the ward", () => router.toWard(), atBedside);
 keys.add("Subject", ["n", "p"], "next, previous subject; or swipe", ({ key }) => turnTo(subjects.beside(bedside.subject, key === "n" ? 1 : -1)), atBedside);
 keys.add("Subject", ["b"], "full screen, larger type", toggleStage, atBedside);
 keys.add("Subject", ["t"], "trends: small, large, none", turnTrends, atBedside);
-keys.describe("Subject", ["f"], "freezes the traces; once more: live again");
+keys.describe("Subject", ["f", " "], "freeze the traces, and let them go");
 keys.describe("Frozen traces", ["ArrowLeft", "ArrowRight", "PageUp", "PageDown"], "back and forth in time");
 keys.describe("Frozen traces", ["c"], "caliper: time and voltage between two marks");
 keys.add("Everywhere", ["Escape"], "back", escape);
@@ -128,7 +128,7 @@ find("to-ward").addEventListener("click", (event) => {
   router.toWard();
 });
 // While the traces stand still a finger moves them.
-listenToSwipes(find("bedside"), (step) => turnTo(subjects.beside(bedside.subject, step)), () => body.dataset.frozen === undefined);
+listenToSwipes(find("bedside"), (step) => turnTo(subjects.beside(bedside.subject, step)), () => !bedside.traces.isFrozen);
 
 Object.defineProperty(window, "chevet", {
   value: Object.freeze({

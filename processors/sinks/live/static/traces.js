@@ -172,6 +172,10 @@ export class TraceBoard {
     return { speed, breathSpeed, gain, pxPerMm, isMeasured, spanMs: this.spanMs, frozen: this.#freeze.state };
   }
 
+  get isFrozen() {
+    return this.#freeze.isFrozen;
+  }
+
   // Calls read(key, trace) for each, in no order.
   forEach(read) {
     for (const [key, trace] of this.#traces) read(key, trace);
