@@ -7,8 +7,7 @@ import asyncio
 
 from aiohttp import web
 
-from processors.sinks.live.access_gate import allowed, closing_of, watching
-from processors.sinks.live.access_guard import is_same_origin
+from processors.sinks.live.access_gate import allowed, closing_of, is_same_origin, watching
 from processors.sinks.live.hub import TooManyPagesError
 from processors.sinks.live.page_socket import CLIENT_BYTES_MAX, SEND_TIMEOUT_S, SHARED
 from processors.sinks.live.protocol import (
