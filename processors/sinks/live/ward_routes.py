@@ -32,7 +32,7 @@ async def _get_socket(request: web.Request) -> web.WebSocketResponse:
     viewer = allowed(request)
     shared = request.app[SHARED]
     socket = web.WebSocketResponse(max_msg_size=CLIENT_BYTES_MAX, compress=False, timeout=1.0)
-    async with watching(request, viewer, " ".join(viewer.patterns)) as watch:
+    async with watching(request, viewer, None) as watch:
         try:
             page = shared.hub.open_ward()
         except TooManyPagesError as error:
