@@ -428,7 +428,7 @@ def test_the_sink_writes_where_grafana_reads(
         == server["DOCKER_INFLUXDB_INIT_BUCKET"]
         == setup["CHEVET_INFLUX__BUCKET"]
     )
-    assert influx.token.get_secret_value() == "secret"
+    assert influx.read_token() == "secret"
 
 
 TOKENS: Final = "tokens:/run/tokens"
