@@ -178,7 +178,7 @@ async def test_the_calipers_measure_what_lies_between_them(bedside: Bedside) -> 
     view = bedside.view
     canvas = view.page.locator(".trace canvas").first
     await view.page.locator(".sweep-freeze").click()
-    await view.page.get_by_text("Caliper").click()
+    await view.page.get_by_role("button", name="Caliper").click()
     box = await canvas.bounding_box()
     sweep = await view.read("sweep")
     assert box is not None
