@@ -34,8 +34,8 @@ def patients() -> list[Patient]:
             temperature=None if number % 5 == 3 else 36.4 + (number * 7 % 12) / 10,
             battery=(86, 64, 43, 91, 77, 14, 58)[number % 7],
             fault=FAULTS.get(number, ""),
-            before_s=3000 if number == 0 else 40,
-            away=(1300, 1640) if number == 0 else (0, 0),
+            before_s=660 if number == 0 else 24,
+            away=(260, 330) if number == 0 else (0, 0),
         )
         for number, record in enumerate(records("bidmc"))
     ]
@@ -72,6 +72,7 @@ async def _pictures(url: str, folder: Path) -> None:
         page = await _page(browser, f"{url}?subject=bed-01#full", 1920, 1080)
         await _shoot(page, folder, "bedside-full")
         page = await _page(browser, f"{url}?subject=bed-01", 1440, 900)
+        await page.get_by_role("button", name="15 min").click()
         await page.keyboard.press("t")
         await _shoot(page, folder, "trends")
         page = await _page(browser, f"{url}#ward", 390, 844, phone=True)
