@@ -430,7 +430,7 @@ async def test_a_ward_is_of_those_only_whom_one_may_watch(guarded: Any, house: H
         assert [row["subject"] for row in told[1]["subjects"]] == ["icu-7"]
         assert "ward-3" not in str(told)
         [began] = house.logged("watch_began")
-        assert (began["user"], began["subject"]) == ("anna", "icu-*")
+        assert (began["user"], began["patterns"], began["by"]) == ("anna", ["icu-*"], "ward")
 
         house.revoke("anna")
         house.now_s += 1
