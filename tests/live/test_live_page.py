@@ -5,45 +5,32 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import psutil
 import pytest
-from playwright.async_api import async_playwright
 
-from deploy.local.process import ServerMissingError
 from devices import codes
 from ingest.frame import DeviceEvent, DeviceEventKind, Frame
 from ingest.observation import AlarmEvent, AlarmPriority
 from processors.sinks.live import LiveHub, serve
+from tests.live.browsing import OpenPage, chromium, open_page
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from playwright.async_api import Browser, ConsoleMessage, Page
+    from playwright.async_api import Browser
 
     from ingest.observation import Observation
     from tests.live.conftest import Feed
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-CHROMIUM_ARGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 ECG = "chest-strap/ecg"
-WAIT_S = 60
 SHOTS = os.environ.get("CHEVET_LIVE_SHOTS")
 """A folder for pictures of the page; none are taken where it is not named."""
 
@@ -82,24 +69,8 @@ class Server:
             await asyncio.wait_for(self._task, timeout=10)
 
 
-@dataclass(slots=True)
-class Visit:
-    """The open page, and all that it complained of."""
-
-    page: Page
-    complaints: list[str]
-
-    async def read(self, name: str) -> Any:  # noqa: ANN401 - what the page says, as JSON
-        return await self.page.evaluate(f"window.chevet.{name}")
-
-    async def until(self, condition: str) -> None:
-        # Not wait_for_function: it needs eval within the page, which the page's policy forbids.
-        try:
-            async with asyncio.timeout(WAIT_S):
-                while not await self.page.evaluate(condition):  # noqa: ASYNC110 - the page's
-                    await asyncio.sleep(0.05)
-        except TimeoutError:
-            pytest.fail(f"not within {WAIT_S} s: {condition}")
+class Visit(OpenPage):
+    """The open page of a person who is fed."""
 
     async def until_live(self) -> None:
         await self.until("window.chevet.banner.state === 'live'")
@@ -115,13 +86,8 @@ class Visit:
 
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        raise ServerMissingError("Chromium", "apt install chromium")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGS)
+    async with chromium() as browser:
         yield browser
-        await browser.close()
 
 
 @pytest.fixture
@@ -143,21 +109,8 @@ async def feed(make_feed: Callable[..., Feed], hub: LiveHub) -> AsyncIterator[Fe
 
 
 async def open_visit(browser: Browser, url: str, width: int = 1440, height: int = 900) -> Visit:
-    page = await browser.new_page(viewport={"width": width, "height": height})
-    complaints: list[str] = []
-
-    def on_console(message: ConsoleMessage) -> None:
-        if message.type in {"error", "warning"}:
-            complaints.append(message.text)
-
-    page.on("console", on_console)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    await page.add_init_script(
-        "document.addEventListener('securitypolicyviolation',"
-        " (event) => console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`))"
-    )
-    await page.goto(url)
-    return Visit(page, complaints)
+    opened = await open_page(browser, url, width, height)
+    return Visit(opened.page, opened.complaints)
 
 
 @pytest.fixture

@@ -11,28 +11,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.async_api import async_playwright, expect
+from playwright.async_api import expect
 
 from deploy.local.process import LOCALHOST, ServerMissingError, free_ports
 from processors.access_settings import AccessSettings, OidcSettings, TlsSettings
 from processors.sinks.live import LiveHub, serve
 from processors.sinks.live.access_setup import build_entrance
+from tests.live.browsing import chromium
 from tests.live.entrance import House
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from playwright.async_api import Browser, Page
+    from playwright.async_api import Page
 
     from processors.sinks.live.access_setup import Entrance
     from tests.live.conftest import Feed
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-CHROMIUM_ARGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 WAIT_MS = 60_000
 PROVIDER = Path(__file__).parent / "oidc" / "provider.mjs"
 CLIENT_SECRET = "of the tests only"  # noqa: S105
@@ -43,17 +40,10 @@ OWN, OTHERS = "icu-7", "ward-3"
 
 @pytest.fixture
 async def page() -> AsyncIterator[Page]:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        raise ServerMissingError("Chromium", "apt install chromium")
-    async with async_playwright() as playwright:
-        browser: Browser = await playwright.chromium.launch(
-            executable_path=chromium, args=CHROMIUM_ARGS
-        )
+    async with chromium() as browser:
         page = await browser.new_page(viewport={"width": 1280, "height": 800})
         page.set_default_timeout(WAIT_MS)
         yield page
-        await browser.close()
 
 
 @pytest.fixture

@@ -5,21 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import shutil
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import async_playwright
 
-from deploy.local.process import ServerMissingError
 from ingest.frame import NS_PER_S
 from ingest.role_status import WORKER, RoleState, RoleStatus
 from processors.sinks.live import LiveHub, serve
 from processors.sinks.live.staleness import STALE_S
 from tests.live.black_hole import BlackHole
-from tests.live.test_live_page import CHROMIUM_ARGS, WAIT_S
+from tests.live.browsing import WAIT_S, chromium
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -57,13 +54,8 @@ window.requestAnimationFrame = (run) => onFrame((at) => { if (!window.dead) run(
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def browser() -> AsyncIterator[Browser]:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        raise ServerMissingError("Chromium", "apt install chromium")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGS)
+    async with chromium() as browser:
         yield browser
-        await browser.close()
 
 
 @pytest_asyncio.fixture(loop_scope="module")

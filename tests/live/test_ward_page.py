@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
 import time
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
-from playwright.async_api import async_playwright
 
-from deploy.local.process import ServerMissingError
 from devices import codes
 from ingest.observation import AlarmEvent, AlarmPriority
 from processors.sinks.live import LiveHub
+from tests.live.browsing import chromium
 from tests.live.conftest import SIGNALS, Person
-from tests.live.test_live_page import CHROMIUM_ARGS, Server, Visit, open_visit
+from tests.live.test_live_page import Server, Visit, open_visit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -79,14 +77,9 @@ class WardFeed:
 
 
 @pytest.fixture
-async def chromium() -> AsyncIterator[Browser]:
-    path = shutil.which("chromium")
-    if path is None:
-        raise ServerMissingError("Chromium", "apt install chromium")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGS)
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as browser:
         yield browser
-        await browser.close()
 
 
 @pytest.fixture
@@ -104,12 +97,12 @@ async def ward_feed(hub: LiveHub) -> AsyncIterator[WardFeed]:
 
 
 @pytest.fixture
-async def visit_page(chromium: Browser, page_server: Server) -> AsyncIterator[Any]:
+async def visit_page(browser: Browser, page_server: Server) -> AsyncIterator[Any]:
     """Open an address of the page; all that it complained of fails the test."""
     visits: list[Visit] = []
 
     async def visit(address: str = "", width: int = 1440, height: int = 900) -> Visit:
-        visits.append(await open_visit(chromium, page_server.url + address, width, height))
+        visits.append(await open_visit(browser, page_server.url + address, width, height))
         return visits[-1]
 
     yield visit
@@ -276,9 +269,9 @@ async def test_on_a_phone_nothing_is_cut_off(
                 assert tops == sorted(tops), "numbers first"
 
 
-async def test_a_finger_turns_to_the_next_subject(chromium: Browser, page_server: Server) -> None:
+async def test_a_finger_turns_to_the_next_subject(browser: Browser, page_server: Server) -> None:
     WardFeed(page_server.hub, ["bed-1", "bed-2", "bed-3"]).step()
-    context = await chromium.new_context(has_touch=True, viewport={"width": 390, "height": 844})
+    context = await browser.new_context(has_touch=True, viewport={"width": 390, "height": 844})
     page = await context.new_page()
     visit = Visit(page, [])
     await page.goto(f"{page_server.url}?subject=bed-2")
