@@ -24,7 +24,7 @@ from tests.faults.ward import Sums, Ward, jumps_of, sums_of
 from tests.waiting import until
 
 # Every wait has its own bound; together they may take longer on a busy machine.
-pytestmark = pytest.mark.timeout(480)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(480)]
 
 Fault = Callable[[Ward, Random], Awaitable[None]]
 
