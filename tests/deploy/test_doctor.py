@@ -158,7 +158,7 @@ def test_influxdb_is_recognised_and_named_with_its_version(influx_server: Influx
 
 class _Page(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        self.send_response(200 if self.path == "/ward/" else 404)
+        self.send_response(200 if self.path == "/ward/healthz" else 404)
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:

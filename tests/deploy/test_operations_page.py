@@ -168,8 +168,6 @@ class Database:
 
     async def fill(self, subjects: list[str], n_points: int) -> None:
         """Write points of each subject into each of the three places where there are some."""
-        for policy in ("waveforms", "envelopes"):
-            self.ask(f'CREATE RETENTION POLICY "{policy}" ON "chevet" DURATION 72h REPLICATION 1')
         for bucket in ("chevet", "chevet/waveforms", "chevet/envelopes"):
             settings = InfluxSettings(url=self._server.url, bucket=bucket)
             store = InfluxStore(

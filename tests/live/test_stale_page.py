@@ -122,7 +122,7 @@ FED_CLOCK = """async (rules) => {
   for (const [name, staleS] of Object.entries(rules)) {
     for (const [clock, skewMs] of [["event", 0], ["arrival", -7_200_000]]) {
       const board = new NumeralBoard(document.createElement("section"));
-      const numeral = { name, source: "s", value: 50, reason: null, quality: 1 };
+      const numeral = { name, source: "s", value: 50, reason: null, quality: 1, channels: [] };
       // By its event time; or, of a device whose clock is two hours ahead, by when it came.
       board.add({ ...numeral, t_ms: T0 - skewMs }, T0);
       const seen = [];
