@@ -6,6 +6,9 @@ commits offsets itself, behind the states that it has stored.
 """
 
 import asyncio
+import os
+import signal
+import threading
 import time
 from collections.abc import AsyncIterable, Mapping
 from typing import Any, Final
@@ -32,8 +35,18 @@ N_BUFFERED_MAX: Final = 500
 
 HEARTBEATS_PER_SESSION: Final = 4
 
+EXIT_STOPPED: Final = 0
+EXIT_NOT_STOPPED: Final = 1
+
 REBALANCE_S_MAX: Final = 30.0
 """A member that has not stored its states by then loses its partitions to the others."""
+
+STOP_S_MAX: Final = 25.0
+"""From a signal to the end of the process: supervisors kill after 30 s. What is not stored by then
+comes again."""
+
+LEAVE_S_MAX: Final = 5.0
+"""For Faust to leave the group when all is stored: while the broker is away it takes a minute."""
 
 
 class FaustGroup:
@@ -109,6 +122,7 @@ class WorkerApp:
         @app.on_before_shutdown.connect  # type: ignore[arg-type]
         async def stop(_app: Any, **_: Any) -> None:  # noqa: ANN401
             await worker.stop()
+            _end_after(LEAVE_S_MAX, EXIT_STOPPED)
 
     def _start(self) -> None:
         if self._running is None:
@@ -164,6 +178,26 @@ def _credentials(kafka: KafkaSettings) -> Any:  # noqa: ANN401
     return faust.SSLCredentials(context=context) if context is not None else None
 
 
+class _PromptWorker(faust.Worker):
+    """Ends in time, whatever hangs."""
+
+    def _schedule_shutdown(self, signal: signal.Signals) -> None:
+        _end_after(STOP_S_MAX, EXIT_NOT_STOPPED)
+        super()._schedule_shutdown(signal)
+
+
+def _end_after(seconds: float, code: int) -> None:
+    """End the process so long from now, if it is still there."""
+
+    def end() -> None:
+        log.warning("not_waited_for", seconds=seconds, code=code)
+        os._exit(code)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+
+
 def run_worker(settings: WorkerSettings) -> int:
     """Run the worker until SIGTERM or SIGINT; give the process's exit code.
 
@@ -189,7 +223,7 @@ def run_worker(settings: WorkerSettings) -> int:
         except BrokerRefusedError as error:
             log.error("broker_refused", error=str(error))
             return 1
-        process = faust.Worker(one.app, loglevel=settings.log_level.upper(), logging_config=None)
+        process = _PromptWorker(one.app, loglevel=settings.log_level.upper(), logging_config=None)
         try:
             process.execute_from_commandline()
         except SystemExit as error:

@@ -161,6 +161,8 @@ async def test_a_broker_that_goes_and_comes_back_leaves_nothing_out(
             await send(settings, frames[-10:])
             async with outputs_of(settings, names) as outputs:
                 await outputs.at_least(len(expected))
+
+            broker.stop()
             assert worker.stop() == 0
 
     assert outputs.found == expected
