@@ -176,8 +176,10 @@ def test_the_report_says_all_that_it_promises(demos: dict[str, DemoRun]) -> None
         rate = rates["heart_rate_bpm"]
         assert rate["seconds_compared"] > 15, subject
         # The references of the built-in recordings are detectors themselves, and no annotations:
-        # that of the light takes movements at 22, 24, 38 and 39 s for pulses.
-        assert rate["median"] == pytest.approx(rate["reference_median"], abs=3), subject
+        # that of the light takes movements at 22, 24, 38 and 39 s for pulses, and which of these
+        # seconds are compared depends on when the demo ends.
+        near = 3 if rate["source"] == "heart_rate" else 8
+        assert rate["median"] == pytest.approx(rate["reference_median"], abs=near), subject
 
 
 @pytest.mark.parametrize("name", ["101", "bidmc02"])
