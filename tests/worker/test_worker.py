@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -130,21 +129,3 @@ async def test_junk_goes_to_the_dead_letters_and_the_rest_goes_on(
                         letters.append(letter.payload)
 
     assert len(values) == 4
-
-
-async def test_a_worker_killed_in_the_middle_leaves_nothing_out(
-    kafka_broker: KafkaBroker, tmp_path: Path, unique_name: str
-) -> None:
-    settings = KafkaSettings(bootstrap_servers=kafka_broker.bootstrap_servers)
-    await create_topics(settings)
-    with worker(settings, tmp_path, unique_name) as first:
-        await send(settings, unique_name, [frame(unique_name, n) for n in range(300)])
-        await observed(settings, unique_name, 50)
-        first.send_signal(signal.SIGKILL)
-        first.wait(timeout=WAIT_S)
-    await send(settings, unique_name, [frame(unique_name, n) for n in range(300, 320)])
-
-    with worker(settings, tmp_path, unique_name):
-        values = await observed(settings, unique_name, 320)
-
-    assert sorted(values) == [START_NS + n * 10**9 for n in range(320)]
