@@ -111,8 +111,9 @@ class SinkSettings(RoleSettings):
     n_records_max: Annotated[int, Field(ge=1, le=10_000)] = 500
     """Records that are read at once."""
     waveforms: Waveforms = "all"
-    """Whose raw waveforms are stored: those of "all" subjects, of those that are "watched", or
-    "none". Envelopes, observations, readings, gaps and events are stored of all."""
+    """Whose raw waveforms and envelopes of 40 ms are stored: those of "all" subjects, of those that
+    are "watched", or "none". Envelopes of a second, observations, readings, gaps and events are
+    stored of all."""
     watched: Annotated[tuple[_Pattern, ...], Field(max_length=1_000)] = ()
     """Subjects, or patterns of them with ``*``, ``?`` and ``[...]``."""
 

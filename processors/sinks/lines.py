@@ -144,14 +144,18 @@ class LineEncoder:
         yield from _ledger(subject, frame)
 
     def envelopes(self, envelopes: Iterable[Envelope]) -> Iterator[bytes]:
-        """Write each Envelope as one line, and its parts as one piece."""
+        """Write each Envelope as one line, and its parts as one piece.
+
+        The parts are written of those whose samples are written: of all, they would be most of what
+        a database has to take.
+        """
         for series, t_ns, low, high, mean, n_samples, slots in envelopes:
             channel = self._channel(series)
             yield (
                 f"envelope,{channel.series} min={low}i,max={high}i,"
                 f"mean={_float(mean)},n_samples={n_samples}i {t_ns}"
             ).encode()
-            if slots:
+            if slots and self._has_waveforms(series[0]):
                 yield _slots(channel.slots_prefix, slots, t_ns)
 
     def trends(self, trends: Iterable[Trend]) -> Iterator[bytes]:

@@ -121,7 +121,7 @@ MEASUREMENTS: Final = (
         ),
         time="begin of the 40 ms, on the second's grid",
         purpose="Traces of minutes to hours, and of the days whose samples are gone. Stored with "
-        "the second that it lies in.",
+        "the second that it lies in, of those of whom samples are stored.",
     ),
     Measurement(
         name="envelope",

@@ -486,7 +486,7 @@ async def test_only_the_waveforms_of_those_who_are_watched_are_stored() -> None:
         "waveform": {"p-7", "icu-3"},
         "waveform_meta": set(subjects),
         "envelope": set(subjects),
-        "envelope_25hz": set(subjects),
+        "envelope_25hz": {"p-7", "icu-3"},
     }
 
 
