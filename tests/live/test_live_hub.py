@@ -41,6 +41,7 @@ from processors.sinks.live.subject import (
 from processors.sinks.live.subscription import SAMPLE_BYTES_MAX, TEXTS_MAX, Subscription
 from processors.sinks.live.trail import BLOCKS_MAX, SAMPLES_MAX, TRAIL_S, WaveformTrail
 from processors.vitals.readings import DEVICE_RECORD
+from tests.live.frames import PERIOD, T0_NS, block, frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,29 +51,6 @@ if TYPE_CHECKING:
 
 QUALITIES = {"signal_quality", "pulse_quality", "respiration_quality"}
 """Drawn on the traces that they are of."""
-
-T0_NS = 1_800_000_000 * NS_PER_S
-PERIOD = SamplePeriod(ns_numerator=4_000_000, ns_denominator=1)
-
-
-def block(i_first: int = 0, n: int = 50, **changes: Any) -> WaveformBlock:  # noqa: ANN401 - any field
-    fields: dict[str, Any] = {
-        "device_id": "strap",
-        "channel": "ecg",
-        "mdc_code": codes.ECG_II.mdc,
-        "unit": "mV",
-        "scale": 0.005,
-        "offset": 0.0,
-        "i_first": i_first,
-        "t0_ns": T0_NS + PERIOD.offset_ns(i_first),
-        "period": PERIOD,
-        "counts": np.arange(i_first, i_first + n, dtype=np.int32),
-    }
-    return WaveformBlock(**(fields | changes))
-
-
-def frame(sequence: int = 0, subject_id: str = "s1", **parts: Any) -> Frame:  # noqa: ANN401 - any part
-    return Frame(subject_id=subject_id, agent_id="agent", sequence=sequence, **parts)
 
 
 def event(kind: DeviceEventKind, t_ns: int = T0_NS, device_id: str = "strap") -> DeviceEvent:

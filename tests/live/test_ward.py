@@ -22,10 +22,8 @@ from ingest.frame import (
     NS_PER_S,
     DeviceEvent,
     DeviceEventKind,
-    Frame,
     Reading,
     SamplePeriod,
-    WaveformBlock,
 )
 from ingest.observation import AlarmEvent, AlarmPriority
 from processors.sinks.live import LiveHub, build_app
@@ -35,6 +33,7 @@ from processors.sinks.live.limits import LIMITS, score
 from processors.sinks.live.ward import BIN_MS, BINS_MAX, SOURCES_MAX, WardPage, envelope
 from tests.live.conftest import Person
 from tests.live.entrance import House
+from tests.live.frames import T0_NS, block, frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,29 +41,7 @@ if TYPE_CHECKING:
 
     from ingest.observation import Observation
 
-T0_NS = 1_800_000_000 * NS_PER_S
 BIN_NS = BIN_MS * 1_000_000
-PERIOD = SamplePeriod(ns_numerator=4_000_000, ns_denominator=1)
-
-
-def block(i_first: int = 0, n: int = 250, **changes: Any) -> WaveformBlock:  # noqa: ANN401 - any field
-    fields: dict[str, Any] = {
-        "device_id": "strap",
-        "channel": "ecg",
-        "mdc_code": codes.ECG_II.mdc,
-        "unit": "mV",
-        "scale": 0.005,
-        "offset": 0.0,
-        "i_first": i_first,
-        "t0_ns": T0_NS + PERIOD.offset_ns(i_first),
-        "period": PERIOD,
-        "counts": np.arange(i_first, i_first + n, dtype=np.int32),
-    }
-    return WaveformBlock(**(fields | changes))
-
-
-def frame(sequence: int, subject_id: str = "s1", **parts: Any) -> Frame:  # noqa: ANN401 - any part
-    return Frame(subject_id=subject_id, agent_id="agent", sequence=sequence, **parts)
 
 
 def everybody(_subject_id: str) -> bool:
@@ -89,7 +66,7 @@ class Ward:
         return json.loads(text) if text is not None else {}
 
     def samples(self, second: int, subject_id: str = "s1", **changes: Any) -> None:  # noqa: ANN401 - any field
-        one = frame(second, subject_id, waveforms=(block(250 * second, **changes),))
+        one = frame(second, subject_id, waveforms=(block(250 * second, 250, **changes),))
         self.hub.add_frame(one, self.now_ns)
 
 
@@ -107,7 +84,7 @@ def test_a_subject_is_told_with_numerals_devices_and_alarms(
     ward: Ward, make_observation: Callable[..., Observation]
 ) -> None:
     connected = DeviceEvent(device_id="strap", kind=DeviceEventKind.CONNECTED, t_ns=T0_NS)
-    ward.hub.add_frame(frame(0, waveforms=(block(),), events=(connected,)), ward.now_ns)
+    ward.hub.add_frame(frame(0, waveforms=(block(n=250),), events=(connected,)), ward.now_ns)
     ward.hub.add_observation(make_observation(codes.HEART_RATE, 61.0, T0_NS, subject_id="s1"))
     ward.hub.add_observation(make_observation(codes.PERFUSION_INDEX, 4.0, T0_NS, subject_id="s1"))
     ward.hub.add_alarm(
@@ -224,7 +201,7 @@ def test_an_ecg_that_falls_silent_gives_way_to_what_comes(ward: Ward) -> None:
         "mdc_code": codes.PLETH.mdc,
         "device_id": "oximeter",
     }
-    ward.hub.add_frame(frame(0, waveforms=(block(), block(**pleth))), ward.now_ns)
+    ward.hub.add_frame(frame(0, waveforms=(block(n=250), block(n=250, **pleth))), ward.now_ns)
     assert ward.read()["subjects"][0]["trace"]["label"] == "ECG II"
 
     for second in range(1, 8):

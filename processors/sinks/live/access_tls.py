@@ -7,6 +7,8 @@ from typing import Final
 
 import structlog
 
+from processors.sinks.live.file_mark import Mark, mark_of
+
 LOOK_S: Final = 10.0
 """So often it is looked at."""
 
@@ -53,8 +55,8 @@ class Certificate:
         log.info("certificate_renewed", certificate=str(self._certificate))
         return True
 
-    def _look(self) -> tuple[tuple[int, int, int] | None, ...]:
-        return _mark(self._certificate), _mark(self._key)
+    def _look(self) -> tuple[Mark | None, ...]:
+        return mark_of(self._certificate), mark_of(self._key)
 
 
 def _context(certificate: Path, key: Path) -> ssl.SSLContext:
@@ -65,11 +67,3 @@ def _context(certificate: Path, key: Path) -> ssl.SSLContext:
     except OSError as error:
         raise OSError(f"tls.certificate {certificate}, tls.key {key}: {error}") from error
     return context
-
-
-def _mark(path: Path) -> tuple[int, int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_mtime_ns, found.st_size

@@ -21,6 +21,7 @@ from processors.sinks.live.access_users import (
     parse_users,
     patterns_of_user,
 )
+from processors.sinks.live.file_mark import mark_of
 
 FILE_BYTES_MAX: Final = 16 << 20
 LOOK_S: Final = 1.0
@@ -86,7 +87,7 @@ class UsersFile:
         self._path = path
         self._clock_s = clock_s
         self._clock_ns = clock_ns
-        self._mark = _mark(path)
+        self._mark = mark_of(path)
         self._users = _by_name(read_users(path))
         self._looked_s = self._readable_s = clock_s()
 
@@ -109,7 +110,7 @@ class UsersFile:
         return self._users
 
     def _look(self, now_s: float) -> None:
-        mark = _mark(self._path)
+        mark = mark_of(self._path)
         if mark is not None and mark == self._mark:
             self._readable_s = now_s
             return
@@ -135,15 +136,6 @@ def _read(path: Path) -> bytes:
     if len(content) > FILE_BYTES_MAX:
         raise UsersError(f"more than {FILE_BYTES_MAX} bytes")
     return content
-
-
-def _mark(path: Path) -> tuple[int, int, int] | None:
-    """Give what changes when a file does."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 @contextlib.contextmanager

@@ -29,15 +29,10 @@ from processors.sinks.live.access_guard import Handler, guard
 from processors.sinks.live.access_log import AccessLogError
 from processors.sinks.live.access_setup import OPEN_DOOR, Entrance
 from processors.sinks.live.hub import LiveHub
-from processors.sinks.live.page_socket import (
-    SHARED,
-    SUBJECT_CHARS_MAX,
-    Shared,
-    close_sockets,
-    get_socket,
-)
+from processors.sinks.live.page_socket import SUBJECT_CHARS_MAX, get_socket
 from processors.sinks.live.sign_in import FORM_BYTES_MAX, add_sign_out, page
 from processors.sinks.live.sign_in_pages import refused_page
+from processors.sinks.live.socket_writer import SHARED, Shared, close_sockets
 from processors.sinks.live.ward_routes import add_ward_route
 
 STATIC: Final = Path(__file__).parent / "static"
