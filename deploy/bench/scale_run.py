@@ -115,6 +115,7 @@ class _Run:
             self._drain(load.n_frames)
             self._wait_for_answers(probe)
         counts = self._counts(load.n_frames)
+        self._system.stop_roles()
         compacted = duration_s >= COMPACTED_FROM_S and wait_until_compacted(
             self._system.influx.data_dir, self._say
         )

@@ -1,8 +1,8 @@
 """Envelopes: least, greatest and mean count of every channel, second by second of event time: pure.
 
-With each second come its 25 parts of 40 ms, least and greatest: what holds for the one holds for
-the others. A second that was stored must never be overwritten by a part of it, though after a
-restart the input comes again from somewhere. Therefore:
+With each second come its 25 parts of 40 ms, least and greatest, of the subjects who are to have
+them: what holds for the one holds for the others. A second that was stored must never be
+overwritten by a part of it, though after a restart the input comes again from somewhere. Therefore:
 
 * A second is given when it is over: its last sample on the grid, or a later second's, has come.
 * It is given only if it was seen from its beginning: the sample before its first one lies in an
@@ -18,8 +18,9 @@ cut into Frames. One thing may: a second that was given up for its age is given 
 Frames came once more and the sink began with them. Its value is the right one.
 """
 
+import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -50,8 +51,6 @@ begins in an older one is not stored."""
 _N_AT_ONCE: Final = 4_096
 """Samples that are measured before what is over is given: each may lie in a second of its own, and
 take the room of one."""
-
-_NO_SLOTS: Final = np.zeros((N_SLOTS, N_SLOT_COLUMNS), dtype=np.int64)
 
 Series = tuple[str, str, str]
 """Subject, device and channel."""
@@ -125,7 +124,7 @@ class _Channel:
         """Whether the second was seen from its beginning and nothing has come between since."""
         self.begin_offset = 0
         self.n_samples = self.low = self.high = self.total = 0
-        self.slots: NDArray[np.int64] = _NO_SLOTS
+        self.slots: NDArray[np.int64] | None = None
         self.n_given = 0
         """Samples of the second's envelope that was given; 0: none was."""
 
@@ -145,10 +144,15 @@ class PartitionEnvelopes:
     counts
         Where what is in no envelope is counted: ``late_samples``, older than their channel's newest
         one, and ``forgotten_series``.
+    has_slots
+        Tells of a subject whether the parts of a second are measured; None: those of all.
     """
 
-    def __init__(self, counts: Counter[str]) -> None:
+    def __init__(
+        self, counts: Counter[str], has_slots: Callable[[str], bool] | None = None
+    ) -> None:
         self._counts = counts
+        self._has_slots = has_slots or _everybody
         self._senders: dict[tuple[str, str], _Sender] = {}
         self._channels: dict[Series, _Channel] = {}
 
@@ -162,6 +166,7 @@ class PartitionEnvelopes:
             return
         sender.offset = offset
         run = (frame.agent_id, sender.run)
+        has_slots = self._has_slots(frame.subject_id)
         for item in _in_order(frame):
             series = (frame.subject_id, item.device_id, item.channel)
             channel = self._channel(series)
@@ -169,7 +174,7 @@ class PartitionEnvelopes:
             if isinstance(item, Gap):
                 _add_gap(channel, item, offset)
             else:
-                yield from self._block(series, channel, item, offset)
+                yield from self._block(series, channel, item, offset, has_slots=has_slots)
 
     def first_needed(self, end_offset: int) -> int:
         """Give the offset from which on the records must come again after a restart.
@@ -223,22 +228,29 @@ class PartitionEnvelopes:
         return channel
 
     def _block(
-        self, series: Series, channel: _Channel, block: WaveformBlock, offset: int
+        self,
+        series: Series,
+        channel: _Channel,
+        block: WaveformBlock,
+        offset: int,
+        *,
+        has_slots: bool,
     ) -> Iterator[Envelope]:
         after_ns = channel.last_ns
         n_new = 0
-        for (second, i_sample, *measured), slots in _seconds(block, after_ns):
+        for (second, i_sample, *measured), slots in _seconds(block, after_ns, has_slots=has_slots):
             n_new += measured[0]
             if second == channel.second:
                 _merge(channel, *measured)
-                merge_slots(channel.slots, slots)
+                if slots is not None and channel.slots is not None:
+                    merge_slots(channel.slots, slots)
                 continue
             yield from _given(series, channel)
             i_first = block.i_first + i_sample
             _begin(channel, second, block, i_first, offset)
             channel.n_samples, channel.low, channel.high, channel.total = measured
             # A copy: those of all other seconds of the block need not stay.
-            channel.slots = slots.copy()
+            channel.slots = None if slots is None else slots.copy()
         self._counts["late_samples"] += block.n_samples - n_new
         if n_new:
             channel.gaps.clear()
@@ -309,11 +321,17 @@ def _given(series: Series, channel: _Channel) -> Iterator[Envelope]:
         channel.n_given = channel.n_samples
         mean = channel.total / channel.n_samples
         t_ns = channel.second * NS_PER_S
-        slots = channel.slots.tobytes()
+        slots = b"" if channel.slots is None else channel.slots.tobytes()
         yield Envelope(series, t_ns, channel.low, channel.high, mean, channel.n_samples, slots)
 
 
-def _seconds(block: WaveformBlock, after_ns: int) -> Iterator[tuple[list[int], NDArray[np.int64]]]:
+def _everybody(_subject_id: str) -> bool:
+    return True
+
+
+def _seconds(
+    block: WaveformBlock, after_ns: int, *, has_slots: bool
+) -> Iterator[tuple[list[int], NDArray[np.int64] | None]]:
     """Measure what is later than ``after_ns``; two rows in turn may be of the same second."""
     numerator, denominator = block.period.ns_numerator, block.period.ns_denominator
     remainder = block.i_first * numerator % denominator
@@ -322,7 +340,8 @@ def _seconds(block: WaveformBlock, after_ns: int) -> Iterator[tuple[list[int], N
         i_end = min(i_first + _N_AT_ONCE, block.n_samples)
         n_rows_max = min(n_seconds, i_end - i_first)
         rows = np.empty((n_rows_max, N_COLUMNS), dtype=np.int64)
-        slots = np.zeros((n_rows_max, N_SLOTS, N_SLOT_COLUMNS), dtype=np.int64)
+        n_slot_rows = n_rows_max if has_slots else 0
+        slots = np.zeros((n_slot_rows, N_SLOTS, N_SLOT_COLUMNS), dtype=np.int64)
         n_rows = measure_seconds(
             block.counts,
             i_first,
@@ -335,4 +354,5 @@ def _seconds(block: WaveformBlock, after_ns: int) -> Iterator[tuple[list[int], N
             rows,
             slots,
         )
-        yield from zip(rows[:n_rows].tolist(), slots, strict=False)
+        parts = slots if has_slots else itertools.repeat(None)
+        yield from zip(rows[:n_rows].tolist(), parts, strict=False)

@@ -45,12 +45,14 @@ def measure_seconds(
     out
         Shape ``(n_seconds_max, N_COLUMNS)``.
     slots
-        Shape ``(n_seconds_max, N_SLOTS, N_SLOT_COLUMNS)``, all 0: the parts of each second.
+        Shape ``(n_seconds_max, N_SLOTS, N_SLOT_COLUMNS)``, all 0: the parts of each second. With a
+        first axis of 0 they are not measured.
 
     Returns
     -------
     Rows written.
     """
+    has_slots = slots.shape[0] > 0
     i_row = -1
     begin_ns = end_ns = slot_end_ns = -1
     slot = 0
@@ -76,6 +78,8 @@ def measure_seconds(
             out[i_row, 3] = min(out[i_row, 3], count)
             out[i_row, 4] = max(out[i_row, 4], count)
             out[i_row, 5] += count
+        if not has_slots:
+            continue
         if t_ns >= slot_end_ns:
             slot = (t_ns - begin_ns) // SLOT_NS
             slot_end_ns = begin_ns + (slot + 1) * SLOT_NS

@@ -155,7 +155,7 @@ class LineEncoder:
                 f"envelope,{channel.series} min={low}i,max={high}i,"
                 f"mean={_float(mean)},n_samples={n_samples}i {t_ns}"
             ).encode()
-            if slots and self._has_waveforms(series[0]):
+            if slots:
                 yield _slots(channel.slots_prefix, slots, t_ns)
 
     def trends(self, trends: Iterable[Trend]) -> Iterator[bytes]:

@@ -51,9 +51,9 @@ class RecordLines:
 class _Partition:
     """How far a partition has been read."""
 
-    def __init__(self, counts: Counter[str]) -> None:
+    def __init__(self, counts: Counter[str], has_waveforms: Callable[[str], bool] | None) -> None:
         self.end_offset = -1
-        self.envelopes = PartitionEnvelopes(counts)
+        self.envelopes = PartitionEnvelopes(counts, has_waveforms)
         self.trends = PartitionTrends(counts)
 
     @property
@@ -95,12 +95,14 @@ class RecordEncoder:
     Parameters
     ----------
     has_waveforms
-        Tells of a subject whether its samples are written; None: those of all.
+        Tells of a subject whether its samples, and their envelopes of 40 ms, are written; None:
+        those of all.
     """
 
     def __init__(self, has_waveforms: Callable[[str], bool] | None = None) -> None:
         self.counts: Counter[str] = Counter()
         """What is in no envelope and no trend, as these count it."""
+        self._has_waveforms = has_waveforms
         self._lines = LineEncoder(has_waveforms)
         self._partitions: dict[Place, _Partition] = {}
         self._encoders: Mapping[str, Callable[[ConsumedRecord, _Partition], RecordLines]] = {
@@ -121,7 +123,7 @@ class RecordEncoder:
         place = (record.topic, record.partition)
         partition = self._partitions.get(place)
         if partition is None or partition.end_offset != record.offset:
-            partition = self._partitions[place] = _Partition(self.counts)
+            partition = self._partitions[place] = _Partition(self.counts, self._has_waveforms)
         partition.end_offset = record.offset + 1
         return self._encoders[record.topic](record, partition)
 

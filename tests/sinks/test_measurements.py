@@ -88,21 +88,6 @@ def test_each_part_of_a_second_is_one_line_where_it_has_samples(
     ]
 
 
-def test_the_parts_of_a_second_are_written_of_those_whose_samples_are() -> None:
-    encoder = LineEncoder(lambda subject_id: subject_id == "watched")
-    slots = slots_of([[1]] * 25)
-
-    written = b"\n".join(
-        encoder.envelopes(
-            Envelope((subject, "d", "c"), T0_NS, 1, 2, 1.5, 2, slots)
-            for subject in ("watched", "other")
-        )
-    ).split(b"\n")
-
-    assert [line.split(b",")[0] for line in written if b"subject=other" in line] == [b"envelope"]
-    assert len([line for line in written if b"subject=watched" in line]) == 1 + 25
-
-
 def test_everything_in_the_table_can_be_written_and_nothing_else() -> None:
     encoder = LineEncoder()
     trends = [

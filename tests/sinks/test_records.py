@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from ingest.codec import encode_alarm, encode_frame, encode_observations, encode_role_status
@@ -13,13 +15,20 @@ from tests.ingest.records import HZ_360, T0_NS
 QUARTER = 90
 
 
-def quarter(i: int, partition: int = 3) -> ConsumedRecord:
+def quarter(
+    i: int, partition: int = 3, *, subject_id: str = "p-1", offset: int | None = None
+) -> ConsumedRecord:
     """A quarter of a second, of the quarter's number."""
     block = records.block(
         [i] * QUARTER, i_first=i * QUARTER, t0_ns=T0_NS + HZ_360.offset_ns(i * QUARTER)
     )
-    payload = encode_frame(records.frame(block, sequence=i))
-    return ConsumedRecord(topic=FRAMES.name, partition=partition, offset=i, payload=payload)
+    payload = encode_frame(replace(records.frame(block, sequence=i), subject_id=subject_id))
+    return ConsumedRecord(
+        topic=FRAMES.name,
+        partition=partition,
+        offset=i if offset is None else offset,
+        payload=payload,
+    )
 
 
 def envelopes(encoder: RecordEncoder, record: ConsumedRecord) -> list[bytes]:
@@ -48,6 +57,28 @@ def test_a_partition_that_was_elsewhere_begins_anew(resumed_at: int) -> None:
 
     assert len(found) == {0: 2, 2: 1, 6: 0}[resumed_at]
     assert all(b"n_samples=360i" in line for line in found)
+
+
+def test_the_parts_of_a_second_are_written_of_those_whose_samples_are() -> None:
+    encoder = RecordEncoder(lambda subject_id: subject_id == "watched")
+
+    written = [
+        line
+        for offset in range(10)
+        for piece in encoder.encode(
+            quarter(offset // 2, subject_id=("watched", "other")[offset % 2], offset=offset)
+        ).pieces
+        for line in piece.split(b"\n")
+    ]
+
+    of_each = {
+        name: [line.split(b",")[0] for line in written if b"subject=%s" % name in line]
+        for name in (b"watched", b"other")
+    }
+    assert of_each[b"watched"].count(b"envelope_25hz") == 25
+    assert of_each[b"watched"].count(b"waveform") > 0
+    assert set(of_each[b"other"]) == {b"envelope", b"waveform_meta"}
+    assert [names.count(b"envelope") for names in of_each.values()] == [1, 1]
 
 
 def test_another_partition_is_no_reason_to_begin_anew() -> None:
