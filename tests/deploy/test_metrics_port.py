@@ -24,7 +24,7 @@ def test_a_port_that_is_taken_is_an_error_in_the_log_and_no_end() -> None:
 
 
 def text_at(host: str, port: int) -> str:
-    with urllib.request.urlopen(f"http://{host}:{port}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://{host}:{port}/metrics", timeout=30) as answer:
         return str(answer.read().decode())
 
 

@@ -80,7 +80,7 @@ async def test_a_supervisor_that_is_killed_leaves_nobody_behind(tmp_path: Path) 
     (started,) = await lines(notes, 1)
 
     process.kill()
-    process.wait(timeout=10)
+    process.wait(timeout=30)
 
     with contextlib.suppress(ProcessLookupError):
         async with asyncio.timeout(WAIT_S):

@@ -334,7 +334,7 @@ def test_a_demo_that_is_interrupted_still_accounts_for_every_sample(tmp_path: Pa
     assert demo.stderr is not None
     said = next(line for line in demo.stderr if "live page" in line)
     page = said.split()[3]
-    with urllib.request.urlopen(f"{page}api/subjects", timeout=10) as answer:
+    with urllib.request.urlopen(f"{page}api/subjects", timeout=30) as answer:
         assert answer.status == 200
     store = tmp_path / "store"
     deadline_s = time.monotonic() + 60

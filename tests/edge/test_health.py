@@ -33,7 +33,7 @@ class Bench:
 
     def get(self, path: str) -> tuple[int, bytes]:
         assert self.server.port
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=30)
         try:
             connection.request("GET", path)
             answer = connection.getresponse()
@@ -147,7 +147,7 @@ def test_a_socket_that_cannot_be_had_leaves_what_is_in_its_place(tmp_path: Path)
 
 def test_bytes_that_are_no_request_harm_nothing(bench: Bench) -> None:
     assert bench.server.port
-    with socket.create_connection(("127.0.0.1", bench.server.port), timeout=10) as rude:
+    with socket.create_connection(("127.0.0.1", bench.server.port), timeout=30) as rude:
         rude.sendall(b"\x00\xff\r\n\r\n")
         rude.recv(1000)
 

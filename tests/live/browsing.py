@@ -83,7 +83,7 @@ async def served(hub: LiveHub, *feeds: LivingFeed) -> AsyncIterator[str]:
 
     tasks = [asyncio.create_task(serve(hub, host="127.0.0.1", stop=stop, on_ready=on_ready))]
     try:
-        await asyncio.wait_for(ready.wait(), timeout=10)
+        await asyncio.wait_for(ready.wait(), timeout=30)
         tasks += [asyncio.create_task(feed.run()) for feed in feeds]
         yield urls[0]
     finally:

@@ -3,13 +3,15 @@
 import asyncio
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 import pytest
+import pytest_asyncio
 from numpy.typing import NDArray
+from playwright.async_api import Browser
 
 from devices import codes
 from devices.codes import Quantity
@@ -25,6 +27,7 @@ from ingest.frame import (
 )
 from ingest.observation import Observation
 from processors.sinks.live import LiveHub
+from tests.live.browsing import chromium
 
 T0_NS: Final = 1_800_000_000_000_000_000
 RR_S: Final = 60 / 72
@@ -297,6 +300,13 @@ class Feed:
         self.hub.add_frame(self.person.frame(event_ns), now_ns)
         for found in self.person.observations(event_ns):
             self.hub.add_observation(found)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """One browser for a module: starting one takes seconds."""
+    async with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture

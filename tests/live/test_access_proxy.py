@@ -74,12 +74,12 @@ async def url(hub: LiveHub, house: House, tmp_path: Path) -> AsyncIterator[str]:
     serving = asyncio.create_task(
         serve(hub, port=page_port, entrance=entrance, stop=stop, on_ready=lambda _: ready.set())
     )
-    await asyncio.wait_for(ready.wait(), timeout=20)
+    await asyncio.wait_for(ready.wait(), timeout=30)
     await asyncio.to_thread(proxy.start)
     yield f"https://localhost:{port}/"
     await asyncio.to_thread(proxy.stop)
     stop.set()
-    await asyncio.wait_for(serving, timeout=20)
+    await asyncio.wait_for(serving, timeout=30)
 
 
 async def test_one_signs_in_and_watches_through_the_proxy(
@@ -95,7 +95,7 @@ async def test_one_signs_in_and_watches_through_the_proxy(
         assert [cookie.key for cookie in session.cookie_jar] == ["__Host-chevet"]
 
         async with session.ws_connect(f"{url}ws?subject=icu-7", headers=origin) as socket_:
-            assert (await socket_.receive_json(timeout=20))["subject"] == "icu-7"
+            assert (await socket_.receive_json(timeout=30))["subject"] == "icu-7"
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
             await session.ws_connect(f"{url}ws?subject=ward-3", headers=origin)
 

@@ -54,10 +54,10 @@ async def served(hub: LiveHub, house: House, issued: Issued) -> AsyncIterator[tu
     serving = asyncio.create_task(
         serve(hub, host="0.0.0.0", entrance=entrance, stop=stop, on_ready=on_ready)  # noqa: S104
     )
-    await asyncio.wait_for(ready.wait(), timeout=20)
+    await asyncio.wait_for(ready.wait(), timeout=30)
     yield address[0].replace("0.0.0.0", "localhost"), entrance.certificate  # noqa: S104
     stop.set()
-    await asyncio.wait_for(serving, timeout=20)
+    await asyncio.wait_for(serving, timeout=30)
 
 
 async def test_the_page_is_served_through_tls_with_a_socket(
@@ -78,7 +78,7 @@ async def test_the_page_is_served_through_tls_with_a_socket(
         assert answer.status == 200
         assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
         async with session.ws_connect(f"{url}ws?subject=a") as socket:
-            assert (await socket.receive_json(timeout=10))["type"] == "hello"
+            assert (await socket.receive_json(timeout=30))["type"] == "hello"
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")

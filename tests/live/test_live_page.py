@@ -13,12 +13,13 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
+import pytest_asyncio
 
 from devices import codes
 from ingest.frame import DeviceEvent, DeviceEventKind, Frame
 from ingest.observation import AlarmEvent, AlarmPriority
 from processors.sinks.live import LiveHub, serve
-from tests.live.browsing import OpenPage, chromium, open_page
+from tests.live.browsing import OpenPage, open_page
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from ingest.observation import Observation
     from tests.live.conftest import Feed
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 ECG = "chest-strap/ecg"
 SHOTS = os.environ.get("CHEVET_LIVE_SHOTS")
@@ -61,12 +62,12 @@ class Server:
                 on_ready=on_ready,
             )
         )
-        await asyncio.wait_for(ready.wait(), timeout=10)
+        await asyncio.wait_for(ready.wait(), timeout=30)
 
     async def stop(self) -> None:
         self._stop.set()
         if self._task is not None:
-            await asyncio.wait_for(self._task, timeout=10)
+            await asyncio.wait_for(self._task, timeout=30)
 
 
 class Visit(OpenPage):
@@ -84,13 +85,7 @@ class Visit(OpenPage):
             await self.page.screenshot(path=Path(SHOTS) / f"{name}.png")
 
 
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def server(hub: LiveHub) -> AsyncIterator[Server]:
     server = Server(hub)
     await server.start()
@@ -98,7 +93,7 @@ async def server(hub: LiveHub) -> AsyncIterator[Server]:
     await server.stop()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def feed(make_feed: Callable[..., Feed], hub: LiveHub) -> AsyncIterator[Feed]:
     feed = make_feed(hub)
     running = asyncio.create_task(feed.run())
@@ -113,7 +108,7 @@ async def open_visit(browser: Browser, url: str, width: int = 1440, height: int 
     return Visit(opened.page, opened.complaints)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def visit(browser: Browser, server: Server, feed: Feed) -> AsyncIterator[Visit]:
     visit = await open_visit(browser, server.url)
     await visit.until_live()

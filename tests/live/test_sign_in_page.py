@@ -70,10 +70,10 @@ async def serving(hub: LiveHub, port: int, entrance: Entrance) -> AsyncIterator[
     task = asyncio.create_task(
         serve(hub, port=port, entrance=entrance, stop=stop, on_ready=lambda _: ready.set())
     )
-    await asyncio.wait_for(ready.wait(), timeout=20)
+    await asyncio.wait_for(ready.wait(), timeout=30)
     yield f"http://{LOCALHOST}:{port}/"
     stop.set()
-    await asyncio.wait_for(task, timeout=20)
+    await asyncio.wait_for(task, timeout=30)
 
 
 @contextlib.asynccontextmanager
@@ -98,7 +98,7 @@ async def provider(redirect_uri: str) -> AsyncIterator[str]:
         line = await asyncio.wait_for(process.stdout.readline(), timeout=60)
         yield line.decode().strip()
         process.stdin.close()
-        await asyncio.wait_for(process.wait(), timeout=20)
+        await asyncio.wait_for(process.wait(), timeout=30)
     finally:
         if process.returncode is None:
             process.kill()

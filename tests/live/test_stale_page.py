@@ -16,7 +16,7 @@ from ingest.role_status import WORKER, RoleState, RoleStatus
 from processors.sinks.live import LiveHub, serve
 from processors.sinks.live.staleness import STALE_S
 from tests.live.black_hole import BlackHole
-from tests.live.browsing import WAIT_S, chromium
+from tests.live.browsing import WAIT_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -25,12 +25,7 @@ if TYPE_CHECKING:
 
     from tests.live.conftest import Feed
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    # One browser for all: starting one takes seconds.
-    pytest.mark.asyncio(loop_scope="module"),
-]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 SECONDS = ("heart_rate", "spo2", "pulse_rate", "perfusion_index")
 """Quantities that are old after five seconds."""
@@ -50,12 +45,6 @@ window.setInterval = (run, ms) => setTimer(() => { if (!window.held) run(); }, m
 window.requestAnimationFrame = (run) => onFrame((at) => { if (!window.dead) run(at); });
 """
 """Timers that a browser may hold up, as it does behind another tab; and frames, where all ends."""
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as browser:
-        yield browser
 
 
 @pytest_asyncio.fixture(loop_scope="module")

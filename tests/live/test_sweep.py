@@ -15,7 +15,7 @@ import pytest_asyncio
 from devices import codes
 from ingest.frame import NS_PER_S
 from processors.sinks.live import LiveHub
-from tests.live.browsing import OpenPage, chromium, open_page, served
+from tests.live.browsing import OpenPage, open_page, served
 from tests.live.conftest import RR_S, Feed, Person, observation
 from tests.live.sweep_feed import N_TRACES, RATE_HZ, sixteen_traces
 
@@ -40,12 +40,6 @@ class Bedside:
     url: str
     feed: Feed
     view: OpenPage
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as browser:
-        yield browser
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

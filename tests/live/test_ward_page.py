@@ -8,11 +8,11 @@ import time
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
+import pytest_asyncio
 
 from devices import codes
 from ingest.observation import AlarmEvent, AlarmPriority
 from processors.sinks.live import LiveHub
-from tests.live.browsing import chromium
 from tests.live.conftest import SIGNALS, Person
 from tests.live.test_live_page import Server, Visit, open_visit
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ingest.observation import Observation
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 N_SUBJECTS = 50
 NAMES = [f"bed-{number}" for number in range(1, N_SUBJECTS + 1)]
@@ -76,13 +76,7 @@ class WardFeed:
             self.step()
 
 
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def page_server(hub: LiveHub) -> AsyncIterator[Server]:
     server = Server(hub)
     await server.start()
@@ -90,13 +84,13 @@ async def page_server(hub: LiveHub) -> AsyncIterator[Server]:
     await server.stop()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def ward_feed(hub: LiveHub) -> AsyncIterator[WardFeed]:
     async with WardFeed(hub, NAMES).running() as feed:
         yield feed
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def visit_page(browser: Browser, page_server: Server) -> AsyncIterator[Any]:
     """Open an address of the page; all that it complained of fails the test."""
     visits: list[Visit] = []

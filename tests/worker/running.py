@@ -198,7 +198,7 @@ class RunningWorker:
         """Ask one of the workers over HTTP; 0: nobody answers."""
         url = f"http://127.0.0.1:{self.port + number}{path}"
         try:
-            with urllib.request.urlopen(url, timeout=5) as one:
+            with urllib.request.urlopen(url, timeout=30) as one:
                 return int(one.status)
         except urllib.error.HTTPError as error:
             return error.code
@@ -206,7 +206,7 @@ class RunningWorker:
             return 0
 
     def metrics(self) -> dict[str, float]:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as one:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=30) as one:
             return dict(_values(one.read().decode()))
 
     async def until_ready(self, number: int = 0) -> None:
