@@ -26,6 +26,7 @@ from deploy.options import (
 )
 from deploy.process import EXIT_DONE, EXIT_FAILED, EXIT_USAGE, run_until_signal, set_up_logs
 from deploy.pseudonym_commands import pseudonym
+from deploy.record_commands import archive, record
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -49,6 +50,7 @@ def main() -> None:
       chevet edge run              the agent beside the patient: Bluetooth LE to Kafka
       chevet worker                the stream processor: vital signs with their quality
       chevet sink                  Frames and observations into InfluxDB or files
+      chevet record                everything into an archive of Parquet files, lossless
       chevet live                  the page with the sweeping traces
       chevet grafana-live          waveforms of watched subjects to Grafana's panels
       chevet dead-letters list     what nobody could use, and why
@@ -67,6 +69,8 @@ main.add_command(dead_letters)
 main.add_command(bench)
 main.add_command(grafana_live)
 main.add_command(influx)
+main.add_command(record)
+main.add_command(archive)
 
 
 @main.command()

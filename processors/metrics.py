@@ -116,6 +116,19 @@ STORE_WAITS: Final = Counter(
     "Times that nothing was read because too much waited for the store. Steady growth: it is slow.",
     ["store"],
 )
+ARCHIVE_BYTES: Final = Counter(
+    "chevet_processors_archive_bytes_total",
+    "Bytes of the files that the recorder has written. Flat while Frames come, for longer than "
+    "commit_s: look at its log and its disk.",
+)
+ARCHIVE_REPEATS: Final = Counter(
+    "chevet_processors_archive_repeats_total",
+    "Records that came again, byte for byte, and are in the archive once. Rises after an outage.",
+)
+ARCHIVE_MERGED: Final = Counter(
+    "chevet_processors_archive_merged_files_total",
+    "Small files of the archive that larger ones have replaced.",
+)
 WITHOUT_ENVELOPE: Final = Counter(
     "chevet_processors_without_envelope_total",
     "What is in no stored envelope or trend: samples and observations that came late (those that "

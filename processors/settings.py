@@ -127,6 +127,22 @@ class SinkSettings(RoleSettings):
         return self
 
 
+class RecorderSettings(RoleSettings):
+    """The recorder: Frames, Observations and alarms into an archive of Parquet files."""
+
+    group: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,200}$")] = "chevet-recorder"
+    """Is told how far the archive is. Where to go on is what the archive itself says."""
+    archive: Path = Path("var/archive")
+    """Folder of the archive; one process writes it."""
+    commit_s: Annotated[float, Field(ge=0.1, le=3600)] = 300.0
+    """So long may pass until what was read is written. Short means many small files, which have to
+    be merged; until it is written it waits in Kafka, too."""
+    buffer_mb: Annotated[float, Field(ge=1, le=4_000)] = 256.0
+    """What was read is written before it takes more memory than this."""
+    merge: bool = True
+    """Merge small files of a day and subject; `chevet archive compact` does it otherwise."""
+
+
 class GrafanaSettings(BaseModel):
     """How to reach Grafana Live."""
 

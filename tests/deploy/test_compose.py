@@ -28,6 +28,7 @@ from processors import metrics
 from processors.settings import (
     GrafanaLiveSettings,
     LiveSettings,
+    RecorderSettings,
     SetupSettings,
     SinkSettings,
     WorkerSettings,
@@ -42,15 +43,13 @@ SETTINGS: Final[dict[str, type[ProcessSettings] | None]] = {
     "grafana-live": GrafanaLiveSettings,
     "influx": SetupSettings,
     "live": LiveSettings,
+    "record": RecorderSettings,
     "sensors": None,
     "sink": SinkSettings,
     "topics": ProcessSettings,
     "worker": WorkerSettings,
 }
 """What each role reads; None: nothing but its arguments."""
-
-TO_COME: Final = {"record"}
-"""Roles that are in the project before their commands are."""
 
 ONE_SHOTS: Final = {"topics", "influxdb-setup", "grafana-token"}
 
@@ -80,10 +79,6 @@ def chevets(project: Project) -> dict[str, Project]:
     """Give those that run one of our roles."""
     ours = images_of_ours(project)
     return {name: one for name, one in ours.items() if "entrypoint" not in one}
-
-
-def is_to_come(role: str) -> bool:
-    return role in TO_COME and role not in main.commands
 
 
 # The rules: each names what breaks it.
@@ -119,8 +114,6 @@ def _wrong_images(project: Project) -> Iterator[str]:
 
 def _wrong_commands(project: Project) -> Iterator[str]:
     for name, service in chevets(project).items():
-        if is_to_come(service["command"][0]):
-            continue
         try:
             _parse(service["command"])
         except click.ClickException as error:
@@ -365,7 +358,7 @@ def test_a_broken_project_is_caught(name: str) -> None:
 def test_every_role_of_the_system_is_there() -> None:
     roles = {service["command"][0] for service in chevets(load()).values()}
 
-    assert roles == {*SETTINGS, *TO_COME}
+    assert roles == set(SETTINGS)
 
 
 def test_every_role_reads_its_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -385,7 +378,7 @@ def test_every_role_reads_its_settings(monkeypatch: pytest.MonkeyPatch, tmp_path
         if name != "influxdb-setup":
             assert loaded.kafka.bootstrap_servers == "kafka:9092", name
         n_roles += 1
-    assert n_roles == 8
+    assert n_roles == 9
 
 
 def _environment_here(service: Project, folder: Path) -> dict[str, str]:

@@ -57,16 +57,11 @@ def links() -> Iterator[str]:
             yield target
 
 
-LATER: Final = {"archive.md"}
-
-
 def test_every_link_of_the_page_leads_somewhere() -> None:
     found = list(links())
     for target in found:
         name, _, anchor = target.partition("#")
         page = PAGE.parent / name if name else PAGE
-        if not page.exists() and name in LATER:
-            continue
         assert page.is_file(), target
         assert not anchor or anchor in anchors(page), target
     assert len(found) > 15
@@ -92,8 +87,6 @@ def test_every_command_of_ours_on_the_page_is_one_that_there_is_with_its_options
 
 def fault_of(words: list[str]) -> str | None:
     """Say what of a command there is not."""
-    if words[0] in COMMANDS_TO_COME and words[0] not in main.commands:
-        return None
     command: click.Command = main
     while words and isinstance(command, click.Group) and words[0] in command.commands:
         command, words = command.commands[words[0]], words[1:]
@@ -108,9 +101,6 @@ def test_a_command_that_is_none_is_told() -> None:
     assert fault_of(["dead-letter", "list"]) == "no command dead-letter"
     assert fault_of(["dead-letters", "list", "--sumary"]) == "list: ['--sumary']"
     assert fault_of(["dead-letters", "list", "--summary"]) is None
-
-
-COMMANDS_TO_COME: Final = {"record"}
 
 
 def code() -> Iterator[str]:
