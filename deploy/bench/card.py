@@ -75,6 +75,9 @@ class ScaleCard:
     disk: Mapping[str, int] = field(default_factory=dict)
     """Bytes after the run: by topic, and ``influxdb``."""
     influxdb_compacted: bool = False
+    archive_per_day: Mapping[str, int] = field(default_factory=dict)
+    """Bytes that one subject takes in the archive in a day, by table; weighed apart from the run,
+    in which nothing is recorded."""
     latency_s_max: float = LATENCY_S_MAX
 
     @property
@@ -156,11 +159,14 @@ class ScaleCard:
         """By what holds them; checkpoints do not grow with time: see ``checkpoint_bytes``."""
         named = {"chevet.frames": "kafka_frames", "chevet.observations": "kafka_observations"}
         named["influxdb"] = "influxdb"
-        return {
+        found: dict[str, float] = {
             name: round(self.per_subject_day(self.disk[key]))
             for key, name in named.items()
             if key in self.disk
         }
+        if self.archive_per_day:
+            found["archive"] = sum(self.archive_per_day.values())
+        return found
 
     @property
     def checkpoint_bytes(self) -> float:
@@ -210,6 +216,7 @@ class ScaleCard:
             "bytes_per_subject_day": self.bytes_per_subject_day,
             "checkpoint_bytes_per_subject": round(self.checkpoint_bytes),
             "disk_bytes": dict(self.disk),
+            "archive_bytes_per_subject_day": dict(self.archive_per_day),
             "influxdb_compacted": self.influxdb_compacted,
             "bound_by": self.bound_by,
         }

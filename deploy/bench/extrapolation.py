@@ -22,6 +22,8 @@ COPIES: Final = 3
 STORE_DAYS: Final = 30
 """For which InfluxDB keeps what the card's sink wrote."""
 
+DAYS_PER_YEAR: Final = 365
+
 SERVED_BY: Final = ("kafka", "worker", "sink", "influxdb")
 
 
@@ -54,6 +56,8 @@ class Needs:
     influxdb_gb: float
     network_mbit_s: float
     """Into Kafka, from the agents and the workers, as compressed."""
+    archive_gb_per_year: float | None
+    """None where the card says nothing of it."""
 
 
 def needs_of(card: Mapping[str, Any], place: Place) -> Needs:
@@ -71,6 +75,9 @@ def needs_of(card: Mapping[str, Any], place: Place) -> Needs:
         kafka_gb=kafka_bytes / 1e9,
         influxdb_gb=n * per_day["influxdb"] * STORE_DAYS / 1e9,
         network_mbit_s=n * (frames + observations) * 8 / SECONDS_PER_DAY / 1e6,
+        archive_gb_per_year=(
+            n * per_day["archive"] * DAYS_PER_YEAR / 1e9 if "archive" in per_day else None
+        ),
     )
 
 
@@ -90,6 +97,8 @@ def table(card: Mapping[str, Any]) -> Iterator[str]:
         "InfluxDB, GB": [_number(one.influxdb_gb) for one in all_needs],
         "into Kafka, Mbit/s": [_number(one.network_mbit_s) for one in all_needs],
     }
+    if all(one.archive_gb_per_year is not None for one in all_needs):
+        rows["archive, GB a year"] = [_number(one.archive_gb_per_year or 0) for one in all_needs]
     for name, cells in rows.items():
         yield f"| {name} | " + " | ".join(cells) + " |"
 

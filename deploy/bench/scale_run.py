@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from deploy.bench.archive_bytes import archive_bytes_per_day
 from deploy.bench.card import LATENCY_S_MAX, ScaleCard
 from deploy.bench.disk import influx_bytes, kafka_bytes, wait_until_compacted
 from deploy.bench.generator import LoadStatistics
@@ -32,7 +33,7 @@ DRAIN_S_MAX: Final = 60.0
 """What is not stored so long after the last Frame is called lost."""
 
 COMPACTED_FROM_S: Final = 60.0
-"""Shorter runs do not wait until InfluxDB has compacted what it has."""
+"""Shorter runs do not wait until InfluxDB has compacted what it has, and weigh no archive."""
 
 _FRAMES: Final = "chevet_processors_frames_total"
 _OBSERVATIONS: Final = "chevet_processors_observations_total"
@@ -146,6 +147,11 @@ class _Run:
             bytes_per_frame=load.n_bytes / max(1, load.n_frames),
             disk=disk,
             influxdb_compacted=compacted,
+            archive_per_day=(
+                archive_bytes_per_day(self._options.records)
+                if duration_s >= COMPACTED_FROM_S
+                else {}
+            ),
             latency_s_max=self._options.latency_s_max,
         )
 

