@@ -1,14 +1,15 @@
 """Which files of an archive hold what is asked for, and their rows. Nothing is written here."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import unquote
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
+from numpy.typing import NDArray
 from pyarrow import parquet
 
 from processors.sinks.archive.errors import ArchiveRefusedError
@@ -19,12 +20,10 @@ Between = tuple[int | None, int | None]
 """From the one time on and before the other, ns since 1970; None: no bound."""
 
 ALWAYS: Final[Between] = (None, None)
+NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 TRIES: Final = 3
 """So often the files are looked for anew where one was replaced while they were read."""
-
-_THREADS_FROM_FILES: Final = 4
-"""With fewer files threads cost more than they gain."""
 
 
 def files_of(
@@ -100,18 +99,18 @@ def read(
     subject_id: str,
     *,
     columns: Sequence[str] | None = None,
-    where: Any = None,  # noqa: ANN401  # pyarrow has no types
+    where: Mapping[str, str] = NOTHING,
     between: Between = ALWAYS,
     day: str | None = None,
 ) -> Any:  # noqa: ANN401
-    """Read the rows of a table and subject; give an Arrow table, one chunk at least.
+    """Read the rows of a table and subject; give an Arrow table.
 
     Parameters
     ----------
     columns
         Which; None: all.
     where
-        Which rows, as an expression of Arrow.
+        The values that some columns of texts must have.
     between
         Rows that are of this time, wholly or in part.
     day
@@ -123,35 +122,80 @@ def read(
         A file is damaged.
     """
     table = TABLES[kind]
-    last = "t_last_ns" if kind is Kind.WAVEFORMS else table.time
     wanted = list(columns or table.names)
-    schema = table.schema
-    start_ns, end_ns = between
-    for bound in (
-        None if start_ns is None else pc.field(last) >= start_ns,
-        None if end_ns is None else pc.field(table.time) < end_ns,
-    ):
-        if bound is not None:
-            where = bound if where is None else where & bound
+    last = "t_last_ns" if kind is Kind.WAVEFORMS else table.time
+    asked = _Asked(where, between, first=table.time, last=last)
     for n_tries in range(1, TRIES + 1):
         paths = files_of(root, kind, subject_id, between=between, day=day)
-        if not paths:
-            return pa.schema([schema.field(name) for name in wanted]).empty_table()
         try:
-            found = ds.dataset(list(map(str, paths)), schema=schema, format="parquet")
-            return found.to_table(
-                columns=wanted, filter=where, use_threads=len(paths) >= _THREADS_FROM_FILES
-            )
+            found = [asked.rows_of(path, wanted) for path in paths]
         except FileNotFoundError:
             # It was merged with others in this moment.
             if n_tries == TRIES:
                 raise
-        except (pa.ArrowInvalid, OSError) as error:
+            continue
+        except (pa.ArrowException, OSError) as error:
             raise ArchiveRefusedError(
                 f"a file of {kind} of {subject_id!r} cannot be read ({error}); "
                 "`chevet archive verify` names it"
             ) from error
+        schema = pa.schema([table.schema.field(name) for name in wanted])
+        some = [rows.cast(schema) for rows in found if rows is not None]
+        return pa.concat_tables(some) if some else schema.empty_table()
     raise AssertionError("the last try returns or raises")
+
+
+class _Asked:
+    """Which rows of a file are asked for."""
+
+    def __init__(
+        self, where: Mapping[str, str], between: Between, *, first: str, last: str
+    ) -> None:
+        self._where = where
+        self._start_ns, self._end_ns = between
+        self._first, self._last = first, last
+
+    def rows_of(self, path: Path, wanted: Sequence[str]) -> Any:  # noqa: ANN401
+        """Give the rows of one file; None where there are none."""
+        needed = list(dict.fromkeys((*wanted, *self._where, self._first, self._last)))
+        with parquet.ParquetFile(path) as file:
+            groups = [
+                i for i in range(file.num_row_groups) if self._may(file.metadata.row_group(i))
+            ]
+            if not groups:
+                return None
+            rows = file.read_row_groups(groups, columns=needed, use_threads=False)
+        is_asked = self._mask(rows)
+        if not is_asked.all():
+            rows = rows.filter(pa.array(is_asked))
+        return rows.select(list(wanted))
+
+    def _may(self, group: Any) -> bool:  # noqa: ANN401
+        """Tell by its statistics whether a group may have such rows."""
+        known = {
+            column.path_in_schema: column.statistics
+            for column in map(group.column, range(group.num_columns))
+            if column.statistics is not None and column.statistics.has_min_max
+        }
+        for name, value in self._where.items():
+            if name in known and not known[name].min <= value <= known[name].max:
+                return False
+        first, last = known.get(self._first), known.get(self._last)
+        is_before = self._start_ns is not None and last is not None and last.max < self._start_ns
+        is_behind = self._end_ns is not None and first is not None and first.min >= self._end_ns
+        return not (is_before or is_behind)
+
+    def _mask(self, rows: Any) -> NDArray[np.bool_]:  # noqa: ANN401
+        mask = np.ones(len(rows), dtype=np.bool_)
+        compute: Any = pc
+        for name, value in self._where.items():
+            is_equal = compute.fill_null(compute.equal(rows[name], value), fill_value=False)
+            mask &= is_equal.to_numpy()
+        if self._start_ns is not None:
+            mask &= rows[self._last].to_numpy() >= self._start_ns
+        if self._end_ns is not None:
+            mask &= rows[self._first].to_numpy() < self._end_ns
+        return mask
 
 
 def each_once(rows: Any, order: Sequence[str], same: Sequence[str]) -> Any:  # noqa: ANN401

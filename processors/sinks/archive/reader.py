@@ -4,13 +4,11 @@ It may be read while it is written: what is committed is there, each row once.
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
-
-import pyarrow.compute as pc
 
 from ingest.frame import NS_PER_S, DeviceEvent, DeviceEventKind, Frame, Gap, Reading
 from ingest.observation import AlarmEvent, Observation
@@ -174,9 +172,9 @@ class SubjectArchive:
         ArchiveRefusedError
             No device has it, or several have; or its unit changes.
         """
-        where = pc.field("channel") == channel
+        where = {"channel": channel}
         if device_id is not None:
-            where &= pc.field("device_id") == device_id
+            where["device_id"] = device_id
         rows = self._rows(Kind.WAVEFORMS, _SAMPLES, start, end, where)
         start_ns = ns_of(start)
         before_ns = None if start_ns is None else start_ns - GAP_NS_MAX
@@ -232,13 +230,13 @@ class SubjectArchive:
 
     def gaps(self, start: Time | None = None, end: Time | None = None) -> tuple[Gap, ...]:
         """Give the gaps that begin in this time, by device, channel and time."""
-        return self._gaps(start, end, None)
+        return self._gaps(start, end, files.NOTHING)
 
     def readings(
         self, name: str | None = None, start: Time | None = None, end: Time | None = None
     ) -> list[Reading]:
         """Give what devices stated, in order of time; of one quantity, or of all."""
-        where = None if name is None else pc.field("name") == name
+        where = {} if name is None else {"name": name}
         rows = self._rows(Kind.READINGS, _READING, start, end, where)
         same = ("t_ns", "device_id", "mdc_code", "unit", "value", "reason", "status_bits")
         once = files.each_once(rows, (*same, "received_ns"), same)
@@ -257,7 +255,7 @@ class SubjectArchive:
         self, name: str | None = None, start: Time | None = None, end: Time | None = None
     ) -> list[Observation]:
         """Give derived values, in order of time; of one quantity, or of all."""
-        where = None if name is None else pc.field("name") == name
+        where = {} if name is None else {"name": name}
         rows = self._rows(Kind.OBSERVATIONS, TABLES[Kind.OBSERVATIONS].names, start, end, where)
         same = ("t_ns", "name", "algorithm")
         once = files.each_once(rows, (*same, "commit"), same)
@@ -314,7 +312,7 @@ class SubjectArchive:
         columns: tuple[str, ...],
         start: Time | None,
         end: Time | None,
-        where: Any = None,  # noqa: ANN401
+        where: Mapping[str, str] = files.NOTHING,
     ) -> Any:  # noqa: ANN401
         return files.read(
             self._folder,
@@ -325,7 +323,9 @@ class SubjectArchive:
             between=(ns_of(start), ns_of(end)),
         )
 
-    def _gaps(self, start: Time | None, end: Time | None, where: Any) -> tuple[Gap, ...]:  # noqa: ANN401
+    def _gaps(
+        self, start: Time | None, end: Time | None, where: Mapping[str, str]
+    ) -> tuple[Gap, ...]:
         rows = files.each_once(self._rows(Kind.GAPS, _GAP, start, end, where), _GAP, _GAP)
         return tuple(gap_of(row) for row in rows.to_pylist())
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Final
 
 import numpy as np
@@ -108,7 +109,10 @@ class Rows:
         """Give what was added since the last call; Frames are counted on."""
         for subject_id, day, kind in sorted(self._rows):
             rows = self._rows.pop((subject_id, day, kind))
-            yield part_of(kind, day, subject_id, _arrow(TABLES[kind], rows))
+            table = TABLES[kind]
+            # Sorted here, a block's samples need not be copied once more.
+            rows.sort(key=itemgetter(*map(table.names.index, table.order)))
+            yield _part(kind, day, subject_id, _arrow(table, rows))
 
     def _rows_of(self, subject_id: str, day: str, kind: Kind) -> list[Row]:
         return self._rows.setdefault((subject_id, day, kind), [])
@@ -128,7 +132,11 @@ def part_of(kind: Kind, day: str, subject_id: str, rows: Any) -> Part:  # noqa: 
     """Sort an Arrow table of one table, day and subject, and say what it spans."""
     table = TABLES[kind]
     order = [(name, "ascending") for name in table.order]
-    ordered = rows.sort_by(order) if len(rows) > 1 else rows
+    return _part(kind, day, subject_id, rows.sort_by(order) if len(rows) > 1 else rows)
+
+
+def _part(kind: Kind, day: str, subject_id: str, ordered: Any) -> Part:  # noqa: ANN401
+    table = TABLES[kind]
     times = ordered[table.time].to_numpy()
     ends = ordered["t_last_ns"].to_numpy() if kind is Kind.WAVEFORMS else times
     n_samples = 0

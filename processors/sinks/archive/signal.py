@@ -11,6 +11,9 @@ from processors.sinks.archive.errors import ArchiveRefusedError
 
 _PRODUCT_MAX: Final = 2**61
 
+_SPAN: Final = 16_384
+"""Samples whose times are worked out at once, where a period allows it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SignalValues:
@@ -86,20 +89,24 @@ def times_of(rows: Any) -> NDArray[np.int64]:  # noqa: ANN401
 
 def _fill(times: NDArray[np.int64], numerator: int, denominator: int, remainder: int) -> None:
     """Put ``(remainder + k × numerator) // denominator`` into place k."""
+    # After as many samples as the denominator says all begins anew, a numerator later.
+    repeats = max(1, _SPAN // denominator)
+    if denominator * repeats <= 2 * _SPAN:
+        span, n_max = denominator * repeats, denominator * repeats
+    else:
+        # So many at once that the products stay within 64 bits.
+        span, n_max = 0, max(1, _PRODUCT_MAX // denominator)
     whole, part = divmod(numerator, denominator)
-    # So many at once that the products stay within 64 bits.
-    n_max = max(1, _PRODUCT_MAX // max(1, part))
+    k = np.arange(min(n_max, times.size), dtype=np.int64)
+    steps = k * whole + (k * part + remainder) // denominator
     for first in range(0, times.size, n_max):
         piece = times[first : first + n_max]
-        k = np.arange(piece.size, dtype=np.int64)
+        if span:
+            np.add(steps[: piece.size], numerator * (first // denominator), out=piece)
+            continue
         base, left = divmod(remainder + first * numerator, denominator)
-        np.multiply(k, whole, out=piece)
-        piece += base
-        if part:
-            k *= part
-            k += left
-            k //= denominator
-            piece += k
+        k = k[: piece.size]
+        piece[:] = k * whole + (k * part + left) // denominator + base
 
 
 def _first_of_runs(blocks: _Blocks) -> NDArray[np.intp]:
