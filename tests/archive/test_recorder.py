@@ -15,15 +15,16 @@ import pytest
 from deploy.local.kafka import KafkaBroker
 from ingest.codec import (
     decode_dead_letter,
+    decode_role_status,
     encode_alarm,
     encode_frame,
     encode_observations,
 )
 from ingest.dead_letter import DeadLetter
 from ingest.kafka import create_topics, open_consumer, open_producer
-from ingest.role_status import RoleState
+from ingest.role_status import RECORDER, RoleState
 from ingest.settings import KafkaSettings
-from ingest.topics import ALARMS, DEAD_LETTERS, FRAMES, OBSERVATIONS, Topic
+from ingest.topics import ALARMS, DEAD_LETTERS, FRAMES, OBSERVATIONS, STATUS, Topic
 from processors.sinks.archive import open_archive
 from processors.sinks.archive.errors import ArchiveRefusedError
 from processors.sinks.archive.recorder import TOPICS, Recorder
@@ -31,6 +32,7 @@ from processors.sinks.archive.verify import verify
 from processors.sinks.archive.writer import ArchiveWriter, read_state
 from tests.archive.frames import N, frame, frames, stored
 from tests.ingest import records
+from tests.stored import stored_records
 from tests.waiting import WAIT_S, until
 
 pytestmark = pytest.mark.usefixtures("no_task_left_behind")
@@ -46,14 +48,20 @@ async def kafka(kafka_broker: KafkaBroker) -> KafkaSettings:
     return settings
 
 
-async def begin(kafka: KafkaSettings, *folders: Path) -> None:
-    """Make archives that begin with what comes next: others have used these topics, too."""
+async def ends_of(kafka: KafkaSettings) -> dict[tuple[str, int], int]:
+    """Where each partition ends now."""
     async with open_consumer(kafka, TOPICS, group=None) as consumer:
         client = consumer._started
         ends = await client.end_offsets(client.assignment())
+    return {(place.topic, place.partition): end for place, end in ends.items()}
+
+
+async def begin(kafka: KafkaSettings, *folders: Path) -> None:
+    """Make archives that begin with what comes next: others have used these topics, too."""
+    ends = await ends_of(kafka)
     for folder in folders:
         with ArchiveWriter(folder) as writer:
-            writer.commit((), {(place.topic, place.partition): end for place, end in ends.items()})
+            writer.commit((), ends)
 
 
 async def send(kafka: KafkaSettings, topic: Topic, *payloads: bytes, key: str) -> None:
@@ -195,11 +203,18 @@ async def test_while_the_disk_is_full_nothing_is_read_and_nothing_is_lost(
     assert stored(open_archive(tmp_path).subject(unique_name)) == list(range(2 * N))
 
 
+def recorded(folder: Path) -> dict[tuple[str, int], int]:
+    """How far Kafka is in an archive that another process writes."""
+    offsets = read_state(folder)["offsets"]
+    return {(topic, int(p)): end for topic, ends in offsets.items() for p, end in ends.items()}
+
+
 def start(kafka: KafkaSettings, folder: Path, group: str) -> subprocess.Popen[bytes]:
     environment = {
         **os.environ,
         "CHEVET_COMMIT_S": "0.1",
         "CHEVET_GROUP": group,
+        "CHEVET_INSTANCE": group,
         "CHEVET_KAFKA__BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
     }
     command = [sys.executable, "-m", "deploy.cli", "record", "--archive", str(folder)]
@@ -248,10 +263,8 @@ async def test_killed_at_any_moment_every_sample_is_in_the_archive_once(
             process = start(kafka, folder, unique_name)
         is_enough.set()
         await producing
-        await until(
-            lambda: all(n_stored(folder, name) >= n_frames * N for name in names),
-            "everything is recorded",
-        )
+        ends = await ends_of(kafka)
+        await until(lambda: recorded(folder) == ends, "everything is recorded")
         process.send_signal(signal.SIGTERM)
         assert process.wait(WAIT_S) == 0
     finally:
@@ -265,5 +278,12 @@ async def test_killed_at_any_moment_every_sample_is_in_the_archive_once(
         assert sorted(stored(archive.subject(name))) == list(range(n_frames * N))
         assert archive.subject(name).signal("ecg").counts.tolist() == list(range(n_frames * N))
     assert verify(folder).findings == ()
+    statuses = [
+        decode_role_status(record.payload)
+        for record in await stored_records(kafka, STATUS)
+        if record.key == f"{RECORDER}/{unique_name}".encode()
+    ]
+    assert statuses[-1].state is RoleState.STOPPING
+    assert RoleState.READY in {one.state for one in statuses}
     n_samples = N_SUBJECTS * n_frames * N
     print(f"{N_KILLS} kills after {n_commits} commits: {n_samples} samples, each once")
