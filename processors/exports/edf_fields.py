@@ -68,7 +68,7 @@ class Calibration:
 def calibrate(
     scale: Fraction, offset: Fraction, *, counts: tuple[int, int], limits: tuple[int, int]
 ) -> Calibration:
-    """Choose the counts and values of a header: if there are any that say the scale exactly, those.
+    """Choose the counts and values of a header: those that say the scale exactly, or nearly.
 
     Parameters
     ----------
@@ -85,8 +85,12 @@ def calibrate(
     # What is further out has no room.
     ends = sorted((one - offset) / scale for one in (_VALUE_MIN, _VALUE_MAX))
     least, most = max(limits[0], math.ceil(ends[0])), min(limits[1], math.floor(ends[1]))
-    low = _exact(scale, offset, range(least, counts[0] + 1) or range(counts[0], counts[0] + 1))
-    high = _exact(scale, offset, range(most, counts[1] - 1, -1) or range(counts[1], counts[1] + 1))
+    low = _least_rounded(
+        scale, offset, range(least, counts[0] + 1) or range(counts[0], counts[0] + 1)
+    )
+    high = _least_rounded(
+        scale, offset, range(most, counts[1] - 1, -1) or range(counts[1], counts[1] + 1)
+    )
     if low == high:  # one count only, and it is at a limit
         low, high = low - (low > limits[0]), high + (low == limits[0])
     chosen = Calibration(
@@ -102,10 +106,16 @@ def calibrate(
     return chosen
 
 
-def _exact(scale: Fraction, offset: Fraction, counts: range) -> int:
-    """Give the first count of which the value needs no rounding; if there is none, the first."""
+def _least_rounded(scale: Fraction, offset: Fraction, counts: range) -> int:
+    """Give the first count of which the value needs no rounding, or else the least."""
+    chosen = counts[0]
+    least: Fraction | float = math.inf
     for count in counts[:_N_TRIED_MAX]:
         value = count * scale + offset
-        if _VALUE_MIN <= value <= _VALUE_MAX and Fraction(decimal_field(value)) == value:
-            return count
-    return counts[0]
+        if _VALUE_MIN <= value <= _VALUE_MAX:
+            rounding = abs(Fraction(decimal_field(value)) - value)
+            if rounding < least:
+                chosen, least = count, rounding
+            if rounding == 0:
+                break
+    return chosen

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,10 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.frame import NS_PER_S, WaveformBlock
+from ingest.frame import NS_PER_S, SamplePeriod, WaveformBlock
 from ingest.recorded import Recording
 from ingest.recording import open_recording
 from processors.exports.edf import EdfFile, encode_edf
+from processors.exports.edf_cut import cut_into_records
 from processors.exports.edf_fields import calibrate, decimal_field, shortest_fraction
 from processors.exports.files import write_files
 from processors.exports.marks import Mark
@@ -299,3 +301,56 @@ def test_a_scale_that_can_be_said_exactly_is(scale: float, offset: float) -> Non
     assert (float(made.scale), float(made.offset)) == (scale, offset)
     assert made.digital[0] <= -2000
     assert made.digital[1] >= 3000
+
+
+def test_what_a_header_only_nearly_says_is_told() -> None:
+    slower = SamplePeriod(ns_numerator=4_000_400, ns_denominator=1)
+    tracks = tracks_of(
+        [
+            block(0, range(1000), scale=1 / 3 + 1e-9, unit="a very long unit"),
+            replace(
+                block(1000, range(1009), scale=1 / 3 + 1e-9, unit="a very long unit"),
+                period=slower,
+            ),
+        ]
+    )
+
+    (file,) = encode_edf("x", tracks, subject_id="p")
+
+    told = " ".join(file.lost)
+    assert "is read with an error of" in told
+    assert "the scale 0.333333334" in told
+    assert "from an even rate" in told
+    assert "its unit a very long unit is cut off" in told
+    with on_disk([file]) as (path,):
+        (signal,) = reopened(path).signals
+    assert signal.scale == pytest.approx(1 / 3 + 1e-9, rel=1e-8)
+    assert float(signal.sampling_rate) == pytest.approx(float(tracks[0].rate), rel=1e-6)
+
+
+def test_a_unit_that_has_no_larger_one_has_its_bounds() -> None:
+    with pytest.raises(ExportError, match="no room"):
+        encode_edf("x", tracks_of([block(0, [1], scale=1e12, unit="%")]), subject_id="p")
+    (file,) = encode_edf("x", tracks_of([block(0, [1], scale=1e9)]), subject_id="p")
+    with on_disk([file]) as (path,):
+        (signal,) = reopened(path).signals
+    assert signal.physical().tolist() == [1e9]
+
+
+@pytest.mark.parametrize("count", [-32_768, 32_767])
+def test_a_signal_that_lies_on_a_limit_has_a_scale(count: int) -> None:
+    (file,) = encode_edf("x", tracks_of([block(0, [count] * 3)]), subject_id="p")
+
+    with on_disk([file]) as (path,):
+        (signal,) = reopened(path).signals
+    assert (signal.counts.tolist(), signal.scale, signal.offset) == ([count] * 3, 5.0, 0.0)
+
+
+def test_records_have_their_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ExportError, match="too fast"):
+        cut_into_records([(0, 7)], Fraction(10**8), 2)
+    # A record of all its samples would last longer than a header can say.
+    assert cut_into_records([(0, 10)], Fraction(1, 50_000_000), 2).frames_per_record == 1
+    monkeypatch.setattr("processors.exports.edf_cut.N_RECORDS_MAX", 10)
+    with pytest.raises(ExportError, match="there are 1 samples at a time"):
+        cut_into_records([(0, 7), (9, 17)], Fraction(250), 2)

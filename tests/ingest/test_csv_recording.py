@@ -210,6 +210,8 @@ def test_too_many_values_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ("[time]\nrate_hz = 0\n[[signal]]\ncolumn = 0", "must be positive"),
         ("[time]\nrate_hz = 'x'\n[[signal]]\ncolumn = 0", "must be a number"),
         ("[time]\nrate_hz = 1e400\n[[signal]]\ncolumn = 0", "must be a number"),
+        ("[time]\nrate_hz = true\n[[signal]]\ncolumn = 0", "must be a number"),
+        ("[time]\nrate_hz = '1/0'\n[[signal]]\ncolumn = 0", "must be a number"),
         ("[time]\nrate_hz = nan\n[[signal]]\ncolumn = 0", "must be a number"),
         ("[time]\nrate_hz = 1\nunit = 'h'\n[[signal]]\ncolumn = 0", "may be s, ms, us, ns"),
         ("[time]\nrate = 1\nrate_hz = 1\n[[signal]]\ncolumn = 0", "time.nobody knows rate"),
@@ -248,3 +250,31 @@ def test_any_table_gives_a_recording_or_an_error(table: str | bytes, mapping: st
         path.write_bytes(table if isinstance(table, bytes) else b"ecg\n" + table.encode())
         with contextlib.suppress(RecordingError):
             opened(str(path))
+
+
+def test_what_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match=r"absent\.csv cannot be read: No such file"):
+        opened(str(tmp_path / "absent.csv"))
+    with pytest.raises(RecordingError, match="no recording"):
+        opened("a\0b.csv")
+    path = write(tmp_path, "ecg\n1\n", None)
+    with pytest.raises(RecordingError, match=r"the mapping .* cannot be read: Is a directory"):
+        open_recording(path, beats=False, mapping=tmp_path)
+    long = tmp_path / "long.toml"
+    long.write_text("#" * (1 << 20) + "\n")
+    with pytest.raises(RecordingError, match="longer than 1048576 bytes"):
+        open_recording(path, beats=False, mapping=long)
+
+
+def test_a_row_that_no_csv_has_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match=r"line 3 is no row: field larger"):
+        opened(write(tmp_path, "ecg\n1\n" + "x" * 200_000))
+
+
+def test_times_far_apart_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RecordingError, match=r"line 2: the time '1e9' is 1e\+09 s behind"):
+        at_times(tmp_path, "0 1e9", "rate_hz = 1")
+    monkeypatch.setattr("ingest.recorded.N_SAMPLES_MAX", 10)
+    rows = "header_lines = 0\n[time]\nrate_hz = 1\ncolumn = 0\n" + 2 * "[[signal]]\ncolumn = 1\n"
+    with pytest.raises(RecordingError, match="there would be 9 samples of each signal"):
+        opened(write(tmp_path, "0,1\n8,2\n", rows))

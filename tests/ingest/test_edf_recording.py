@@ -1,6 +1,7 @@
 """EDF, EDF+ and BDF files: exact integers in, and errors that say where and what to do."""
 
 import contextlib
+import io
 import tempfile
 from collections.abc import Sequence
 from fractions import Fraction
@@ -13,6 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.edf_annotations import decode_annotations, is_beat
+from ingest.edf_header import decode_header
+from ingest.edf_recording import _read_samples
 from ingest.errors import RecordingError
 from ingest.fractions_near import simplest_within
 from ingest.recording import Recording, open_recording, recording_name
@@ -246,6 +249,11 @@ def test_samples_are_read_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     recording = opened(write(tmp_path, PLAIN))
 
     assert [one.counts.tolist() for one in recording.signals] == [ECG.samples, AIR.samples]
+
+
+def test_a_file_that_becomes_shorter_while_it_is_read_is_refused() -> None:
+    with pytest.raises(RecordingError, match="became shorter while record 0"):
+        _read_samples(io.BytesIO(b"\0" * 5), decode_header(PLAIN[:768]), 3)
 
 
 def _open(content: bytes, suffix: str = "edf") -> Recording | None:
