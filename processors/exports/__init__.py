@@ -1,4 +1,6 @@
-"""What was recorded, in the formats of other people's programs. Pure: blocks in, bytes out.
+"""What was recorded and derived, in the formats of other people's programs. Pure: bytes out.
+
+Signals, for researchers (docs/exports.md):
 
 ``tracks``
     From the blocks of a subject to one signal per channel, in one piece, with its time.
@@ -12,6 +14,6 @@
 ``files``
     Writes what the others have encoded: all of it or nothing.
 
-What each format holds and loses is in docs/exports.md; what was lost of a given recording, each
-encoder returns in words.
+Values, for clinics (docs/exports-clinical.md): ``fhir``, ``oru``, and ``deidentify``, which takes
+away whose data they are.
 """
