@@ -1,16 +1,21 @@
 """What a clinical export is made of: one subject, and what is to be told of it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from ingest.observation import AlarmEvent, Observation
 from processors.exports.device_book import DeviceBook
 from processors.exports.strips import Strip
+from processors.vitals import beat_respiration
 
 N_OBSERVATIONS_MAX: Final = 100_000
 """In one bundle or message: three hours of everything. More makes a file that receivers refuse;
 the caller cuts by time."""
+
+SERIES: Final = frozenset({*beat_respiration.MODULATIONS, beat_respiration.ALGORITHM.name})
+"""Inputs that are no channel of a device, but what was made of beats. All others are written
+``device_id/channel``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +61,13 @@ class ClinicalRecord:
             )
 
 
-def device_of(channel: str) -> str:
-    """Name the device of an input, which an Observation names as ``device_id/channel``."""
-    return channel.partition("/")[0]
+def device_of(channel: str) -> str | None:
+    """Name the device of an input; None where it is a series of beats, and not of one device."""
+    device_id, slash, _ = channel.partition("/")
+    return device_id if slash else None
 
 
-def devices_of(channels: Sequence[str]) -> list[str]:
+def devices_of(channels: Iterable[str]) -> list[str]:
     """Name the devices of several inputs, each once, in order of their names."""
-    return sorted({device_of(channel) for channel in channels})
+    named = map(device_of, channels)
+    return sorted({device_id for device_id in named if device_id is not None})

@@ -25,6 +25,8 @@ CHEVET: Final = uuid5(NAMESPACE, "codes").urn
 LOINC: Final = "http://loinc.org"
 MDC: Final = "urn:iso:std:iso:11073:10101"
 UCUM: Final = "http://unitsofmeasure.org"
+NO_UNIT: Final = "1"
+"""In UCUM."""
 
 
 class Coding(NamedTuple):

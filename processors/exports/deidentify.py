@@ -26,6 +26,7 @@ from ingest.frame import (
     WaveformBlock,
 )
 from ingest.observation import AlarmEvent, Observation
+from processors.exports.clinical import SERIES
 from processors.exports.no_value import REASONS
 
 KEY_BYTES_MIN: Final = 32
@@ -187,6 +188,8 @@ class Deidentifier:
             )
 
     def _channel(self, subject_id: str, channel: str) -> str:
+        if channel in SERIES:
+            return channel
         device_id, slash, name = channel.partition("/")
         return f"{self.device(subject_id, device_id)}{slash}{name}"
 

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Final
 
 from ingest.observation import Observation
-from processors.exports.clinical import ClinicalRecord, devices_of
+from processors.exports.clinical import ClinicalRecord, device_of, devices_of
 from processors.exports.codings import PRESSURES
 from processors.exports.fhir_devices import (
     algorithm,
@@ -164,11 +164,15 @@ def _provenance(one: Observation, subject_id: str) -> Resource:
         made["entity"] = [
             {
                 "role": "source",
-                "what": {
-                    "reference": urn(sensor_id(subject_id, devices_of([channel])[0])),
-                    "display": channel,
-                },
+                "what": _source(channel, subject_id),
             }
             for channel in one.channels
         ]
     return made
+
+
+def _source(channel: str, subject_id: str) -> Json:
+    device_id = device_of(channel)
+    if device_id is None:
+        return {"display": channel}
+    return {"reference": urn(sensor_id(subject_id, device_id)), "display": channel}

@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 from uuid import uuid5
 
 from ingest.frame import NS_PER_S
-from processors.exports.codings import CHEVET, NAMESPACE, UCUM, Coding
+from processors.exports.codings import CHEVET, NAMESPACE, NO_UNIT, UCUM, Coding
 
 Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json]"
 Resource: TypeAlias = dict[str, Json]
@@ -95,14 +95,15 @@ def quantity(value: float, ucum: str, factor: Decimal = Decimal(1)) -> Json:
     value
         Every digit of it is kept.
     ucum
-        Unit of what is written.
+        Unit of what is written; empty: none was stated.
     factor
         From the unit of `value` to that; exact.
     """
     if factor != 1:
         # In decimals, as it was written: 1.83 m are 183 cm, and not 183.00000000000003.
         value = float(Decimal(repr(value)) * factor)
-    return {"value": value, "unit": ucum, "system": UCUM, "code": ucum}
+    unit = ucum or NO_UNIT
+    return {"value": value, "unit": unit, "system": UCUM, "code": unit}
 
 
 def category(code: str) -> Json:

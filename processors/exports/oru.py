@@ -17,7 +17,15 @@ from devices.codes import quantity_name
 from ingest.frame import NS_PER_S, WaveformBlock
 from ingest.observation import Observation
 from processors.exports.clinical import ClinicalRecord, devices_of
-from processors.exports.codings import CHEVET, LOINC, Coding, codings_of, label_of, mdc_unit
+from processors.exports.codings import (
+    CHEVET,
+    LOINC,
+    NO_UNIT,
+    Coding,
+    codings_of,
+    label_of,
+    mdc_unit,
+)
 from processors.exports.no_value import no_value
 from processors.exports.oru_text import components, date_time, escaped, header, number, segment
 
@@ -236,6 +244,7 @@ def _code(name: str, mdc_code: int) -> str:
 
 def _unit(name: str, ucum: str) -> str:
     """Write a unit as the nomenclature has it, and UCUM's beside it."""
+    ucum = ucum or NO_UNIT
     unit = mdc_unit(name, ucum)
     if unit is None:
         return components(ucum, ucum, "UCUM")

@@ -107,6 +107,15 @@ def test_a_channel_has_the_name_that_its_device_has_in_frames() -> None:
     assert [channel.partition("/")[2] for channel in told.channels] == ["ecg/II", "pleth"]
 
 
+def test_a_series_of_beats_keeps_its_name_and_no_other_name_does() -> None:
+    one = observation(codes.RESPIRATORY_RATE, 14.0, channels=("ecg_height", "alice"))
+
+    series, other = STUDY.observation(one).channels
+
+    assert series == "ecg_height"
+    assert "alice" not in other
+
+
 def test_clocks_are_told_only_where_days_are() -> None:
     frame = bedside_frames()[2]
 

@@ -218,6 +218,22 @@ def test_what_is_derived_says_by_which_version_of_what_and_from_which_channels()
     assert found["recorded"] == instant(one.t_ns)
 
 
+def test_a_series_of_beats_is_no_device() -> None:
+    one = observation(codes.RESPIRATORY_RATE, 14.0)._replace(
+        channels=("ecg_height", "strap-1/ecg"), algorithm="beat_respiration"
+    )
+
+    found = exported(ClinicalRecord(subject_id=SUBJECT, observations=[one])).values()
+
+    sensors = [
+        each for each in found if each.get("type", {}).get("text") == "Personal health device"
+    ]
+    assert [each["identifier"][0]["value"] for each in sensors] == ["strap-1"]
+    (derived,) = [each for each in found if each["resourceType"] == "Provenance"]
+    assert derived["entity"][0]["what"] == {"display": "ecg_height"}
+    assert derived["entity"][1]["what"]["reference"] == f"urn:uuid:{sensors[0]['id']}"
+
+
 def test_a_device_of_which_nothing_is_known_is_only_named() -> None:
     found = exported(
         ClinicalRecord(subject_id=SUBJECT, observations=[observation(codes.SPO2, 97.0)])
@@ -290,6 +306,12 @@ def test_what_is_beyond_the_sensor_is_above_or_below_and_what_is_at_its_rail_is_
 
     assert data["data"] == "L -100 0 100 U"
     assert (data["lowerLimit"], data["upperLimit"]) == (-100, 100)
+
+
+def test_a_channel_without_a_unit_is_a_number() -> None:
+    data = strip_resource(Strip(block=block(0, [1], unit="")))["valueSampledData"]
+
+    assert data["origin"]["code"] == "1"
 
 
 def conditions(*events: AlarmEvent) -> list[Resource]:
