@@ -123,6 +123,20 @@ def test_clocks_are_told_only_where_days_are() -> None:
     assert len(Deidentifier(KEY, shift_days_max=0).frame(frame).clocks) == 1
 
 
+def test_when_something_arrived_is_not_told() -> None:
+    frame = bedside_frames()[2]
+    arrived = replace(
+        frame,
+        waveforms=tuple(replace(one, received_ns=one.t0_ns) for one in frame.waveforms),
+        readings=tuple(replace(one, received_ns=one.t_ns) for one in frame.readings),
+    )
+
+    told = STUDY.frame(arrived)
+
+    assert {one.received_ns for one in told.waveforms} == {None}
+    assert {one.received_ns for one in told.readings} == {None}
+
+
 def test_only_models_of_the_catalogue_are_told_of_what_people_wrote() -> None:
     frame = bedside_frames()[2]
     event = frame.events[0]

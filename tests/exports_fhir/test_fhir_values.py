@@ -218,6 +218,18 @@ def test_what_is_derived_says_by_which_version_of_what_and_from_which_channels()
     assert found["recorded"] == instant(one.t_ns)
 
 
+def test_two_devices_that_say_the_same_at_one_moment_are_two_observations() -> None:
+    both = [
+        observation(codes.BODY_TEMPERATURE, value, channels=(f"{device_id}/body_temperature",))
+        for device_id, value in (("patch-1", 37.1), ("ear-1", 36.9))
+    ]
+
+    found = exported(ClinicalRecord(subject_id=SUBJECT, observations=both)).values()
+
+    values = [one["valueQuantity"]["value"] for one in found if "valueQuantity" in one]
+    assert sorted(values) == [36.9, 37.1]
+
+
 def test_a_series_of_beats_is_no_device() -> None:
     one = observation(codes.RESPIRATORY_RATE, 14.0)._replace(
         channels=("ecg_height", "strap-1/ecg"), algorithm="beat_respiration"

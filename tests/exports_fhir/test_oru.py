@@ -175,6 +175,7 @@ def test_any_text_is_read_back_as_it_was(text: str) -> None:
     cells = fields[3].split("^")
 
     assert [len(fields), len(cells)] == [6, 3]
+    assert not set("~&\r\n") & set(line.removesuffix("\r"))
     assert unescaped(cells[1]) == text
     assert unescaped(fields[5]) == text
 
