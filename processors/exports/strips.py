@@ -79,14 +79,15 @@ def strips_of(
     for frame in frames:
         for block in frame.waveforms:
             if (block.device_id, block.channel) == (device_id, channel):
-                cut = _cut(block, begin_ns, end_ns)
+                cut = cut_block(block, begin_ns, end_ns)
                 if cut is not None:
                     found.setdefault(_grid(cut), []).append(cut)
     strips = [_joined(blocks) for blocks in found.values()]
     return sorted(strips, key=lambda strip: strip.block.t0_ns)
 
 
-def _cut(block: WaveformBlock, begin_ns: int, end_ns: int) -> WaveformBlock | None:
+def cut_block(block: WaveformBlock, begin_ns: int, end_ns: int) -> WaveformBlock | None:
+    """Give what a block has from a time on and before another, ns UTC; None: nothing."""
     first, end = np.searchsorted(block.times_ns(), [begin_ns, end_ns]).tolist()
     if first >= end:
         return None

@@ -24,7 +24,7 @@ from processors.exports.marks import Mark, annotations_of
 from processors.exports.tracks import GAP_S_MAX, ExportError, Track, common_rate
 from processors.scoring.annotations import encode_annotations
 
-ANNOTATOR: Final = "atr"
+REFERENCE: Final = "atr"
 
 _BITS: Final = (16, 24, 32)
 """The formats by their names: each holds integers of as many bits, and of them one that stands for
@@ -63,7 +63,9 @@ class WfdbRecord:
     too."""
 
 
-def encode_wfdb(name: str, tracks: Sequence[Track], marks: Iterable[Mark] = ()) -> list[WfdbRecord]:
+def encode_wfdb(
+    name: str, tracks: Sequence[Track], marks: Iterable[Mark] = (), *, annotator: str = REFERENCE
+) -> list[WfdbRecord]:
     """Encode tracks as few records: of signals whose rates have a common measure one.
 
     Counts are the same integers; what is missing is the format's invalid sample. A channel that has
@@ -74,6 +76,9 @@ def encode_wfdb(name: str, tracks: Sequence[Track], marks: Iterable[Mark] = ()) 
     name
         Of the first record; the others have ``_2``, ``_3`` behind it. What WFDB does not allow in a
         name becomes an underscore.
+    annotator
+        Who made the marks, the suffix of their file: ``atr`` for a reference, ``qrs`` for beats
+        that a program has found.
 
     Raises
     ------
@@ -85,7 +90,7 @@ def encode_wfdb(name: str, tracks: Sequence[Track], marks: Iterable[Mark] = ()) 
     marks = list(marks)
     numbered = zip(count(1), _grouped(tracks), strict=False)
     return [
-        _encode(stem if number == 1 else f"{stem}_{number}", group, marks)
+        _encode(stem if number == 1 else f"{stem}_{number}", group, marks, annotator)
         for number, group in numbered
     ]
 
@@ -113,7 +118,9 @@ def _fits(track: Track, group: Sequence[Track]) -> bool:
     )
 
 
-def _encode(name: str, tracks: Sequence[Track], marks: Sequence[Mark]) -> WfdbRecord:
+def _encode(
+    name: str, tracks: Sequence[Track], marks: Sequence[Mark], annotator: str
+) -> WfdbRecord:
     frame_rate = common_rate(track.rate for track in tracks)
     start_ns = min(track.t0_ns for track in tracks)
     n_before = [round((track.t0_ns - start_ns) * track.rate / NS_PER_S) for track in tracks]
@@ -154,7 +161,7 @@ def _encode(name: str, tracks: Sequence[Track], marks: Sequence[Mark]) -> WfdbRe
     header = "\n".join([*lines, *(f"# chevet: {_one_line(one)}" for one in comments), ""])
     files = {f"{name}.dat": _pack(columns, n_bits)}
     if annotations:
-        files[f"{name}.{ANNOTATOR}"] = encode_annotations(annotations)
+        files[f"{name}.{annotator}"] = encode_annotations(annotations)
     files[f"{name}.hea"] = header.encode()
     return WfdbRecord(name=name, files=files, lost=tuple(lost))
 

@@ -25,7 +25,7 @@ from ingest.recording import Recording, open_recording
 from ingest.replay import ReplayPlan, frames_of
 from processors.sinks.archive import open_archive
 from processors.sinks.archive.compaction import compact
-from processors.sinks.archive.importing import import_frames
+from processors.sinks.archive.importing import import_items
 from processors.sinks.archive.writer import ArchiveWriter
 
 N_RECORDS: Final = 12
@@ -102,7 +102,7 @@ def test_write(
     def write() -> None:
         made.append(make())
         with ArchiveWriter(made[-1]) as writer:
-            import_frames(writer, given)
+            import_items(writer, given)
 
     benchmark.pedantic(write, rounds=3, warmup_rounds=1)  # type: ignore[no-untyped-call]
     report(benchmark, n_samples(recordings), size_of(made[-1], "waveforms/**/*.parquet"))
@@ -156,7 +156,7 @@ def test_read(benchmark: BenchmarkFixture, recordings: list[Recording], tmp_path
     """Counts and the time of each sample."""
     with ArchiveWriter(tmp_path) as writer:
         for one in recordings:
-            import_frames(writer, frames(one, Fraction(1)))
+            import_items(writer, frames(one, Fraction(1)))
     archive = open_archive(tmp_path)
     names = [
         (one.name, str(each.channel))
@@ -223,7 +223,7 @@ def test_first_second_of_a_day(
     with ArchiveWriter(tmp_path) as writer:
         for n in range(DAY_S // 300):
             given = [later(hour[(n * 300 + k) % len(hour)], n * 300 + k) for k in range(300)]
-            import_frames(writer, given)
+            import_items(writer, given)
         if merged:
             compact(writer, everything=True)
     n_files = len(list(tmp_path.glob("waveforms/**/*.parquet")))

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from ingest.frame import Frame
+from ingest.observation import AlarmEvent, Observation
 from processors.sinks.archive.rows import Rows
 from processors.sinks.archive.writer import ArchiveWriter
 
 SAMPLES_MAX: Final = 20_000_000
 """Samples of one commit: eighty megabytes, and as much again while they are written."""
+ITEMS_MAX: Final = 500_000
+"""Frames, Observations and alarms of one commit."""
 
 
 @dataclass(slots=True)
@@ -23,12 +26,14 @@ class Imported:
     n_commits: int = 0
 
 
-def import_frames(
+def import_items(
     writer: ArchiveWriter,
-    frames: Iterable[Frame],
+    items: Iterable[Frame | Observation | AlarmEvent],
     on_progress: Callable[[Imported], None] = lambda _: None,
 ) -> Imported:
-    """Write Frames; of many there are several commits, and those before an error are made.
+    """Write Frames and what was derived of them.
+
+    Of many there are several commits; those before an error are made.
 
     Raises
     ------
@@ -36,16 +41,22 @@ def import_frames(
     """
     done = Imported()
     rows = Rows(writer.number)
-    n_waiting = 0
-    for frame in frames:
-        rows.add_frame(frame)
-        n_waiting += 1
-        if rows.n_samples >= SAMPLES_MAX:
-            _commit(writer, rows, n_waiting, done)
+    n_frames = n_items = 0
+    for item in items:
+        n_items += 1
+        if isinstance(item, Frame):
+            rows.add_frame(item)
+            n_frames += 1
+        elif isinstance(item, Observation):
+            rows.add_observations((item,))
+        else:
+            rows.add_alarm(item)
+        if rows.n_samples >= SAMPLES_MAX or n_items >= ITEMS_MAX:
+            _commit(writer, rows, n_frames, done)
             on_progress(done)
-            rows, n_waiting = Rows(writer.number), 0
-    if n_waiting:
-        _commit(writer, rows, n_waiting, done)
+            rows, n_frames, n_items = Rows(writer.number), 0, 0
+    if n_items:
+        _commit(writer, rows, n_frames, done)
         on_progress(done)
     return done
 
