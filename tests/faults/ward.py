@@ -33,6 +33,10 @@ _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["tests.faults.agent_process"])
 
 
+RESTARTS_MAX = 3
+"""Of an agent that ends by itself."""
+
+
 @dataclass(slots=True)
 class Sums:
     """What became of one device's channel, by what arrived.
@@ -103,6 +107,7 @@ class Ward:
         self.sensors = build_sensors(SensorsSettings(persons=persons), self.ether, self.clock)
         self.radio = VirtualRadio(self.ether, 0)
         self.n_kills = 0
+        self.n_restarts = 0
         self.jumps_s: list[float] = []
         self.done: list[str] = []
         self._agent: multiprocessing.process.BaseProcess | None = None
@@ -243,10 +248,28 @@ class Ward:
             raise AssertionError(f"not within {WAIT_S} s that {what}; {self.state()}") from None
 
     async def until_sent(self, n_samples: int) -> None:
-        """Wait until so many more ECG samples have been handed to a link."""
+        """Wait until so many more ECG samples have been handed to a link.
+
+        An agent that has ended by itself, as it does where no radio answers, is started again:
+        systemd would.
+        """
         channel = self.strap.channels["ecg"]
         wanted = channel.sent + n_samples
-        await until(lambda: channel.sent >= wanted, f"{n_samples} are sent;", self.state)
+        while True:
+            await until(
+                lambda: channel.sent >= wanted or self._has_ended(),
+                f"{n_samples} are sent;",
+                self.state,
+            )
+            if channel.sent >= wanted:
+                return
+            self.n_restarts += 1
+            print(f"{self.name}: started again, for it has ended: {self.log()[-300:]}")
+            assert self.n_restarts <= RESTARTS_MAX, self.log()[-3000:]
+            await self.start()
+
+    def _has_ended(self) -> bool:
+        return self._agent is not None and not self._agent.is_alive()
 
     def state(self) -> str:
         """Say who is in the air, and what the agent said last."""
