@@ -67,6 +67,15 @@ class FaustGroup:
         consumer = self._app.consumer
         return consumer.highwater(place) if place in consumer.assignment() else None
 
+    def position(self, number: int) -> int | None:
+        """Give the offset of the next record that is read of a partition, if that is known."""
+        client: Any = self._app.consumer
+        client = client._thread._consumer  # noqa: SLF001  # Faust asks in its thread, and waits
+        subscription = None if client is None else client._subscription.subscription  # noqa: SLF001
+        assigned = None if subscription is None else subscription.assignment
+        state = None if assigned is None else assigned.state_value(TP(FRAMES.name, number))
+        return state.position if state is not None and state.has_valid_position else None
+
     def buffered(self) -> int:
         """Count the records that were read and not given to the worker yet."""
         return 0 if self.stream is None else int(self.stream.channel.queue.qsize())

@@ -13,7 +13,8 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Final
 
 import structlog
@@ -24,6 +25,9 @@ EXIT_STALLED: Final = 75
 EXIT_LOOP_STUCK: Final = 76
 WATCH_S: Final = 1.0
 CONNECT_S_MAX: Final = 2.0
+
+_NOWHERE: Final[Mapping[int, int]] = MappingProxyType({})
+_NEVER: Final = (-2, 0.0)
 
 
 class Watchdog:
@@ -52,19 +56,40 @@ class Watchdog:
         self._end = end
         self._now_s = now_s
         self._turned_s = self._moved_s = now_s()
+        self._excused_s = self._moved_s
         self._is_waiting = False
+        self._places: dict[int, tuple[int, float]] = {}
+        """Of each partition that has input: how far it is, and since when."""
         self._is_stopped = threading.Event()
 
-    def turned(self, *, has_input: bool) -> None:
-        """Note that the loop has come round, and whether there is something to do."""
-        self._turned_s = self._now_s()
+    def turned(self, *, has_input: bool, places: Mapping[int, int] = _NOWHERE) -> None:
+        """Note that the loop has come round, and what there is to do.
+
+        Parameters
+        ----------
+        has_input
+            Whether there is anything.
+        places
+            Of each partition that has input, how far it is. All others may move: one that does not
+            is a stall, too.
+        """
+        self._turned_s = now_s = self._now_s()
         if not has_input:
-            self._moved_s = self._turned_s
+            self._moved_s = now_s
         self._is_waiting = has_input
+        known = self._places
+        self._places = {
+            number: known[number] if known.get(number, _NEVER)[0] == place else (place, now_s)
+            for number, place in places.items()
+        }
 
     def moved(self) -> None:
-        """Note that something was done, or that there is a known reason why not."""
+        """Note that something was done."""
         self._moved_s = self._now_s()
+
+    def excused(self) -> None:
+        """Note that there is a known reason why nothing is done."""
+        self._moved_s = self._excused_s = self._now_s()
 
     def is_turning(self) -> bool:
         """Tell whether the loop comes round."""
@@ -75,16 +100,21 @@ class Watchdog:
         if not self.is_turning():
             log.error("loop_stuck", seconds=round(self._now_s() - self._turned_s, 1))
             self._end(EXIT_LOOP_STUCK)
-        elif self._is_waiting and self._now_s() - self._moved_s >= self._stall_s:
+            return
+        still = [number for number, (_, since_s) in self._places.items() if self._is_long(since_s)]
+        if still or (self._is_waiting and self._is_long(self._moved_s)):
             if not self._a_broker_answers():
-                self.moved()
+                self.excused()
                 return
-            log.error("worker_stalled", seconds=round(self._now_s() - self._moved_s, 1))
+            log.error("worker_stalled", partitions=still, seconds=self._stall_s)
             self._end(EXIT_STALLED)
+
+    def _is_long(self, since_s: float) -> bool:
+        return self._now_s() - max(since_s, self._excused_s) >= self._stall_s
 
     def start(self) -> None:
         """Look every second from now on."""
-        self._turned_s = self._moved_s = self._now_s()
+        self._turned_s = self._moved_s = self._excused_s = self._now_s()
         threading.Thread(target=self._run, name="watchdog", daemon=True).start()
 
     def stop(self) -> None:

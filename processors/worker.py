@@ -69,6 +69,10 @@ class Group(Protocol):
         """Give the offset behind the newest record of a partition, as far as it is known."""
         ...
 
+    def position(self, number: int) -> int | None:
+        """Give the offset of the next record that is read of a partition, if that is known."""
+        ...
+
     def buffered(self) -> int:
         """Count the records that were read and not given to the worker yet."""
         ...
@@ -87,7 +91,7 @@ class Worker:
         self._watchdog = watchdog
         self._writer = secrets.token_hex(8)
         self._program = version("chevet")
-        self._outbox = Outbox(settings.kafka, on_trouble=watchdog.moved)
+        self._outbox = Outbox(settings.kafka, on_trouble=watchdog.excused)
         topic = CheckpointTopic(settings.kafka, settings.group)
         self._keeper = Keeper(topic, self._outbox, group.commit)
         self._owned: dict[int, Owned] = {}
@@ -264,10 +268,10 @@ class Worker:
         """Read what is kept of partitions, for as long as it takes."""
         while True:
             try:
-                return await self._keeper.read(numbers, self._watchdog.moved)
+                return await self._keeper.read(numbers, self._watchdog.excused)
             except BrokerError as error:
                 log.warning("checkpoints_not_read", error=str(error))
-                self._watchdog.moved()
+                self._watchdog.excused()
                 await asyncio.sleep(RETRY_S)
 
     async def _stop_loading(self) -> None:
@@ -287,7 +291,7 @@ class Worker:
         """Tell each second how it goes."""
         while True:
             has_input = self._tell()
-            self._watchdog.turned(has_input=has_input)
+            self._watchdog.turned(has_input=has_input, places=self._waiting())
             await asyncio.sleep(BEAT_S)
 
     def _tell(self) -> bool:
@@ -310,6 +314,21 @@ class Worker:
         metrics.CHECKPOINT_AGE.set(self._keeper.age_s())
         metrics.OUTBOX.set(self._outbox.n_waiting)
         return has_input
+
+    def _waiting(self) -> dict[int, int]:
+        """Give the partitions that have input, or may have, and how far each is; -1: not begun.
+
+        Of one that the client has never fetched from nobody knows.
+        """
+        found: dict[int, int] = {}
+        if self._generation is None:
+            return found
+        for number, owned in self._owned.items():
+            highwater = self._group.highwater(number)
+            reached = owned.partition.position or self._group.position(number)
+            if highwater is None or reached is None or reached < highwater:
+                found[number] = -1 if reached is None else reached
+        return found
 
     def _lag(self, owned: Owned) -> int:
         """Count the records behind the last one processed; 0 while that is not known."""

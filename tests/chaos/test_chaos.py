@@ -18,4 +18,5 @@ async def test_whatever_goes_wrong_the_same_observations_and_points_are_there(
     print(report.line())
     assert report.n_points > report.n_outputs > 0
     assert report.n_again > 0, "nothing came again: no kill has hit what was not kept yet"
-    assert sum(report.happened.values()) == 8
+    planned = {what: n for what, n in report.happened.items() if " ended with " not in what}
+    assert sum(planned.values()) == 8

@@ -63,6 +63,37 @@ def test_a_worker_that_moves_or_has_nothing_to_do_is_left_alone(broker: str) -> 
     assert ended == []
 
 
+def test_a_partition_that_stands_still_while_others_move_is_a_stall(broker: str) -> None:
+    watchdog, clock, ended = watchdog_of(broker)
+
+    for second in range(60):
+        clock.now_s += 1.0
+        watchdog.moved()
+        watchdog.turned(has_input=True, places={0: second, 3: -1})
+        watchdog.look()
+    assert ended == []
+    clock.now_s += 1.0
+    watchdog.turned(has_input=True, places={0: 60, 3: -1})
+    watchdog.look()
+
+    assert ended == [EXIT_STALLED]
+
+
+def test_a_partition_that_moves_or_has_no_input_or_a_reason_is_left_alone(broker: str) -> None:
+    watchdog, clock, ended = watchdog_of(broker)
+
+    for second in range(1_000):
+        clock.now_s += 1.0
+        watchdog.moved()
+        places = {0: second // 59} | ({1: 7} if second % 50 else {}) | {2: 7}
+        if second % 55 == 0:
+            watchdog.excused()
+        watchdog.turned(has_input=True, places=places)
+        watchdog.look()
+
+    assert ended == []
+
+
 def test_a_worker_waits_for_a_broker_that_does_not_answer() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         nobody = f"127.0.0.1:{server.getsockname()[1]}"

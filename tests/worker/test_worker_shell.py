@@ -37,6 +37,9 @@ class FakeGroup:
     def highwater(self, number: int) -> int | None:
         return None
 
+    def position(self, number: int) -> int | None:
+        return None
+
     def buffered(self) -> int:
         return 0
 
