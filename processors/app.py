@@ -22,6 +22,7 @@ from ingest.kafka import ssl_context
 from ingest.settings import KafkaSettings
 from ingest.topics import FRAMES
 from processors.broker_wait import wait_for_broker
+from processors.faust_driver import use_driver
 from processors.health import HealthServer
 from processors.settings import WorkerSettings
 from processors.warm_up import warm_up
@@ -92,6 +93,7 @@ class WorkerApp:
 
     def __init__(self, settings: WorkerSettings) -> None:
         self.app: Final = _app(settings)
+        use_driver(self.app)
         self.watchdog: Final = Watchdog(settings.stall_s, settings.kafka.bootstrap_servers)
         self._group: Final = FaustGroup(self.app)
         self.worker: Final = Worker(settings, self._group, self.watchdog)
