@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
@@ -182,26 +182,6 @@ def tracks_of(blocks: Iterable[WaveformBlock]) -> list[Track]:
         if not of_channel or not of_channel[-1].take(block):
             of_channel.append(_Builder(block))
     return [builder.track() for of_channel in building.values() for builder in of_channel]
-
-
-def grouped(
-    tracks: Iterable[Track], fits: Callable[[Track, Sequence[Track]], bool]
-) -> list[list[Track]]:
-    """Put tracks, in order of time, into as few files as a format allows.
-
-    Parameters
-    ----------
-    fits
-        Tells whether a track may stand in one file with others.
-    """
-    groups: list[list[Track]] = []
-    for track in sorted(tracks, key=lambda one: one.t0_ns):
-        group = next((one for one in groups if fits(track, one)), None)
-        if group is None:
-            groups.append([track])
-        else:
-            group.append(track)
-    return groups
 
 
 def signal_name(channel: str) -> str:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from ingest.frame import NS_PER_S
 from ingest.recorded import N_SAMPLES_MAX, Signal
 from processors.exports.marks import Mark, annotations_of
-from processors.exports.tracks import GAP_S_MAX, ExportError, Track, common_rate, grouped
+from processors.exports.tracks import GAP_S_MAX, ExportError, Track, common_rate
 from processors.scoring.annotations import encode_annotations
 
 REFERENCE: Final = "atr"
@@ -88,11 +88,22 @@ def encode_wfdb(
         raise ExportError(f"{name}: there is no signal to export")
     stem = _NO_NAME.sub("_", name)
     marks = list(marks)
-    numbered = zip(count(1), grouped(tracks, _fits), strict=False)
+    numbered = zip(count(1), _grouped(tracks), strict=False)
     return [
         _encode(stem if number == 1 else f"{stem}_{number}", group, marks, annotator)
         for number, group in numbered
     ]
+
+
+def _grouped(tracks: Sequence[Track]) -> list[list[Track]]:
+    groups: list[list[Track]] = []
+    for track in sorted(tracks, key=lambda one: one.t0_ns):
+        group = next((one for one in groups if _fits(track, one)), None)
+        if group is None:
+            groups.append([track])
+        else:
+            group.append(track)
+    return groups
 
 
 def _fits(track: Track, group: Sequence[Track]) -> bool:
