@@ -15,9 +15,10 @@ from typing import Any, Final
 
 import faust
 import structlog
+from aiokafka.errors import KafkaError
 from faust.types import TP
 
-from ingest.errors import BrokerRefusedError
+from ingest.errors import BrokerError, BrokerRefusedError
 from ingest.kafka import ssl_context
 from ingest.settings import KafkaSettings
 from ingest.topics import FRAMES
@@ -58,6 +59,11 @@ class FaustGroup:
         self.stream: Any = None
         """Where the records come from, when the agent has begun."""
 
+    @property
+    def _thread(self) -> Any:  # noqa: ANN401  # Faust's types do not know it
+        consumer: Any = self._app.consumer
+        return consumer._thread  # noqa: SLF001
+
     def generation(self) -> int:
         """Give the number of the assignment that is in force."""
         return int(self._app.consumer_generation_id)
@@ -70,12 +76,34 @@ class FaustGroup:
 
     def position(self, number: int) -> int | None:
         """Give the offset of the next record that is read of a partition, if that is known."""
-        client: Any = self._app.consumer
-        client = client._thread._consumer  # noqa: SLF001  # Faust asks in its thread, and waits
+        client = self._thread._consumer  # noqa: SLF001  # Faust asks in its thread, and waits
         subscription = None if client is None else client._subscription.subscription  # noqa: SLF001
         assigned = None if subscription is None else subscription.assignment
         state = None if assigned is None else assigned.state_value(TP(FRAMES.name, number))
         return state.position if state is not None and state.has_valid_position else None
+
+    async def begin(self, number: int) -> int:
+        """Give the offset from which a partition is to be read: 0 where nothing is committed.
+
+        Raises
+        ------
+        BrokerError
+        """
+        place = TP(FRAMES.name, number)
+        thread: Any = self._thread
+        try:
+            return await thread.call_thread(thread._ensure_consumer().committed, place) or 0  # noqa: SLF001
+        except (KafkaError, TimeoutError) as error:
+            raise BrokerError(f"what is committed of {place}: {error!r}") from error
+
+    async def go_back(self, number: int, offset: int) -> None:
+        """Read a partition again from an offset on, or from the oldest record behind it."""
+        thread: Any = self._thread
+        try:
+            await thread.seek_wait({TP(FRAMES.name, number): offset})
+        except (KafkaError, TimeoutError) as error:
+            # The partitions are changing hands: whoever has this one then reads what is committed.
+            log.warning("not_gone_back", partition=number, to=offset, error=repr(error))
 
     def buffered(self) -> int:
         """Count the records that were read and not given to the worker yet."""

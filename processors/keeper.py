@@ -41,6 +41,8 @@ class Owned:
     schedule: CheckpointSchedule
     generation: int
     """Of the group, when it was assigned last."""
+    went_back_at: int | None = None
+    """The record before which others were passed over, until it comes again."""
     committed: int | None = None
     told: dict[str, int] = field(default_factory=dict[str, int])
     """What was told of the partition's counts."""

@@ -66,6 +66,10 @@ JUMPED: Final = Counter(
     "chevet_processors_records_gone_total",
     "Records that the broker no longer had when they were due. The worker was away for too long.",
 )
+PASSED_OVER: Final = Counter(
+    "chevet_processors_passed_over_total",
+    "Times that the client went on behind records that it was to read, and was sent back to them.",
+)
 CHECKPOINTS: Final = Counter(
     "chevet_processors_checkpoints_total", "States of subjects that Kafka has stored."
 )

@@ -113,7 +113,7 @@ class Partition:
         self._orphans: set[str] = set()  # keys of subjects that are not remembered any more
         self._record_ms = self._before_ms = -1
         self.position: int | None = None
-        """The offset behind the last record seen; None before the first."""
+        """The offset behind the last record seen; before the first, that to begin with, or None."""
         self.counts: Final = Counts()
 
     def __len__(self) -> int:

@@ -77,6 +77,19 @@ class Group(Protocol):
         """Count the records that were read and not given to the worker yet."""
         ...
 
+    async def begin(self, number: int) -> int:
+        """Give the offset from which a partition is to be read: 0 where nothing is committed.
+
+        Raises
+        ------
+        BrokerError
+        """
+        ...
+
+    async def go_back(self, number: int, offset: int) -> None:
+        """Read a partition again from an offset on, or from the oldest record behind it."""
+        ...
+
     async def commit(self, offsets: Mapping[int, int]) -> None:
         """Commit an offset for each partition; those that are not ours any more are left out."""
         ...
@@ -151,7 +164,7 @@ class Worker:
         self._owned = {number: kept[number] for number in numbers if number in kept}
         for owned in self._owned.values():
             owned.generation = generation
-            owned.committed = None
+            owned.committed = owned.went_back_at = None
         missing = [number for number in numbers if number not in kept]
         if self._tasks is None:
             raise RuntimeError("partitions were assigned to a worker that does not run")
@@ -192,6 +205,8 @@ class Worker:
         owned = self._owned.get(message.partition)
         if self._generation != message.generation_id or owned is None:
             return
+        if await self._is_passing_over(owned, message.offset):
+            return
         # From here on nothing is waited for: state and outbox are never seen with half a record.
         self._watchdog.moved()
         payload = message.value or b""
@@ -218,6 +233,26 @@ class Worker:
         owned.schedule.touched(frame.subject_id, time.monotonic())
         self._newest_ns[message.partition] = newest_time_ns(frame)
         self._lags.setdefault(message.partition, Lag()).processed(message.timestamp)
+
+    async def _is_passing_over(self, owned: Owned, offset: int) -> bool:
+        """Tell whether records before this one were passed over; then they are read again.
+
+        Whatever the client has fetched by then comes again, too. Where the same record is again the
+        first to come, what was before it is not in the topic any more.
+        """
+        if owned.went_back_at is not None:
+            if offset > owned.went_back_at:
+                return True
+            owned.went_back_at = None
+            return False
+        expected = owned.partition.position or 0
+        if offset <= expected:
+            return False
+        owned.went_back_at = offset
+        metrics.PASSED_OVER.inc()
+        log.warning("records_passed_over", partition=owned.number, expected=expected, came=offset)
+        await self._group.go_back(owned.number, expected)
+        return True
 
     def _say(self, frame: Frame, outputs: list[Output]) -> None:
         received = [one.received_ns for one in frame.waveforms if one.received_ns is not None]
@@ -246,10 +281,11 @@ class Worker:
 
     async def _load(self, numbers: list[int], generation: int) -> None:
         started_s = time.monotonic()
-        kept = await self._read(numbers) if numbers else {}
+        kept, begins = await self._read(numbers) if numbers else ({}, {})
         for number in numbers:
             partition = Partition(self._writer, self._program)
             partition.load(kept[number])
+            partition.position = begins[number] or None
             schedule = CheckpointSchedule(self._interval_s)
             self._owned[number] = Owned(number, partition, schedule, generation)
         self._keeper.hold(self._owned.values())
@@ -264,11 +300,14 @@ class Worker:
         self._turned.set()
         metrics.READY.labels(ROLE).set(bool(self._owned))
 
-    async def _read(self, numbers: list[int]) -> dict[int, dict[str, Checkpoint | None]]:
-        """Read what is kept of partitions, for as long as it takes."""
+    async def _read(
+        self, numbers: list[int]
+    ) -> tuple[dict[int, dict[str, Checkpoint | None]], dict[int, int]]:
+        """Read what is kept of partitions, and what is committed, for as long as it takes."""
         while True:
             try:
-                return await self._keeper.read(numbers, self._watchdog.excused)
+                begins = {number: await self._group.begin(number) for number in numbers}
+                return await self._keeper.read(numbers, self._watchdog.excused), begins
             except BrokerError as error:
                 log.warning("checkpoints_not_read", error=str(error))
                 self._watchdog.excused()

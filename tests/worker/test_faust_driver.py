@@ -1,14 +1,30 @@
 """Where a partition is read again after a rebalance."""
 
+from typing import Any
+
+import faust
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from faust.types import TP
 
 from deploy.local.kafka import KafkaBroker
 from ingest.kafka import create_topics, open_producer
 from ingest.settings import KafkaSettings
 from ingest.topics import FRAMES
-from processors.faust_driver import seek_to_committed
+from processors.faust_driver import seek_to_committed, use_driver
 
 N_RECORDS = 5
+
+
+async def test_no_record_is_dropped_for_having_been_read_before() -> None:
+    app = faust.App("driver", broker="kafka://127.0.0.1:1")
+    use_driver(app)
+    read: Any = app.consumer
+
+    # What Faust notes when a record has found its place in the stream, and asks before the next.
+    read._read_offset[TP(FRAMES.name, 0)] = 7
+    read._read_offset.update({TP(FRAMES.name, 1): 7})
+
+    assert [read._read_offset[TP(FRAMES.name, n)] for n in (0, 1)] == [None, None]
 
 
 async def test_what_was_fetched_and_not_committed_is_read_again(

@@ -17,7 +17,7 @@ from ingest.topics import FRAMES
 from processors.settings import WorkerSettings
 from processors.watchdog import Watchdog
 from processors.worker import Worker
-from tests.worker.running import frames_of
+from tests.worker.running import frames_of, in_process, outputs_of
 
 pytestmark = [pytest.mark.slow]
 
@@ -30,6 +30,8 @@ class FakeGroup:
 
     number: int = 1
     committed: dict[int, int] = field(default_factory=dict)
+    began_at: int = 0
+    went_back_to: list[tuple[int, int]] = field(default_factory=list)
 
     def generation(self) -> int:
         return self.number
@@ -42,6 +44,12 @@ class FakeGroup:
 
     def buffered(self) -> int:
         return 0
+
+    async def begin(self, number: int) -> int:
+        return self.began_at
+
+    async def go_back(self, number: int, offset: int) -> None:
+        self.went_back_to.append((number, offset))
 
     async def commit(self, offsets: Mapping[int, int]) -> None:
         self.committed |= offsets
@@ -140,3 +148,38 @@ async def test_records_of_an_assignment_that_is_over_are_left_to_whoever_has_the
         await worker.revoked()
 
     assert group.committed == {NUMBER: 2}
+
+
+async def test_records_that_were_passed_over_are_read_again(
+    kafka: KafkaSettings, tmp_path: Path, unique_name: str
+) -> None:
+    """The client goes on at 4 where 2 is due, and later at 7 where 5 is."""
+    group = FakeGroup(began_at=2)
+    frames = frames_of([unique_name], 9)
+
+    async with worker_of(kafka, group, unique_name, tmp_path) as worker:
+        for n in (4, 5, 2, 3, 4, 7, 8, 5, 6, 7, 8):
+            await worker.process(Record(n, encode_frame(frames[n])))
+        await worker.revoked()
+
+    assert group.went_back_to == [(NUMBER, 2), (NUMBER, 5)]
+    assert group.committed == {NUMBER: 9}
+    expected = in_process(frames[2:])
+    async with outputs_of(kafka, [unique_name]) as outputs:
+        await outputs.at_least(len(expected))
+        assert outputs.found == expected
+
+
+async def test_records_that_are_gone_are_not_waited_for(
+    kafka: KafkaSettings, tmp_path: Path, unique_name: str
+) -> None:
+    group = FakeGroup(began_at=2)
+    frames = frames_of([unique_name], 8)
+
+    async with worker_of(kafka, group, unique_name, tmp_path) as worker:
+        for n in (4, 5, 4, 5, 6, 7):
+            await worker.process(Record(n, encode_frame(frames[n])))
+        await worker.revoked()
+
+    assert group.went_back_to == [(NUMBER, 2)]
+    assert group.committed == {NUMBER: 8}
