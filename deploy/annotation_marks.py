@@ -6,7 +6,7 @@ from typing import Final
 from devices import codes
 from ingest.frame import NS_PER_S
 from ingest.observation import Observation
-from processors.scoring.annotations import SYMBOLS, Annotation
+from ingest.wfdb_annotations import SYMBOLS, Annotation
 from processors.scoring.tracks import LABEL_OF
 from processors.vitals import ecg
 from processors.vitals.reasons import NoValueReason

@@ -11,7 +11,7 @@ from deploy.observation_files import read_values
 from deploy.score_report import SPANS, RecordScore, Report
 from deploy.wfdb_files import WfdbFileError, read_annotations, read_header
 from devices import codes
-from processors.scoring.annotations import AnnotationFile
+from ingest.wfdb_annotations import AnnotationFile
 from processors.scoring.beats import CONDITIONS, WINDOW_S, PairingRule, score_beats
 from processors.scoring.episodes import EPISODE_KINDS, score_episodes
 from processors.scoring.rates import RateScore, reference_rates_bpm, score_rates

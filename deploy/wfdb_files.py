@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from processors.scoring.annotations import (
+from ingest.wfdb_annotations import (
     Annotation,
     AnnotationFile,
     AnnotationFileError,

@@ -8,8 +8,8 @@ from fractions import Fraction
 from typing import Final
 
 from ingest.frame import NS_PER_S
+from ingest.wfdb_annotations import AUX_BYTES_MAX, CODES, Annotation
 from processors.exports.tracks import ExportError
-from processors.scoring.annotations import AUX_BYTES_MAX, CODES, Annotation
 from processors.scoring.tracks import LABEL_OF
 
 NOTE: Final = '"'

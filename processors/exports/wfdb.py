@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from ingest.frame import NS_PER_S
 from ingest.recorded import N_SAMPLES_MAX, Signal
+from ingest.wfdb_annotations import encode_annotations
 from processors.exports.marks import Mark, annotations_of
 from processors.exports.tracks import GAP_S_MAX, ExportError, Track, common_rate
-from processors.scoring.annotations import encode_annotations
 
 REFERENCE: Final = "atr"
 

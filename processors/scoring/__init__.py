@@ -1,7 +1,5 @@
-"""Comparators: how far a test agrees with a reference. Pure: bytes and arrays in, counts out.
+"""Comparators: how far a test agrees with a reference. Pure: annotations and arrays in, counts out.
 
-``annotations``
-    WFDB annotation files: bytes to `Annotation` and back.
 ``tracks``
     What of a file is compared: beats with their labels, spans of fibrillation and shutdown.
 ``pairing``
@@ -17,7 +15,7 @@
 
 Scores add up: ``a + b`` is the score of both records, and percentages follow from the sum.
 
->>> from processors.scoring.annotations import Annotation
+>>> from ingest.wfdb_annotations import Annotation
 >>> from processors.scoring.beats import score_beats
 >>> from processors.scoring.tracks import beat_track
 >>> reference = beat_track(Annotation(sample=360 * i, symbol="N") for i in range(1, 5))

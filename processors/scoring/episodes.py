@@ -16,7 +16,7 @@ from typing import Final
 
 import numpy as np
 
-from processors.scoring.annotations import Annotation
+from ingest.wfdb_annotations import Annotation
 from processors.scoring.tracks import Ints, fibrillates, scaled, spans
 
 

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from processors.scoring.annotations import Annotation
+from ingest.wfdb_annotations import Annotation
 
 Ints = NDArray[np.int64]
 

@@ -10,7 +10,7 @@ from deploy.analyze import EPOCH_NS, observations_of
 from deploy.annotation_marks import Marks
 from deploy.observation_files import preferred
 from ingest.recording import Recording
-from processors.scoring.annotations import Annotation
+from ingest.wfdb_annotations import Annotation
 from processors.scoring.rates import RateScore, reference_rates_bpm, score_rates
 
 Floats = NDArray[np.float64]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from deploy.wfdb_files import read_annotations
 from ingest.recording import Recording, Signal, SignalKind, open_recording
-from processors.scoring.annotations import Annotation
+from ingest.wfdb_annotations import Annotation
 from processors.scoring.tracks import LABELS, BeatTrack, beat_track
 
 Floats = NDArray[np.float64]

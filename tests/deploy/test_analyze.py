@@ -26,7 +26,7 @@ from devices import codes
 from ingest.errors import RecordingError
 from ingest.observation import Observation
 from ingest.recording import Recording, open_recording
-from processors.scoring.annotations import Annotation, decode_annotations, encode_annotations
+from ingest.wfdb_annotations import Annotation, decode_annotations, encode_annotations
 from processors.scoring.pairing import pair_beats
 from processors.scoring.tracks import LABEL_OF, beat_track
 

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from deploy.cli import main
 from deploy.observation_files import COLUMNS
-from processors.scoring.annotations import Annotation, encode_annotations
+from ingest.wfdb_annotations import Annotation, encode_annotations
 
 FS_HZ = 360
 

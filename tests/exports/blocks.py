@@ -12,9 +12,9 @@ from ingest.frame import NS_PER_S, SamplePeriod, WaveformBlock
 from ingest.recorded import Recording
 from ingest.recording import open_recording
 from ingest.replay import ReplayPlan, frames_of
+from ingest.wfdb_annotations import decode_annotations
 from processors.exports.marks import Mark, marks_of
 from processors.exports.tracks import Track, tracks_of
-from processors.scoring.annotations import decode_annotations
 
 T0_NS = 1_767_225_600 * NS_PER_S + 123_456_789
 """2026-01-01T00:00:00.123456789Z."""

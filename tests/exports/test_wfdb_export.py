@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from ingest.frame import NS_PER_S, WaveformBlock
 from ingest.recorded import Recording
 from ingest.recording import open_recording
+from ingest.wfdb_annotations import Annotation, decode_annotations
 from processors.exports.files import write_files
 from processors.exports.marks import Mark
 from processors.exports.tracks import ExportError, tracks_of
 from processors.exports.wfdb import WfdbRecord, encode_wfdb
-from processors.scoring.annotations import Annotation, decode_annotations
 from tests.exports.blocks import T0_NS, block, channels, of_record
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.scoring.annotations import Annotation, decode_annotations
+from ingest.wfdb_annotations import Annotation, decode_annotations
 from processors.scoring.beats import (
     COLUMNS,
     CONDITIONS,

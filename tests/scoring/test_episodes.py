@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.scoring.annotations import Annotation
+from ingest.wfdb_annotations import Annotation
 from processors.scoring.episodes import EPISODE_KINDS, EpisodeScore, score_episodes
 
 FS_HZ = 100.0

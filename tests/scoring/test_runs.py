@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.scoring.annotations import Annotation
+from ingest.wfdb_annotations import Annotation
 from processors.scoring.runs import NO_RUNS, score_runs
 from processors.scoring.tracks import BeatTrack, beat_track
 

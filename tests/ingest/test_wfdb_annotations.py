@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.scoring.annotations import (
+from ingest.wfdb_annotations import (
     CODES,
     Annotation,
     AnnotationFileError,
@@ -22,9 +22,11 @@ annotations = st.lists(
     st.builds(
         Annotation,
         sample=st.one_of(st.integers(0, 5000), st.integers(0, 2**31 - 1)),
-        symbol=st.sampled_from(sorted(CODES)),
+        symbol=st.sampled_from([*sorted(CODES), "[15]", "[47]"]),
         subtype=st.integers(-128, 127),
-        aux=st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=40),
+        chan=st.integers(0, 255),
+        num=st.integers(-128, 127),
+        aux=st.text(st.characters(max_codepoint=255), max_size=40),
     ).filter(lambda one: not one.aux.startswith("## ")),
     max_size=30,
 ).map(lambda found: sorted(found, key=lambda one: one.sample))
@@ -41,7 +43,7 @@ def quiet_wfdb() -> Iterator[Any]:
 
 @given(annotations, st.none() | st.sampled_from([125.0, 128.0, 360.0, 99.5]))
 def test_what_is_written_is_read_again(written: list[Annotation], fs_hz: float | None) -> None:
-    read = decode_annotations(encode_annotations(written, fs_hz))
+    read = decode_annotations(encode_annotations(written, fs_hz), exactly=True)
 
     assert list(read.annotations) == written
     assert read.fs_hz == fs_hz
@@ -66,6 +68,11 @@ def test_a_file_that_is_cut_off_is_refused_with_the_place() -> None:
         [Annotation(sample=-1, symbol="N")],
         [Annotation(sample=7, symbol="N"), Annotation(sample=6, symbol="N")],
         [Annotation(sample=7, symbol="X")],
+        [Annotation(sample=7, symbol="[1]")],
+        [Annotation(sample=7, symbol="[50]")],
+        [Annotation(sample=7, symbol="N", subtype=128)],
+        [Annotation(sample=7, symbol="N", chan=-1)],
+        [Annotation(sample=7, symbol="N", num=-129)],
         [Annotation(sample=7, symbol="+", aux="(" * 256)],
     ],
 )
@@ -77,9 +84,9 @@ def test_what_the_format_cannot_hold_is_refused(unwritable: list[Annotation]) ->
 def test_wfdb_reads_what_we_write(tmp_path: Path) -> None:
     written = [
         Annotation(sample=0, symbol="N"),
-        Annotation(sample=1023, symbol="V"),
-        Annotation(sample=3000, symbol="+", aux="(AFIB"),
-        Annotation(sample=900_000, symbol="~", subtype=0x30),
+        Annotation(sample=1023, symbol="V", chan=1),
+        Annotation(sample=3000, symbol="+", chan=255, num=-128, aux="(AFIB"),
+        Annotation(sample=900_000, symbol="~", subtype=0x30, num=3),
         Annotation(sample=900_000, symbol="Q"),
     ]
     (tmp_path / "101.qrs").write_bytes(encode_annotations(written, 360))
@@ -91,7 +98,9 @@ def test_wfdb_reads_what_we_write(tmp_path: Path) -> None:
     assert read.sample.tolist() == [one.sample for one in written]
     assert read.symbol == [one.symbol for one in written]
     assert read.subtype.tolist() == [one.subtype for one in written]
-    assert [aux.rstrip("\0") for aux in read.aux_note] == [one.aux for one in written]
+    assert read.chan.tolist() == [one.chan for one in written]
+    assert read.num.tolist() == [one.num for one in written]
+    assert read.aux_note == [one.aux for one in written]
 
 
 def test_we_read_what_wfdb_writes(tmp_path: Path) -> None:
@@ -115,17 +124,19 @@ def test_we_read_what_wfdb_writes(tmp_path: Path) -> None:
     assert read.fs_hz == 250
     assert read.annotations == (
         Annotation(sample=18, symbol="+", aux="(AFIB"),
-        Annotation(sample=1100, symbol="N"),
-        Annotation(sample=500_000, symbol="["),
+        Annotation(sample=1100, symbol="N", chan=1, num=2),
+        Annotation(sample=500_000, symbol="[", chan=1),
     )
 
 
 def test_the_arrhythmia_database_is_read_as_wfdb_reads_it(chevet_data: Path) -> None:
     for path in sorted((chevet_data / "mitdb").glob("*.atr"))[:4]:
-        ours = decode_annotations(path.read_bytes()).annotations
+        ours = decode_annotations(path.read_bytes(), exactly=True).annotations
         with quiet_wfdb() as wfdb:
             theirs = wfdb.rdann(str(path.with_suffix("")), "atr")
         assert [one.sample for one in ours] == theirs.sample.tolist()
         assert [one.symbol for one in ours] == theirs.symbol
         assert [one.subtype for one in ours] == theirs.subtype.tolist()
-        assert [one.aux for one in ours] == [aux.rstrip("\0") for aux in theirs.aux_note]
+        assert [one.chan for one in ours] == theirs.chan.tolist()
+        assert [one.num for one in ours] == theirs.num.tolist()
+        assert [one.aux for one in ours] == theirs.aux_note
