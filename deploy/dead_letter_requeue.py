@@ -13,10 +13,10 @@ from ingest.dead_letter import DeadLetter, LetterContent
 from ingest.errors import RecordError
 from ingest.history import TopicHistory
 from ingest.kafka import Producer
-from ingest.topics import ALARMS, FRAMES, OBSERVATIONS, Topic
+from ingest.topics import ALARMS, ANNOTATIONS, FRAMES, OBSERVATIONS, Topic
 
 TOPICS_BACK: Final[Mapping[str, Topic]] = MappingProxyType(
-    {topic.name: topic for topic in (FRAMES, OBSERVATIONS, ALARMS)}
+    {topic.name: topic for topic in (FRAMES, OBSERVATIONS, ALARMS, ANNOTATIONS)}
 )
 """Where a record may be sent back to."""
 

@@ -12,14 +12,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ingest.topics import ALARMS, CHECKPOINTS, DEAD_LETTERS, FRAMES, OBSERVATIONS
+from ingest.topics import ALARMS, ANNOTATIONS, CHECKPOINTS, DEAD_LETTERS, FRAMES, OBSERVATIONS
 
 STATUS_NAME: Final = "chevet.status"
 ADMIN_FILE: Final = "admin.properties"
 """The log-in of somebody who may give rights; Kafka's tools read it."""
 
 RESULTS: Final = (FRAMES.name, OBSERVATIONS.name, ALARMS.name)
-ALL: Final = (*RESULTS, CHECKPOINTS.name, DEAD_LETTERS.name, STATUS_NAME)
+ALL: Final = (*RESULTS, ANNOTATIONS.name, CHECKPOINTS.name, DEAD_LETTERS.name, STATUS_NAME)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,15 +63,17 @@ ROLES: Final = (
     ),
     Role(
         name="recorder",
-        reads=RESULTS,
+        reads=(*RESULTS, ANNOTATIONS.name),
         writes=(DEAD_LETTERS.name, STATUS_NAME),
         groups=("chevet-recorder",),
     ),
     # Pages read for themselves, without a group.
     Role(name="live", reads=(*RESULTS, STATUS_NAME), writes=(STATUS_NAME,)),
     Role(name="grafana-live", reads=(*RESULTS, STATUS_NAME), writes=(STATUS_NAME,)),
+    # chevet annotate --kafka: a person.
+    Role(name="annotator", reads=(ANNOTATIONS.name,), writes=(ANNOTATIONS.name,)),
     # chevet topics, chevet dead-letters: a person.
-    Role(name="operator", reads=ALL, writes=RESULTS, creates=ALL),
+    Role(name="operator", reads=ALL, writes=(*RESULTS, ANNOTATIONS.name), creates=ALL),
 )
 
 

@@ -20,6 +20,7 @@ import fastavro.schema
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest.annotation import SubjectAnnotation
 from ingest.bounded_avro import BoundedReader
 from ingest.checkpoint import Checkpoint
 from ingest.dead_letter import DeadLetter, LetterContent
@@ -378,6 +379,21 @@ def decode_alarm(payload: bytes) -> AlarmEvent:
     RecordError
     """
     return _decode(payload, (("alarm.1", _build_alarm),))
+
+
+def encode_annotation(annotation: SubjectAnnotation) -> bytes:
+    """Write a SubjectAnnotation in the newest schema."""
+    return _encode("annotation.1", _fields(annotation))
+
+
+def decode_annotation(payload: bytes) -> SubjectAnnotation:
+    """Read a SubjectAnnotation of any version ever shipped.
+
+    Raises
+    ------
+    RecordError
+    """
+    return _decode(payload, (("annotation.1", lambda fields: SubjectAnnotation(**fields)),))
 
 
 def encode_checkpoint(checkpoint: Checkpoint) -> bytes:

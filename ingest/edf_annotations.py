@@ -22,6 +22,10 @@ _BEAT: Final = re.compile(r"beat .+|r[ -](wave|peak)s?|qrs( complex)?", re.IGNOR
 """What marks a beat: as Chevet writes it, and as people do."""
 
 
+_FOUND: Final = "[qrs] "
+"""In front of what Chevet has found, where it stands beside what people say."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EdfAnnotation:
     """Something that is marked."""
@@ -64,4 +68,9 @@ def _of_list(content: bytes) -> Iterator[EdfAnnotation]:
 
 def is_beat(text: str) -> bool:
     """Tell whether a text marks a heart beat."""
-    return _BEAT.fullmatch(text.strip()) is not None
+    return _BEAT.fullmatch(text.strip().removeprefix(_FOUND)) is not None
+
+
+def is_found_beat(text: str) -> bool:
+    """Tell whether a text marks a heart beat that Chevet has found by itself."""
+    return text.startswith(_FOUND) and is_beat(text)

@@ -7,6 +7,7 @@ are read.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest import recorded
-from ingest.edf_annotations import EdfAnnotation, decode_annotations, is_beat
+from ingest.edf_annotations import EdfAnnotation, decode_annotations, is_beat, is_found_beat
 from ingest.edf_header import (
     FIXED_BYTES,
     EdfHeader,
@@ -64,9 +65,38 @@ def read_edf(path: Path, *, beats: bool = True) -> tuple[Recording, NDArray[np.f
     RecordingError
         The message names the file, the place, and what is wrong there.
     """
+    with _errors_of(path), path.open("rb") as file:
+        return _read(path, file, with_beats=beats)
+
+
+def read_edf_annotations(path: Path) -> list[EdfAnnotation]:
+    """Read what is marked in a file, in the order of its records; none of one that is not EDF+.
+
+    Onsets are since the first sample, and negative before it.
+
+    Raises
+    ------
+    RecordingError
+    """
+    with _errors_of(path), path.open("rb") as file:
+        header = _header(file)
+        if not header.is_plus:
+            return []
+        n_records = _n_records(header, path.stat().st_size)
+        marks = _marks(header, n_records, _read_samples(file, header, n_records))
+    began_s = marks[0][0].onset_s
+    return [
+        replace(one, onset_s=one.onset_s - began_s)
+        for of_record in marks
+        for one in of_record
+        if one.text
+    ]
+
+
+@contextmanager
+def _errors_of(path: Path) -> Iterator[None]:
     try:
-        with path.open("rb") as file:
-            return _read(path, file, with_beats=beats)
+        yield
     except OSError as error:
         raise RecordingError(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:  # a name with a NUL in it
@@ -75,11 +105,15 @@ def read_edf(path: Path, *, beats: bool = True) -> tuple[Recording, NDArray[np.f
         raise RecordingError(f"{path}: {error}") from error
 
 
+def _header(file: BinaryIO) -> EdfHeader:
+    fixed = file.read(FIXED_BYTES)
+    return decode_header(fixed + file.read(FIXED_BYTES * n_signals_of(fixed)))
+
+
 def _read(
     path: Path, file: BinaryIO, *, with_beats: bool
 ) -> tuple[Recording, NDArray[np.float64] | None]:
-    fixed = file.read(FIXED_BYTES)
-    header = decode_header(fixed + file.read(FIXED_BYTES * n_signals_of(fixed)))
+    header = _header(file)
     n_records = _n_records(header, path.stat().st_size)
     stored = _read_samples(file, header, n_records)
     marks = _marks(header, n_records, stored) if header.is_plus else None
@@ -318,11 +352,9 @@ def _beats(
     marks: Sequence[Sequence[EdfAnnotation]], duration_s: float
 ) -> NDArray[np.float64] | None:
     began_s = marks[0][0].onset_s
-    found = {
-        float(one.onset_s - began_s)
-        for of_record in marks
-        for one in of_record
-        if is_beat(one.text)
-    }
+    beats = [one for of_record in marks for one in of_record if is_beat(one.text)]
+    # Those that a program has found are for want of better ones.
+    reference = [one for one in beats if not is_found_beat(one.text)]
+    found = {float(one.onset_s - began_s) for one in reference or beats}
     inside = sorted(at_s for at_s in found if 0 <= at_s < duration_s)
     return np.array(inside, dtype=np.float64) if inside else None

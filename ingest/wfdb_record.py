@@ -19,11 +19,9 @@ from ingest.packages import import_package, third_party_warnings_off
 from ingest.recorded import Numeric, Recording, Signal, stretches
 from ingest.recorded_numerics import later_by_s, numerics_of, read_table
 from ingest.signal_kinds import WAVEFORM_HZ_MIN, kind_of, ucum_of
+from ingest.wfdb_annotations import BEAT_SYMBOLS
 from ingest.wfdb_header import began, errors_of, header_file, read_header
 from ingest.wfdb_segment import Segment, SegmentSignal, read_layout, read_segment
-
-_BEAT_SYMBOLS: Final = frozenset("NLRBAaJSVrFejnE/fQ?")
-"""The annotations of WFDB that mark a beat; the others mark rhythm, noise and waves."""
 
 _ANNOTATORS: Final = ("atr", "qrsc")
 """The suffixes of annotations that people have gone over, the ones of the record's makers first."""
@@ -126,7 +124,7 @@ def _read_beats(path: Path, annotator: str) -> NDArray[np.float64]:
     with errors_of(path.with_name(f"{path.name}.{annotator}")), third_party_warnings_off():
         annotations = wfdb.rdann(str(path), annotator)
         rate_hz = float(annotations.fs or wfdb.rdheader(str(path)).fs)
-    is_beat = np.array([symbol in _BEAT_SYMBOLS for symbol in annotations.symbol], dtype=bool)
+    is_beat = np.array([symbol in BEAT_SYMBOLS for symbol in annotations.symbol], dtype=bool)
     samples: NDArray[np.float64] = np.asarray(annotations.sample, dtype=np.float64)[is_beat]
     return samples / rate_hz
 

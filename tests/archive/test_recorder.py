@@ -17,6 +17,7 @@ from ingest.codec import (
     decode_dead_letter,
     decode_role_status,
     encode_alarm,
+    encode_annotation,
     encode_frame,
     encode_observations,
 )
@@ -24,7 +25,7 @@ from ingest.dead_letter import DeadLetter
 from ingest.kafka import create_topics, open_consumer, open_producer
 from ingest.role_status import RECORDER, RoleState
 from ingest.settings import KafkaSettings
-from ingest.topics import ALARMS, DEAD_LETTERS, FRAMES, OBSERVATIONS, STATUS, Topic
+from ingest.topics import ALARMS, ANNOTATIONS, DEAD_LETTERS, FRAMES, OBSERVATIONS, STATUS, Topic
 from processors.sinks.archive import open_archive
 from processors.sinks.archive.errors import ArchiveRefusedError
 from processors.sinks.archive.recorder import TOPICS, Recorder
@@ -113,9 +114,12 @@ async def test_what_comes_is_recorded_and_the_group_is_told(
         await send(kafka, OBSERVATIONS, encode_observations([one]), key=unique_name)
         alarm = records.alarm(subject_id=unique_name)
         await send(kafka, ALARMS, encode_alarm(alarm), key=unique_name)
+        said = records.annotation(subject_id=unique_name)
+        await send(kafka, ANNOTATIONS, encode_annotation(said), key=unique_name)
         await until(lambda: n_stored(tmp_path, unique_name) == 3 * N)
         await until(lambda: recorder.said().state is RoleState.READY)
         await until(lambda: open_archive(tmp_path).subject(unique_name).alarms() == [alarm])
+        await until(lambda: open_archive(tmp_path).subject(unique_name).annotations() == [said])
     subject = open_archive(tmp_path).subject(unique_name)
 
     assert list(subject.frames()) == list(frames(0, 3, unique_name))

@@ -252,6 +252,7 @@ def test_topics_are_measured_by_their_segments_alone(tmp_path: Path) -> None:
         "chevet.frames": 200,
         "chevet.observations": 100,
         "chevet.alarms": 0,
+        "chevet.annotations": 0,
         "chevet.checkpoints": 0,
         "chevet.dead-letters": 0,
         "chevet.status": 0,

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from numpy.typing import ArrayLike
 
+from ingest.annotation import SubjectAnnotation
 from ingest.checkpoint import Checkpoint
 from ingest.dead_letter import DeadLetter, LetterContent
 from ingest.frame import (
@@ -28,6 +29,7 @@ from ingest.frame import (
 )
 from ingest.observation import AlarmEvent, AlarmPriority, Observation
 from ingest.role_status import RoleState, RoleStatus
+from ingest.wfdb_annotations import CODES
 
 T0_NS: Final = 1_800_000_000_000_000_000
 HZ_360: Final = SamplePeriod(ns_numerator=25_000_000, ns_denominator=9)
@@ -172,6 +174,19 @@ def alarm(**changes: object) -> AlarmEvent:
         **changes,
     }
     return AlarmEvent(**fields)
+
+
+def annotation(**changes: object) -> SubjectAnnotation:
+    fields: dict[str, Any] = {
+        "subject_id": "p-1",
+        "annotation_id": "5f0c",
+        "t_ns": T0_NS,
+        "text": "artefact",
+        "author": "Ada",
+        "created_ns": T0_NS + 7,
+        **changes,
+    }
+    return SubjectAnnotation(**fields)
 
 
 def dead_letter(**changes: object) -> DeadLetter:
@@ -349,6 +364,25 @@ alarms = st.builds(
     priority=st.sampled_from(AlarmPriority),
     active=st.booleans(),
     detail=texts,
+)
+annotations = st.builds(
+    SubjectAnnotation,
+    subject_id=names.filter(bool),
+    annotation_id=st.from_regex(r"[A-Za-z0-9_./:-]{1,20}", fullmatch=True),
+    version=st.integers(1, 2**31 - 1),
+    retracted=st.booleans(),
+    annotator=st.from_regex(r"[A-Za-z0-9_]{4,12}", fullmatch=True),
+    t_ns=st.integers(0, TIME_NS_MAX // 2),
+    duration_ns=st.integers(0, TIME_NS_MAX // 2),
+    symbol=st.sampled_from([*CODES, "[47]"]),
+    subtype=st.integers(-128, 127),
+    chan=st.integers(0, 255),
+    num=st.integers(-128, 127),
+    text=texts,
+    device_id=names.filter(bool),
+    channel=st.none() | names,
+    author=st.sampled_from(["Ada", "ø 心", "recording 100"]),
+    created_ns=st.none() | times,
 )
 checkpoints = st.builds(
     Checkpoint,

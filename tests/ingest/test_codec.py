@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest import codec, topics
+from ingest.annotation import SubjectAnnotation
 from ingest.checkpoint import STATE_BYTES_MAX, Checkpoint
 from ingest.codec import (
     DEAD_LETTER_BYTES_MAX,
@@ -27,6 +28,7 @@ from ingest.codec import (
     REASON_CHARS_MAX,
     RECORD_BYTES_MAX,
     decode_alarm,
+    decode_annotation,
     decode_checkpoint,
     decode_dead_letter,
     decode_frame,
@@ -34,6 +36,7 @@ from ingest.codec import (
     decode_role_status,
     encode_alarm,
     encode_all_observations,
+    encode_annotation,
     encode_checkpoint,
     encode_dead_letter,
     encode_frame,
@@ -60,6 +63,7 @@ SCHEMAS = Path(codec.__file__).parent / "schemas"
 
 FINGERPRINTS = {
     "alarm.1": "676a09531194ae68",
+    "annotation.1": "eec569d860e79379",
     "checkpoint.1": "80ec2c31fa55b6c4",
     "dead_letter.1": "d5f55feb6aee3af8",
     "dead_letter.2": "aa98a8ed11960f81",
@@ -117,6 +121,18 @@ EXAMPLES: dict[str, Any] = {
         "observations": (OBSERVATION, records.observation(value=None, reason="no_samples")),
     },
     "alarm.1": records.alarm(active=False, detail="ø 心"),
+    "annotation.1": records.annotation(
+        version=2,
+        retracted=True,
+        duration_ns=5,
+        symbol="+",
+        subtype=-3,
+        chan=255,
+        num=-1,
+        text="(ø 心",
+        device_id="strap-1",
+        channel="ecg/II",
+    ),
     "checkpoint.1": records.checkpoint(),
     "dead_letter.1": records.dead_letter(payload=bytes(range(256))),
     "dead_letter.2": records.dead_letter(
@@ -133,6 +149,7 @@ ENCODERS: dict[str, Callable[[Any], bytes]] = {
     "observation.1": lambda _: golden("observation.1"),
     "observation.2": lambda record: encode_observations(record["observations"]),
     "alarm.1": encode_alarm,
+    "annotation.1": encode_annotation,
     "checkpoint.1": encode_checkpoint,
     "dead_letter.1": lambda _: golden("dead_letter.1"),
     "dead_letter.2": encode_dead_letter,
@@ -144,6 +161,7 @@ DECODERS: dict[str, Callable[[bytes], object]] = {
     "observation.1": lambda payload: decode_observations(payload)[0],
     "observation.2": lambda payload: {"observations": decode_observations(payload)},
     "alarm.1": decode_alarm,
+    "annotation.1": decode_annotation,
     "checkpoint.1": decode_checkpoint,
     "dead_letter.1": decode_dead_letter,
     "dead_letter.2": decode_dead_letter,
@@ -334,6 +352,11 @@ def test_observations_beyond_what_a_record_holds_are_several_records(
     assert len(payloads) == n_records
     found = [each for payload in payloads for each in decode_observations(payload)]
     assert found == observations
+
+
+@given(records.annotations)
+def test_an_annotation_survives_the_round_trip(annotation: SubjectAnnotation) -> None:
+    assert decode_annotation(encode_annotation(annotation)) == annotation
 
 
 @given(records.alarms)
@@ -714,6 +737,7 @@ def test_what_avro_cannot_say_is_a_malformed_record(frame: Frame) -> None:
         lambda name: records.loss(device_id=name),
         lambda name: records.observation(algorithm=name),
         lambda name: records.alarm(name=name),
+        lambda name: records.annotation(subject_id=name),
         lambda name: records.role_status(instance=name),
     ],
 )
@@ -733,6 +757,7 @@ def test_a_name_that_is_longer_than_any_real_one_is_refused(
         lambda text: records.event(detail=text),
         lambda text: records.observation(value=None, reason=text),
         lambda text: records.alarm(detail=text),
+        lambda text: records.annotation(text=text),
         lambda text: records.role_status(reason=text),
     ],
 )

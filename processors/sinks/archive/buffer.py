@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from typing import Final
 
-from ingest.codec import decode_alarm, decode_frame, decode_observations
+from ingest.codec import decode_alarm, decode_annotation, decode_frame, decode_observations
 from ingest.errors import RecordError
 from ingest.kafka import ConsumedRecord
-from ingest.topics import ALARMS, FRAMES, OBSERVATIONS
+from ingest.topics import ALARMS, ANNOTATIONS, FRAMES, OBSERVATIONS
 from processors.sinks.archive.rows import Part, Rows
 
 SEEN_MAX: Final = 200_000
@@ -91,3 +91,5 @@ def _add(rows: Rows, record: ConsumedRecord) -> None:
         rows.add_observations(decode_observations(record.payload))
     elif record.topic == ALARMS.name:
         rows.add_alarm(decode_alarm(record.payload))
+    elif record.topic == ANNOTATIONS.name:
+        rows.add_annotation(decode_annotation(record.payload))

@@ -1,4 +1,4 @@
-"""Rows to the Frames, Observations and alarms that they were made of: pure."""
+"""Rows to the Frames, Observations, alarms and annotations that they were made of: pure."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from ingest.annotation import SubjectAnnotation
 from ingest.frame import (
     ChannelLedger,
     ChannelLoss,
@@ -143,3 +144,8 @@ def alarm_of(row: Values) -> AlarmEvent:
     """Make an alarm of its row."""
     fields = {name: value for name, value in row.items() if name != "commit"}
     return AlarmEvent(**{**fields, "priority": AlarmPriority(row["priority"])})
+
+
+def annotation_of(row: Values) -> SubjectAnnotation:
+    """Make a version of an annotation of its row."""
+    return SubjectAnnotation(**{name: value for name, value in row.items() if name != "commit"})

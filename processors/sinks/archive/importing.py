@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from ingest.annotation import SubjectAnnotation
 from ingest.frame import Frame
 from ingest.observation import AlarmEvent, Observation
 from processors.sinks.archive.rows import Rows
@@ -12,7 +13,9 @@ from processors.sinks.archive.writer import ArchiveWriter
 SAMPLES_MAX: Final = 20_000_000
 """Samples of one commit: eighty megabytes, and as much again while they are written."""
 ITEMS_MAX: Final = 500_000
-"""Frames, Observations and alarms of one commit."""
+"""Frames, Observations, alarms and annotations of one commit."""
+
+Item = Frame | Observation | AlarmEvent | SubjectAnnotation
 
 
 @dataclass(slots=True)
@@ -28,10 +31,10 @@ class Imported:
 
 def import_items(
     writer: ArchiveWriter,
-    items: Iterable[Frame | Observation | AlarmEvent],
+    items: Iterable[Item],
     on_progress: Callable[[Imported], None] = lambda _: None,
 ) -> Imported:
-    """Write Frames and what was derived of them.
+    """Write Frames, and what was derived of them or said about them.
 
     Of many there are several commits; those before an error are made.
 
@@ -49,8 +52,10 @@ def import_items(
             n_frames += 1
         elif isinstance(item, Observation):
             rows.add_observations((item,))
-        else:
+        elif isinstance(item, AlarmEvent):
             rows.add_alarm(item)
+        else:
+            rows.add_annotation(item)
         if rows.n_samples >= SAMPLES_MAX or n_items >= ITEMS_MAX:
             _commit(writer, rows, n_frames, done)
             on_progress(done)

@@ -36,9 +36,12 @@ class Kind(StrEnum):
     FRAMES = "frames"
     OBSERVATIONS = "observations"
     ALARMS = "alarms"
+    ANNOTATIONS = "annotations"
 
 
-FRAME_KINDS: Final = tuple(kind for kind in Kind if kind not in {Kind.OBSERVATIONS, Kind.ALARMS})
+FRAME_KINDS: Final = tuple(
+    kind for kind in Kind if kind not in {Kind.OBSERVATIONS, Kind.ALARMS, Kind.ANNOTATIONS}
+)
 """The tables of which a Frame is made again."""
 
 

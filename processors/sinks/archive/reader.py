@@ -10,12 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from ingest.annotation import SubjectAnnotation, in_order, newest
 from ingest.frame import NS_PER_S, DeviceEvent, DeviceEventKind, Frame, Gap, Reading
 from ingest.observation import AlarmEvent, Observation
 from processors.sinks.archive import files
 from processors.sinks.archive.errors import ArchiveRefusedError
 from processors.sinks.archive.frames import (
     alarm_of,
+    annotation_of,
     frames_of_rows,
     gap_of,
     observation_of,
@@ -35,6 +37,9 @@ REPEATS_MAX: Final = 1_024
 
 GAP_NS_MAX: Final = 86_400 * NS_PER_S
 """A gap that began longer before a time that is asked for is not looked for."""
+
+_N_BEFORE: Final = 2
+"""Columns in front of an annotation's own: subject and commit."""
 
 _BLOCK: Final = ("device_id", "channel", "t0_ns", "i_first")
 _SAMPLES: Final = (
@@ -267,6 +272,48 @@ class SubjectArchive:
         same = ("t_ns", "name", "active")
         once = files.each_once(rows, (*same, "commit"), same)
         return [alarm_of(row) for row in once.to_pylist()]
+
+    def annotations(
+        self,
+        annotator: str | None = None,
+        start: Time | None = None,
+        end: Time | None = None,
+        *,
+        every_version: bool = False,
+    ) -> list[SubjectAnnotation]:
+        """Give the annotations that have a part of this time, in order of time.
+
+        All of the subject's are read: a later version may have moved an annotation to another day.
+
+        Parameters
+        ----------
+        annotator
+            Of one set; None: of all.
+        every_version
+            All that were ever made, retractions too. Otherwise of each annotation its last version,
+            unless that takes it back. Two people may have made the same version: then the one of
+            the later commit holds, and of one commit the one that was created later.
+        """
+        rows = self._rows(Kind.ANNOTATIONS, TABLES[Kind.ANNOTATIONS].names, None, None)
+        same = TABLES[Kind.ANNOTATIONS].names[_N_BEFORE:]
+        once = files.each_once(rows, (*same, "commit"), same)
+        told = sorted(once.to_pylist(), key=lambda row: (row["commit"], row["created_ns"] or 0))
+        made = [annotation_of(row) for row in told]
+        between = (ns_of(start), ns_of(end))
+        return [
+            one
+            for one in (in_order(made) if every_version else newest(made))
+            if annotator in {None, one.annotator} and one.meets(*between)
+        ]
+
+    def labels(
+        self, annotator: str | None = None, start: Time | None = None, end: Time | None = None
+    ) -> list[Label]:
+        """Give annotations as the labels that ``windows`` takes: their texts, or their symbols."""
+        return [
+            Label(one.words, one.t_ns, one.end_ns)
+            for one in self.annotations(annotator, start, end)
+        ]
 
     def rows(self, table: str, start: Time | None = None, end: Time | None = None) -> Any:  # noqa: ANN401
         """Give the rows of a table as an Arrow table, as they stand in the files.

@@ -1,4 +1,4 @@
-"""The recorder: reads Frames, Observations and alarms from Kafka and writes them to an archive.
+"""The recorder: what comes from Kafka is written to an archive.
 
 Where it goes on after a restart is what the archive says, not the consumer group: a commit of the
 archive holds the rows and how far Kafka is in them, so nothing is written twice or passed over
@@ -21,7 +21,7 @@ from ingest.placed_consumer import PlacedConsumer, open_placed_consumer
 from ingest.role_status import RoleState
 from ingest.settings import KafkaSettings
 from ingest.status_reporter import Said
-from ingest.topics import ALARMS, DEAD_LETTERS, FRAMES, OBSERVATIONS
+from ingest.topics import ALARMS, ANNOTATIONS, DEAD_LETTERS, FRAMES, OBSERVATIONS
 from processors import metrics
 from processors.sinks.archive.buffer import Buffer
 from processors.sinks.archive.compaction import compact
@@ -33,7 +33,7 @@ from processors.sinks.lanes import back_off_s, stopped_within
 log = structlog.get_logger()
 
 ROLE: Final = "recorder"
-TOPICS: Final = (FRAMES, OBSERVATIONS, ALARMS)
+TOPICS: Final = (FRAMES, OBSERVATIONS, ALARMS, ANNOTATIONS)
 
 POLL_S: Final = 0.5
 N_RECORDS_MAX: Final = 2_000

@@ -1,4 +1,4 @@
-"""Frames, Observations and alarms to rows of the tables: pure."""
+"""Frames, Observations, alarms and annotations to rows of the tables: pure."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from devices import codes
+from ingest.annotation import SubjectAnnotation
 from ingest.frame import NS_PER_S, Frame
 from ingest.observation import AlarmEvent, Observation
 from processors.frame_times import newest_ns_of
@@ -17,6 +18,9 @@ from processors.sinks.archive.layout import Kind, day_of
 from processors.sinks.archive.tables import TABLES, Table
 
 Row = tuple[Any, ...]
+
+_N_BEFORE: Final = 2
+"""Columns in front of an annotation's own: subject and commit."""
 
 _NAMES: Final = {one.mdc: name for name, one in codes.QUANTITIES.items()}
 
@@ -41,7 +45,7 @@ class Rows:
     """Collects what one commit writes.
 
     Rows of a Frame stand under the day of its newest samples, whatever their own times, so that
-    it can be made again from one day; Observations and alarms stand under their own.
+    it can be made again from one day; all others stand under their own.
     """
 
     def __init__(self, commit: int) -> None:
@@ -104,6 +108,14 @@ class Rows:
                 alarm.detail,
             )
         )
+
+    def add_annotation(self, annotation: SubjectAnnotation) -> None:
+        """Add a version of an annotation."""
+        names = TABLES[Kind.ANNOTATIONS].names[_N_BEFORE:]
+        own = (getattr(annotation, name) for name in names)
+        row = (annotation.subject_id, self._commit, *own)
+        day = day_of(annotation.t_ns)
+        self._rows_of(annotation.subject_id, day, Kind.ANNOTATIONS).append(row)
 
     def parts(self) -> Iterator[Part]:
         """Give what was added since the last call; Frames are counted on."""

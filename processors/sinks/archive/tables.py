@@ -1,7 +1,7 @@
 """The tables of the archive: their columns, and what each says. Pure.
 
-A row is an item of a Frame, or an Observation, or an alarm; ``commit``, ``i_frame`` and ``i_item``
-say which. So a table reads as it is, and Frames can be made again as they came.
+A row is an item of a Frame, or an Observation, an alarm or an annotation; ``commit``, ``i_frame``
+and ``i_item`` say which. So a table reads as it is, and Frames can be made again as they came.
 """
 
 from collections.abc import Mapping, Sequence
@@ -260,6 +260,31 @@ _TABLES: Final = (
             Column("priority", _TEXT, "low, medium or high"),
             Column("active", pa.bool_(), "true where it began"),
             Column("detail", _TEXT, "more of it"),
+        ),
+    ),
+    Table(
+        kind=Kind.ANNOTATIONS,
+        holds="somebody's label of a moment or an interval, in one of its versions",
+        time="t_ns",
+        order=("t_ns", "annotator", "annotation_id", "version"),
+        columns=(
+            _SUBJECT,
+            _COMMIT,
+            Column("annotation_id", _TEXT, "the same in all versions"),
+            Column("version", _INT32, "from 1; a later one replaces the earlier ones"),
+            Column("retracted", pa.bool_(), "true where it does not hold any more"),
+            Column("annotator", _TEXT, "the set it belongs to: atr, or what it was named"),
+            Column("t_ns", _INT64, "UTC, ns since 1970"),
+            Column("duration_ns", _INT64, "0: a moment"),
+            Column("symbol", _TEXT, 'as in WFDB annotations: N a normal beat, " a text'),
+            Column("subtype", _INT32, "of WFDB"),
+            Column("chan", _INT32, "of WFDB: a signal of its record"),
+            Column("num", _INT32, "of WFDB"),
+            Column("text", _TEXT, "what it says"),
+            Column("device_id", _TEXT, "the device that it is about", nullable=True),
+            Column("channel", _TEXT, "and its channel", nullable=True),
+            Column("author", _TEXT, "whoever says so"),
+            Column("created_ns", _INT64, "UTC when this version was made", nullable=True),
         ),
     ),
 )
