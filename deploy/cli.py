@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from deploy.annotate_commands import annotate
 from deploy.bench_commands import bench
 from deploy.dead_letter_commands import dead_letters
 from deploy.edge_commands import edge
@@ -75,6 +76,7 @@ main.add_command(influx)
 main.add_command(record)
 main.add_command(archive)
 main.add_command(export)
+main.add_command(annotate)
 
 
 @main.command()

@@ -146,8 +146,9 @@ def _tried(
         "name": found.subject_id,
         "samples": sum(frame.n_samples for frame in found.frames),
         "observations": len(found.observations),
+        "annotations": len(found.annotations),
         "files": [str(path.relative_to(out)) for path in written.files],
-        "lost": written.lost,
+        "lost": [*found.left_out, *written.lost],
     }
 
 

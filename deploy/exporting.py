@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from deploy.annotation_marks import BEATS, Marks
+from ingest.annotation import SubjectAnnotation
 from ingest.frame import Frame, WaveformBlock
 from ingest.observation import AlarmEvent, Observation
 from processors.exports.clinical import N_OBSERVATIONS_MAX, ClinicalRecord
@@ -22,7 +23,7 @@ from processors.exports.edf import encode_edf
 from processors.exports.edf_header import EdfKind
 from processors.exports.fhir import encode_bundle
 from processors.exports.files import write_files
-from processors.exports.marks import Mark, marks_of
+from processors.exports.marks import Mark, marks_of, marks_of_annotations
 from processors.exports.oru import encode_oru
 from processors.exports.strips import cut_block
 from processors.exports.tracks import Track, tracks_of
@@ -36,6 +37,8 @@ _END_NS: Final = 2**63 - 1
 _NO_NAME: Final = re.compile(r"[^A-Za-z0-9_-]+")
 _MARKS_HZ: Final = 1_000_000
 """Marks are counted in microseconds on their way."""
+_FOUND: Final = "chevet"
+"""The set of what was found, where people have a set of its name."""
 _READING: Final = ("t_ns", "device_id", "mdc_code", "unit", "value", "reason")
 _OBSERVATION: Final = (
     *("t_ns", "name", "value", "unit", "quality", "reason"),
@@ -43,6 +46,10 @@ _OBSERVATION: Final = (
 )
 _GAP: Final = ("t0_ns", "device_id", "channel", "cause", "i_first", "n_samples")
 _EVENT: Final = ("t_ns", "device_id", "kind", "detail")
+_ANNOTATION: Final = (
+    *("t_ns", "duration_ns", "annotator", "symbol", "subtype", "chan", "num", "text"),
+    *("device_id", "channel", "author", "annotation_id", "version", "created_ns"),
+)
 _ALARM: Final = ("t_ns", "name", "priority", "active", "detail")
 
 
@@ -80,6 +87,10 @@ class Extract:
     """In the order in which they came."""
     observations: Sequence[Observation]
     alarms: Sequence[AlarmEvent]
+    annotations: Sequence[SubjectAnnotation] = ()
+    """Those that hold, in order of time."""
+    left_out: Sequence[str] = ()
+    """What is not told, in words."""
 
     @property
     def stem(self) -> str:
@@ -97,7 +108,9 @@ class Extract:
         return tracks_of(self.blocks)
 
     def marks(self) -> Iterator[Mark]:
-        """Give beats, rhythms and notes of what is suspected."""
+        """Give what people say, and what was found: beats, rhythms and notes of suspicions."""
+        yield from marks_of_annotations(self.annotations)
+        named = {one.annotator for one in self.annotations}
         times = [one.t_ns for one in self.observations]
         if not times:
             return
@@ -106,7 +119,9 @@ class Extract:
         marks = Marks(start_ns=start_ns, fs_hz=float(_MARKS_HZ), n_samples=n_samples)
         for one in self.observations:
             marks.add(one)
-        yield from marks_of(marks.annotations(BEATS), start_ns, Fraction(_MARKS_HZ))
+        found = marks_of(marks.annotations(BEATS), start_ns, Fraction(_MARKS_HZ))
+        for mark in found:
+            yield replace(mark, annotator=_FOUND if BEATS in named else BEATS)
 
 
 @dataclass(slots=True)
@@ -134,13 +149,37 @@ def extract(subject: SubjectArchive, names: Deidentifier | None, span: Span) -> 
     between = (span.begin_ns, span.end_ns)
     observations = subject.observations(None, *between)
     alarms = subject.alarms(*between)
+    annotations = subject.annotations(None, *between)
+    left_out: list[str] = []
     subject_id = subject.subject_id
     if names is not None:
         subject_id = names.subject(subject_id)
         frames = [names.frame(frame) for frame in frames]
         observations = [names.observation(one) for one in observations]
         alarms = [names.alarm(one) for one in alarms]
-    return Extract(subject_id=subject_id, frames=frames, observations=observations, alarms=alarms)
+        annotations, left_out = _without_texts(annotations, names)
+    return Extract(
+        subject_id=subject_id,
+        frames=frames,
+        observations=observations,
+        alarms=alarms,
+        annotations=annotations,
+        left_out=left_out,
+    )
+
+
+def _without_texts(
+    annotations: Sequence[SubjectAnnotation], names: Deidentifier
+) -> tuple[list[SubjectAnnotation], list[str]]:
+    """Leave the free texts out; tell of how many annotations."""
+    told = [(one, names.annotation(one)) for one in annotations]
+    kept = [(one, changed) for one, changed in told if changed is not None]
+    left_out: list[str] = []
+    if n_notes := len(told) - len(kept):
+        left_out.append(f"{n_notes} annotations that are free texts: --as-recorded tells them")
+    if n_texts := sum(one.text != changed.text for one, changed in kept):
+        left_out.append(f"the free texts of {n_texts} annotations")
+    return [changed for _, changed in kept], left_out
 
 
 def _wfdb(found: Extract, folder: Path) -> Exported:
@@ -167,13 +206,19 @@ def _edf(kind: EdfKind) -> Callable[[Extract, Path], Exported]:
 
 def _fhir(found: Extract, folder: Path) -> Exported:
     bundles = [encode_bundle(record) for record in _records(found)]
-    return Exported(write_files(folder, _numbered(found.stem, "json", bundles)))
+    lost = _lost_annotations(found)
+    return Exported(write_files(folder, _numbered(found.stem, "json", bundles)), lost)
 
 
 def _oru(found: Extract, folder: Path) -> Exported:
     lost = ["alarms: they have a transaction of their own"] if found.alarms else []
+    lost += _lost_annotations(found)
     messages = [encode_oru(record) for record in _records(found)]
     return Exported(write_files(folder, _numbered(found.stem, "hl7", messages)), lost)
+
+
+def _lost_annotations(found: Extract) -> list[str]:
+    return [f"{len(found.annotations)} annotations"] if found.annotations else []
 
 
 def _records(found: Extract) -> Iterator[ClinicalRecord]:
@@ -201,7 +246,9 @@ def _numbered(stem: str, suffix: str, contents: Iterable[bytes]) -> dict[str, by
 def _parquet(found: Extract, folder: Path) -> Exported:
     """Write an archive of its own."""
     with ArchiveWriter(folder) as writer:
-        import_items(writer, [*found.frames, *found.observations, *found.alarms])
+        import_items(
+            writer, [*found.frames, *found.observations, *found.alarms, *found.annotations]
+        )
     return Exported(sorted(folder.glob(f"*/*/{subject_folder(found.subject_id)}/*.parquet")))
 
 
@@ -227,6 +274,7 @@ def _csv(found: Extract, folder: Path) -> Exported:
         "events": (_EVENT, [one for frame in frames for one in frame.events]),
         "observations": (_OBSERVATION, found.observations),
         "alarms": (_ALARM, found.alarms),
+        "annotations": (_ANNOTATION, found.annotations),
     }
     for kind, (columns, items) in of_kind.items():
         if items:

@@ -69,6 +69,18 @@ def mapping_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def annotator_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --annotator, of a recording's own annotations."""
+    return click.option(
+        "--annotator",
+        "annotators",
+        multiple=True,
+        metavar="SET",
+        help="With RECORD: take this set of its annotations; may be given again. Unless told atr, "
+        "if there is one.",
+    )(command)
+
+
 def kafka_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --kafka."""
     return click.option(

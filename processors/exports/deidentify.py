@@ -12,11 +12,13 @@ of which the dates are taken in the manner of an expert determination: days are 
 import base64
 import hashlib
 import hmac
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
 from devices.catalogue import CATALOGUE
+from ingest.annotation import NOTE, SubjectAnnotation
 from ingest.frame import (
     DeviceEvent,
     DeviceEventKind,
@@ -36,6 +38,10 @@ NS_PER_DAY: Final = 86_400_000_000_000
 
 _NAME_BYTES: Final = 10
 """80 bits: among a hundred million names two are the same with a chance of 4 in a billion."""
+
+_CODED: Final = re.compile(r"\([A-Z][A-Z0-9+-]{0,9}|MISSB|PSE|TS")
+"""Texts of WFDB annotations that are codes: rhythms, changes of the ST segment, and those of the
+MIT-BIH set for missed beats, pauses and tape slippage."""
 
 _MODELS: Final = frozenset(row.name for row in CATALOGUE)
 
@@ -117,6 +123,31 @@ class Deidentifier:
             subject_id=self.subject(event.subject_id),
             t_ns=event.t_ns - self._shift_ns(event.subject_id),
             detail="",
+        )
+
+    def annotation(self, one: SubjectAnnotation) -> SubjectAnnotation | None:
+        """Tell what somebody says without saying of whom, or who says it; None: it is a free text.
+
+        Symbols and rhythms are codes and stay; other texts are left out, and so is when it was said
+        where times move. The author has the same name in everything of the study.
+
+        Raises
+        ------
+        MalformedRecordError
+        """
+        subject_id = one.subject_id
+        is_code = _CODED.fullmatch(one.text.rstrip("\0")) is not None
+        if one.symbol == NOTE and one.text and not is_code:
+            return None
+        return replace(
+            one,
+            subject_id=self.subject(subject_id),
+            annotation_id=f"n-{self._name('annotation', subject_id, one.annotation_id)}",
+            t_ns=one.t_ns - self._shift_ns(subject_id),
+            text=one.text if is_code else "",
+            device_id=None if one.device_id is None else self.device(subject_id, one.device_id),
+            author=f"u-{self._name('author', one.author)}",
+            created_ns=None if self._shift_days_max else one.created_ns,
         )
 
     def frame(self, frame: Frame) -> Frame:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final
 
+from ingest.annotation import ANNOTATOR, NOTE, SubjectAnnotation
+from ingest.annotation_words import Said, words_of
 from ingest.frame import NS_PER_S
-from ingest.wfdb_annotations import AUX_BYTES_MAX, CODES, Annotation
+from ingest.wfdb_annotations import AUX_BYTES_MAX, CODES, Annotation, code_of
 from processors.exports.tracks import ExportError
 from processors.scoring.tracks import LABEL_OF
-
-NOTE: Final = '"'
-"""The symbol of what is text only."""
 
 _SUBTYPES: Final = range(-128, 128)
 
@@ -29,11 +28,16 @@ class Mark:
     text: str = ""
     subtype: int = 0
     """-128 to 127, of WFDB only."""
+    chan: int = 0
+    num: int = 0
+    """0 to 255 and -128 to 127, of WFDB only."""
     duration_ns: int = 0
     """0: a moment."""
+    annotator: str = ""
+    """The set that it belongs to; empty: the one of all that are not told apart."""
 
     def __post_init__(self) -> None:
-        if self.symbol not in CODES or self.subtype not in _SUBTYPES or self.duration_ns < 0:
+        if code_of(self.symbol) is None or self.subtype not in _SUBTYPES or self.duration_ns < 0:
             raise ExportError(
                 f"mark {self.symbol!r} with subtype {self.subtype} and {self.duration_ns} ns: "
                 f"symbols are {''.join(CODES)}, subtypes -128 to 127, durations not negative"
@@ -47,11 +51,31 @@ class Mark:
     @property
     def words(self) -> str:
         """What it says where there are texts only: ``beat N``, ``+ (AFIB``, or the bare text."""
-        if self.symbol == NOTE and self.text:
-            return self.text
-        subtype = f"subtype {self.subtype}" if self.subtype else ""
-        parts = ("beat" if self.is_beat else "", self.symbol, subtype, self.text)
-        return " ".join(part for part in parts if part)
+        return words_of(
+            Said(
+                annotator=self.annotator or ANNOTATOR,
+                symbol=self.symbol,
+                subtype=self.subtype,
+                chan=self.chan,
+                num=self.num,
+                text=self.text,
+            )
+        )
+
+
+def marks_of_annotations(annotations: Iterable[SubjectAnnotation]) -> Iterator[Mark]:
+    """Give what people say as marks, each of its set."""
+    for one in annotations:
+        yield Mark(
+            t_ns=one.t_ns,
+            symbol=one.symbol,
+            text=one.text,
+            subtype=one.subtype,
+            chan=one.chan,
+            num=one.num,
+            duration_ns=one.duration_ns,
+            annotator=one.annotator,
+        )
 
 
 def marks_of(annotations: Iterable[Annotation], start_ns: int, rate: Fraction) -> Iterator[Mark]:
@@ -62,16 +86,17 @@ def marks_of(annotations: Iterable[Annotation], start_ns: int, rate: Fraction) -
     start_ns
         UTC of the sample that they count from.
     rate
-        Of what they count, per second. A code that no table has becomes a text.
+        Of what they count, per second.
     """
     for one in annotations:
         since_ns = one.sample * NS_PER_S / rate
-        is_known = one.symbol in CODES
         yield Mark(
             t_ns=start_ns + int(since_ns),
-            symbol=one.symbol if is_known else NOTE,
-            text=one.aux if is_known else f"{one.symbol} {one.aux}".strip(),
+            symbol=one.symbol,
+            text=one.aux,
             subtype=one.subtype,
+            chan=one.chan,
+            num=one.num,
         )
 
 
@@ -101,6 +126,8 @@ def annotations_of(
                 sample=sample,
                 symbol=mark.symbol,
                 subtype=mark.subtype,
+                chan=mark.chan,
+                num=mark.num,
                 aux=aux[:AUX_BYTES_MAX].decode("latin-1"),
             )
         )
@@ -119,5 +146,6 @@ def _moments(marks: Iterable[Mark]) -> Iterator[Mark]:
         if not mark.duration_ns:
             yield mark
             continue
-        yield Mark(t_ns=mark.t_ns, text=f"{mark.words} begins")
-        yield Mark(t_ns=mark.t_ns + mark.duration_ns, text=f"{mark.words} ends")
+        words = replace(mark, annotator="").words
+        yield Mark(t_ns=mark.t_ns, text=f"{words} begins")
+        yield Mark(t_ns=mark.t_ns + mark.duration_ns, text=f"{words} ends")

@@ -77,8 +77,8 @@ def encode_wfdb(
         Of the first record; the others have ``_2``, ``_3`` behind it. What WFDB does not allow in a
         name becomes an underscore.
     annotator
-        Who made the marks, the suffix of their file: ``atr`` for a reference, ``qrs`` for beats
-        that a program has found.
+        Who made the marks that name no set, the suffix of their file: ``atr`` for a reference,
+        ``qrs`` for beats that a program has found. Each set has a file of its own.
 
     Raises
     ------
@@ -139,7 +139,14 @@ def _encode(
         _column(track.signal, before, n_frames, n, n_bits)
         for track, before, n in zip(tracks, n_before, per_frame, strict=True)
     ]
-    annotations, lost = annotations_of(marks, start_ns, frame_rate, n_frames)
+    lost: list[str] = []
+    sets: dict[str, bytes] = {}
+    for suffix in sorted({mark.annotator or annotator for mark in marks}):
+        of_set = [mark for mark in marks if (mark.annotator or annotator) == suffix]
+        annotations, lost_of_set = annotations_of(of_set, start_ns, frame_rate, n_frames)
+        lost += [f"{suffix}: {one}" for one in lost_of_set]
+        if annotations:
+            sets[f"{name}.{suffix}"] = encode_annotations(annotations)
     lost += _lost_of_time(tracks, n_before, start_ns, frame_rate, n_frames)
     lines = [_record_line(name, len(tracks), frame_rate, n_frames, start_ns)]
     comments = [f"sample 0 was taken at {_iso(start_ns)}"]
@@ -159,9 +166,7 @@ def _encode(
         lost += _lost_counts(track.signal, n_bits)
     comments += [f"lost: {one}" for one in lost]
     header = "\n".join([*lines, *(f"# chevet: {_one_line(one)}" for one in comments), ""])
-    files = {f"{name}.dat": _pack(columns, n_bits)}
-    if annotations:
-        files[f"{name}.{annotator}"] = encode_annotations(annotations)
+    files = {f"{name}.dat": _pack(columns, n_bits), **sets}
     files[f"{name}.hea"] = header.encode()
     return WfdbRecord(name=name, files=files, lost=tuple(lost))
 

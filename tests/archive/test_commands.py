@@ -31,7 +31,7 @@ def archive(tmp_path: Path) -> Path:
 
 def test_a_recording_is_in_the_archive(archive: Path) -> None:
     said = run("record", RECORD, "--archive", archive, "--subject", "p-2", "--duration", "5")
-    assert re.match(r"585 samples of p-2 in \d+ bytes in ", said)
+    assert re.match(r"585 samples and 0 annotations of p-2 in \d+ bytes in ", said)
 
     found = open_archive(archive)
 

@@ -85,7 +85,7 @@ def test_a_record_of_the_arrhythmia_database_has_its_reference(chevet_data: Path
     assert [one.text for one in ours] == theirs.aux_note
     since_ns = [sample * NS_PER_S // 360 for sample in theirs.sample.tolist()]
     assert [one.t_ns - PLAN.start_ns for one in ours] == since_ns
-    assert ours[0].annotation_id == "101/atr/0000000"
+    assert ours[0].annotation_id == f"101@{records.T0_NS}/atr/0000000"
     assert {one.author for one in ours} == {"recording 101"}
     assert ours == annotations_of_recording(f"{path}.hea", PLAN)
 

@@ -3,6 +3,7 @@
 ``open_archive`` reads it; docs/archive.md says what stands where.
 """
 
+from processors.sinks.archive.annotating import annotate, change_annotation, new_annotation
 from processors.sinks.archive.errors import ArchiveError
 from processors.sinks.archive.reader import Archive, SubjectArchive, open_archive
 from processors.sinks.archive.signal import SignalValues
@@ -15,5 +16,8 @@ __all__ = [
     "SignalValues",
     "SubjectArchive",
     "Window",
+    "annotate",
+    "change_annotation",
+    "new_annotation",
     "open_archive",
 ]
