@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -65,6 +65,48 @@ class TopicHistory:
                 # All that this answer is good for: the embedded broker's is too small where a batch
                 # holds several records.
                 self._ends[place.partition] = ends[place]
+
+    async def extents(self) -> dict[int, tuple[int, int]]:
+        """Give where each partition that is not empty begins, and where it ends.
+
+        Raises
+        ------
+        BrokerError, BrokerRefusedError
+        """
+        for partition in self._begins:
+            if partition not in self._ends:
+                async with contextlib.aclosing(self._partition(partition, None)) as records:
+                    await anext(records, None)
+        found = {one: (self._begins[one], self._ends[one]) for one in self._begins}
+        return {one: extent for one, extent in found.items() if extent[0] < extent[1]}
+
+    async def offsets_at(self, time_ms: int) -> dict[int, int]:
+        """Give each partition's first record of this time or later, as the broker dates records.
+
+        A partition that has none is left out.
+
+        Raises
+        ------
+        BrokerError, BrokerRefusedError
+        """
+        asked = {TopicPartition(self._topic.name, one): time_ms for one in self._begins}
+        with broker_errors(self._settings.bootstrap_servers):
+            found: Mapping[TopicPartition, Any] = await self._client.offsets_for_times(asked)
+        return {place.partition: one.offset for place, one in found.items() if one is not None}
+
+    async def between(
+        self, partition: int, begin: int, end: int
+    ) -> AsyncGenerator[ConsumedRecord, None]:
+        """Give the records of one partition from an offset up to another, which is left out.
+
+        Raises
+        ------
+        BrokerError, BrokerRefusedError
+        """
+        self._ends[partition] = end
+        async with contextlib.aclosing(self._partition(partition, begin)) as records:
+            async for record in records:
+                yield record
 
     async def records(self) -> AsyncGenerator[ConsumedRecord, None]:
         """Give every record, partition by partition, in order of offset.

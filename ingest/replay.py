@@ -87,8 +87,8 @@ def quantity_of(signal: Signal) -> codes.Quantity | None:
             return None
 
 
-def frames_of(recording: Recording, plan: ReplayPlan) -> Iterator[Frame]:
-    """Cut a recording into Frames, in order of time.
+def frames_of(recording: Recording, plan: ReplayPlan, *, i_first: int = 0) -> Iterator[Frame]:
+    """Cut a recording into Frames, in order of time, from the one with number ``i_first`` on.
 
     Where a signal has no value there is no sample: a block ends before, another begins behind.
     Signals whose kind has no code are left out: name them with ``unknown_signals``. Numerics that
@@ -99,7 +99,7 @@ def frames_of(recording: Recording, plan: ReplayPlan) -> Iterator[Frame]:
     if plan.seconds_max is not None:
         limit_s = min(limit_s, Fraction(plan.seconds_max))
     channels = list(_known_channels(recording))
-    for sequence in range(-(-limit_s // plan.frame_s)):
+    for sequence in range(i_first, -(-limit_s // plan.frame_s)):
         begin_s = sequence * plan.frame_s
         end_s = min(begin_s + plan.frame_s, limit_s)
         yield Frame(

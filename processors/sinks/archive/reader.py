@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from ingest.annotation import SubjectAnnotation, in_order, newest
 from ingest.frame import NS_PER_S, DeviceEvent, DeviceEventKind, Frame, Gap, Reading
+from ingest.frame_times import FRAME_NS_MAX, within
 from ingest.observation import AlarmEvent, Observation
 from processors.sinks.archive import files
 from processors.sinks.archive.errors import ArchiveRefusedError
@@ -23,7 +24,7 @@ from processors.sinks.archive.frames import (
     observation_of,
     reading_of,
 )
-from processors.sinks.archive.layout import FRAME_KINDS, Kind
+from processors.sinks.archive.layout import FRAME_KINDS, Kind, day_of
 from processors.sinks.archive.signal import SignalValues, signal_of
 from processors.sinks.archive.tables import TABLES
 from processors.sinks.archive.windows import Label, Window, windows_of
@@ -329,24 +330,35 @@ class SubjectArchive:
             raise ArchiveRefusedError(f"no table {table!r}; there are {', '.join(Kind)}")
         return self._rows(Kind(table), TABLES[Kind(table)].names, start, end)
 
-    def frames(self) -> Iterator[Frame]:
-        """Give all Frames as they came, day by day, in the order in which they came.
+    def frames(self, start: Time | None = None, end: Time | None = None) -> Iterator[Frame]:
+        """Give Frames as they came, day by day, in the order in which they came.
 
-        One that came again is given once, if no more than ``REPEATS_MAX`` are between.
+        One that came again is given once, if no more than ``REPEATS_MAX`` are between. Of a time
+        are those that were complete in it (``ingest.frame_times.taken_ns``), each whole; other days
+        are not read.
         """
+        start_ns, end_ns = ns_of(start), ns_of(end)
         for day in files.days_of(self._folder, (Kind.FRAMES,), self.subject_id):
-            recent: deque[Frame] = deque(maxlen=REPEATS_MAX)
-            known: dict[tuple[str, int], list[Frame]] = {}
-            for frame in frames_of_rows(self._of_day(day)):
-                key = (frame.agent_id, frame.sequence)
-                if frame in known.get(key, ()):
-                    continue
-                if len(recent) == REPEATS_MAX:
-                    oldest = recent[0]
-                    known[oldest.agent_id, oldest.sequence].remove(oldest)
-                recent.append(frame)
-                known.setdefault(key, []).append(frame)
-                yield frame
+            # A Frame stands under the day in which its newest block begins.
+            if start_ns is not None and day < day_of(max(0, start_ns - FRAME_NS_MAX)):
+                continue
+            if end_ns is not None and day > day_of(end_ns):
+                continue
+            yield from within(self._frames_of_day(day), start_ns, end_ns)
+
+    def _frames_of_day(self, day: str) -> Iterator[Frame]:
+        recent: deque[Frame] = deque(maxlen=REPEATS_MAX)
+        known: dict[tuple[str, int], list[Frame]] = {}
+        for frame in frames_of_rows(self._of_day(day)):
+            key = (frame.agent_id, frame.sequence)
+            if frame in known.get(key, ()):
+                continue
+            if len(recent) == REPEATS_MAX:
+                oldest = recent[0]
+                known[oldest.agent_id, oldest.sequence].remove(oldest)
+            recent.append(frame)
+            known.setdefault(key, []).append(frame)
+            yield frame
 
     def _of_day(self, day: str) -> dict[Kind, Any]:
         return {
