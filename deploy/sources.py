@@ -17,9 +17,11 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from deploy.source_settings import SourceSettings
+from ingest.annotation import SubjectAnnotation
 from ingest.errors import RecordingError
 from ingest.frame import NS_PER_S, Frame
 from ingest.frame_times import merged, within
+from ingest.recorded_annotations import annotations_of_recording
 from ingest.recording import open_recording, recording_name
 from ingest.replay import ReplayPlan, frames_of, unknown_signals
 from ingest.settings import load_settings
@@ -57,6 +59,8 @@ class Source(ABC):
     """
 
     kind: SourceKind
+    is_seekable = True
+    """Beginning at a time costs less than reading up to it."""
 
     def __init__(self, spec: str) -> None:
         self.spec = spec
@@ -82,6 +86,15 @@ class Source(ABC):
         ------
         SourceError, IngestError, ArchiveError
         """
+
+    def annotations(self) -> list[SubjectAnnotation]:
+        """Give what is said of the subjects in that time, every version; empty where none are kept.
+
+        Raises
+        ------
+        IngestError, ArchiveError
+        """
+        return []
 
     def inputs(self) -> dict[str, Any]:
         """Say what the Frames are read from, for a manifest: JSON, the same for the same input."""
@@ -120,6 +133,11 @@ class RecordingSource(Source):
         made = frames_of(self.recording, self.plan, i_first=begin_s // self.plan.frame_s)
         return within(made, None, self._end_ns)
 
+    def annotations(self) -> list[SubjectAnnotation]:
+        """Give its reference annotations."""
+        found = annotations_of_recording(self.spec, self.plan)
+        return [one for one in found if one.meets(None, self._end_ns)]
+
     @property
     def notes(self) -> list[str]:
         """Name the signals that have no code."""
@@ -156,6 +174,16 @@ class ArchiveSource(Source):
         begin_ns = max(begins, default=None)
         chosen = self._subjects if subject_id is None else [subject_id]
         return merged(self._archive.subject(one).frames(begin_ns, self._end_ns) for one in chosen)
+
+    def annotations(self) -> list[SubjectAnnotation]:
+        """Give those that have a part of the time."""
+        return [
+            one
+            for subject_id in self._subjects
+            for one in self._archive.subject(subject_id).annotations(
+                start=self._start_ns, end=self._end_ns, every_version=True
+            )
+        ]
 
     def inputs(self) -> dict[str, Any]:
         """Name the files of the subjects and days, as the archive's own manifest has them."""
@@ -238,6 +266,17 @@ def open_source(
         frame_s=FRAME_S,
     )
     return RecordingSource(spec, made, mapping=mapping, end_ns=end_ns)
+
+
+def is_recording(spec: str) -> bool:
+    """Tell whether it is neither a server nor an archive.
+
+    Raises
+    ------
+    RecordingError
+        It is a folder, and no archive.
+    """
+    return spec.partition(":")[0] not in _SERVERS and not _is_archive(spec)
 
 
 def _kafka(

@@ -26,6 +26,9 @@ from ingest.topics import ANNOTATIONS
 from ingest.wfdb_annotations import AnnotationFileError, decode_annotations
 from ingest.wfdb_header import read_header
 
+REFERENCES: Final = (ANNOTATOR, "breath")
+"""The sets that databases have as their references: of beats and rhythms, and of breaths."""
+
 BATCH_ANNOTATIONS: Final = 1_000
 """Annotations in flight."""
 
@@ -46,7 +49,8 @@ def annotations_of_recording(
     plan
         Whose the recording becomes, from when on, and how much of it.
     annotators
-        The sets to read: the suffixes of files of a WFDB record. None: ``atr``, if there is one.
+        The sets to read: the suffixes of files of a WFDB record. None: those of ``REFERENCES``
+        that there are.
         A recording that is no WFDB record has what it has.
 
     Raises
@@ -56,7 +60,7 @@ def annotations_of_recording(
     """
     suffix = Path(spec).suffix.lower()
     name = recording_name(spec)
-    wanted = (ANNOTATOR,) if annotators is None else tuple(dict.fromkeys(annotators))
+    wanted = REFERENCES if annotators is None else tuple(dict.fromkeys(annotators))
     if spec in BUILT_IN or suffix in csv_recording.SUFFIXES:
         return []
     if suffix in edf_recording.SUFFIXES:

@@ -1,20 +1,17 @@
-"""A recording as Frames, and Frames onto the topic at a chosen speed.
+"""A recording as Frames.
 
-The Frames are those that an agent would have made of the same signals: whole counts, exact times.
+They are those that an agent would have made of the same signals: whole counts, exact times.
 """
 
-import asyncio
 import math
-import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from types import MappingProxyType
 from typing import Final
 
 from devices import codes
-from ingest.codec import encode_frame
 from ingest.frame import (
     NS_PER_S,
     DeviceEvent,
@@ -24,13 +21,8 @@ from ingest.frame import (
     SamplePeriod,
     WaveformBlock,
 )
-from ingest.kafka import Producer
 from ingest.recording import Numeric, Recording, Signal
 from ingest.signal_kinds import ACCELERATIONS, axis_of, is_raw_light, light_of
-from ingest.topics import FRAMES
-
-BATCH_FRAMES: Final = 100
-"""Frames in flight at full speed."""
 
 _LEADS: Final = MappingProxyType(
     {
@@ -211,56 +203,3 @@ def _readings(
 def _between(numeric: Numeric, begin_s: float, end_s: float) -> Iterator[tuple[float, float]]:
     inside = (numeric.times_s >= begin_s) & (numeric.times_s < end_s)
     yield from zip(numeric.times_s[inside].tolist(), numeric.values[inside].tolist(), strict=True)
-
-
-async def replay(
-    producer: Producer,
-    frames: Iterable[Frame],
-    *,
-    speed: float | None,
-    frame_s: float,
-    on_progress: Callable[[int, int], None] | None = None,
-) -> int:
-    """Send Frames, paced by their own time; give how many samples were sent.
-
-    Parameters
-    ----------
-    speed
-        1.0 plays in real time; None as fast as the broker takes them.
-    frame_s
-        Length of a Frame in seconds.
-    on_progress
-        Called with the Frames and samples sent so far.
-
-    Raises
-    ------
-    BrokerError, BrokerRefusedError
-    """
-    n_frames = n_samples = 0
-    async for batch in _paced(frames, speed, frame_s):
-        await producer.send(FRAMES, [(frame.subject_id, encode_frame(frame)) for frame in batch])
-        n_frames += len(batch)
-        n_samples += sum(frame.n_samples for frame in batch)
-        if on_progress is not None:
-            on_progress(n_frames, n_samples)
-    return n_samples
-
-
-async def _paced(
-    frames: Iterable[Frame], speed: float | None, frame_s: float
-) -> AsyncIterator[list[Frame]]:
-    """Give Frames when they are due: one at a time by the clock, or many at once without one."""
-    started_s = time.monotonic()
-    batch: list[Frame] = []
-    for n_due, frame in enumerate(frames, start=1):
-        if speed is not None:
-            # A Frame is complete, and due, when its last sample has been taken.
-            await asyncio.sleep(started_s + n_due * frame_s / speed - time.monotonic())
-            yield [frame]
-            continue
-        batch.append(frame)
-        if len(batch) == BATCH_FRAMES:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

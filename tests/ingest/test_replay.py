@@ -1,5 +1,4 @@
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -10,20 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devices import codes
-from ingest.codec import decode_frame
-from ingest.errors import BrokerUnavailableError, MalformedRecordError
+from ingest.errors import MalformedRecordError
 from ingest.frame import NS_PER_S, Frame, Reading
 from ingest.observation import Observation
 from ingest.recording import Numeric, Recording, Signal, open_recording
 from ingest.replay import (
-    BATCH_FRAMES,
     ReplayPlan,
     frames_of,
     quantity_of,
-    replay,
     unknown_signals,
 )
-from ingest.topics import FRAMES, Topic
 from processors.pipeline import SubjectPipeline
 from processors.vitals import ecg
 from tests.ingest.records import T0_NS
@@ -219,6 +214,15 @@ def test_numerics_become_readings_each_once() -> None:
         }
 
 
+@given(i_first=st.integers(0, 30))
+def test_the_frames_from_a_number_on_are_those_of_the_whole(i_first: int) -> None:
+    played = recording(signal(n_samples=1_000), signal("PPG", 700, kind="pleth"))
+
+    whole = list(frames_of(played, plan()))
+
+    assert list(frames_of(played, plan(), i_first=i_first)) == whole[i_first:]
+
+
 def test_two_signals_of_one_name_are_two_channels() -> None:
     same = recording(signal("ECG"), signal("ECG", 500), signal("PPG", kind="pleth"))
 
@@ -298,70 +302,3 @@ def test_a_recording_that_comes_with_the_program_is_played_whole() -> None:
 def test_a_rate_that_no_period_can_say_is_malformed() -> None:
     with pytest.raises(MalformedRecordError, match="sample period"):
         next(frames_of(recording(signal(sampling_rate=Fraction(10**13 + 1, 10**11))), plan()))
-
-
-class FakeProducer:
-    """Keeps what it is sent, and when; refuses everything after ``n_sends_max``."""
-
-    def __init__(self, n_sends_max: int = 10_000) -> None:
-        self.sends: list[list[tuple[str, bytes]]] = []
-        self.times_s: list[float] = []
-        self._n_sends_max = n_sends_max
-
-    async def send(self, topic: Topic, records: Iterable[tuple[str, bytes]]) -> None:
-        if len(self.sends) >= self._n_sends_max:
-            raise BrokerUnavailableError("no broker")
-        assert topic is FRAMES
-        self.sends.append(list(records))
-        self.times_s.append(time.monotonic())
-
-    @property
-    def frames(self) -> Iterator[Frame]:
-        return (decode_frame(payload) for batch in self.sends for _, payload in batch)
-
-
-async def test_without_a_speed_frames_go_many_at_once() -> None:
-    producer = FakeProducer()
-    progress: list[tuple[int, int]] = []
-    played = recording(signal(n_samples=360 * 60))
-
-    n_samples = await replay(
-        producer,  # type: ignore[arg-type]
-        frames_of(played, plan()),
-        speed=None,
-        frame_s=0.25,
-        on_progress=lambda frames, samples: progress.append((frames, samples)),
-    )
-
-    assert [len(batch) for batch in producer.sends] == [BATCH_FRAMES, BATCH_FRAMES, 40]
-    assert {key for batch in producer.sends for key, _ in batch} == {"p-1"}
-    assert n_samples == 360 * 60
-    assert progress == [(100, 9_000), (200, 18_000), (240, 21_600)]
-
-
-async def test_a_speed_changes_when_frames_are_sent_and_nothing_else() -> None:
-    played = recording(signal(n_samples=360 * 5))
-    at_once, paced = FakeProducer(), FakeProducer()
-    await replay(at_once, frames_of(played, plan()), speed=None, frame_s=0.25)  # type: ignore[arg-type]
-
-    started_s = time.monotonic()
-    await replay(paced, frames_of(played, plan()), speed=50.0, frame_s=0.25)  # type: ignore[arg-type]
-
-    assert list(paced.frames) == list(at_once.frames)
-    # No Frame is sent before its last sample has been taken; a slow machine may be later.
-    for n_due, sent_s in enumerate(paced.times_s, start=1):
-        assert sent_s - started_s >= n_due * 0.25 / 50 - 1e-3
-
-
-async def test_a_broker_that_goes_away_ends_the_replay() -> None:
-    producer = FakeProducer(n_sends_max=1)
-
-    with pytest.raises(BrokerUnavailableError):
-        await replay(
-            producer,  # type: ignore[arg-type]
-            frames_of(recording(signal(n_samples=360 * 60)), plan()),
-            speed=None,
-            frame_s=0.25,
-        )
-
-    assert len(producer.sends) == 1
