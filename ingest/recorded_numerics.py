@@ -52,12 +52,15 @@ def read_table(path: Path) -> dict[str, Numeric]:
     ------
     RecordingError
     """
+    table_path = table_beside(path)
+    return {} if table_path is None else _parse_table(table_path)
+
+
+def table_beside(path: Path) -> Path | None:
+    """Name the table that the BIDMC set has of a record; None where there is none."""
     name = f"bidmc_{path.name.removeprefix('bidmc')}_Numerics.csv"
-    for folder in _TABLE_FOLDERS:
-        table_path = path.parent / folder / name
-        if path.name.startswith("bidmc") and table_path.is_file():
-            return _parse_table(table_path)
-    return {}
+    tables = (path.parent / folder / name for folder in _TABLE_FOLDERS)
+    return next((one for one in tables if path.name.startswith("bidmc") and one.is_file()), None)
 
 
 def numerics_of(signals: Sequence[Signal], later_s: float = 0.0) -> dict[str, Numeric]:

