@@ -26,11 +26,17 @@ class Summary:
     """By annotator."""
     n_observations: dict[str, int]
     """By name of the quantity, those without a value included."""
+    digest: str
+    """Of the observations: equal where every one is, to the bit."""
+    n_different: int
+    """Observations of which none equals another."""
     heart_rate_coverage: float | None
     """Share of the heart rate observations that have a value."""
     heart_rate_median_bpm: float | None
     files: tuple[str, ...]
     cpu_s: float
+    manifests: tuple[str, ...] = ()
+    """Beside the files, what each folder's are made of."""
 
     def as_json(self) -> dict[str, Any]:
         """Everything, for ``--json``."""
@@ -45,27 +51,20 @@ class Summary:
             "observations": self.n_observations,
             "heart_rate_coverage": _rounded(self.heart_rate_coverage),
             "heart_rate_median_bpm": _rounded(self.heart_rate_median_bpm),
+            "observations_digest": self.digest,
             "files": list(self.files),
+            "manifests": list(self.manifests),
             "cpu_s": round(self.cpu_s, 3),
             "times_real_time": round(self.duration_s / max(self.cpu_s, 1e-3)),
         }
 
-    def as_text(self) -> str:
-        """One line for people."""
-        events = ", ".join(f"{n} {name}" for name, n in self.n_events.items()) or "no events"
-        rate = "no heart rate"
-        if self.heart_rate_median_bpm is not None and self.heart_rate_coverage is not None:
-            rate = (
-                f"heart rate {self.heart_rate_median_bpm:.0f}/min (median), "
-                f"shown {100 * self.heart_rate_coverage:.1f} %"
-            )
+    @property
+    def remarks(self) -> str:
+        """What was missing and what was not used, for people; empty where nothing was."""
         left_out = f"; not used: {', '.join(self.left_out)}" if self.left_out else ""
         missing = ", ".join(f"{name} {one:.1f} s" for name, one in self.missing_s.items())
         no_value = f"; without a value: {missing}" if missing else ""
-        return (
-            f"{self.record:12s} {self.duration_s:8.0f} s  {events}; {rate}; "
-            f"{self.cpu_s:.1f} s CPU{no_value}{left_out}"
-        )
+        return f"{no_value}{left_out}"
 
 
 def _rounded(value: float | None) -> float | None:

@@ -2,29 +2,30 @@
 
 import errno
 import os
-import sys
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
+from deploy.analysis_options import AnalyzeOptions
 from deploy.analysis_summary import Summary, Tally
 from deploy.annotation_marks import EVENT_KINDS, Marks
-from deploy.observation_files import ObservationTable, TableFormat
-from deploy.wfdb_files import WfdbFileError, read_header, write_annotations
-from ingest.errors import RecordError, RecordingError
+from deploy.observation_files import ObservationTable
+from deploy.run_inputs import InputFiles
+from deploy.run_manifest import retract, write_manifest
+from deploy.run_of_analysis import manifest_of
+from deploy.wfdb_files import read_header, write_annotations
+from ingest.errors import RecordingError
 from ingest.frame import NS_PER_S, Frame, WaveformBlock
 from ingest.frame_limits import N_BLOCKS_MAX, N_SAMPLES_MAX
 from ingest.observation import Observation
-from ingest.recording import Recording, Signal, open_recording, recording_name
+from ingest.observation_digest import ObservationDigest
+from ingest.recording import Recording, Signal, open_recording
 from ingest.replay import ReplayPlan, frames_of, unknown_signals
 from processors.pipeline import SubjectPipeline
-from processors.vitals.calibration import CURVES
-from processors.vitals.posture import MOUNTS
 
 EPOCH_NS: Final = 946_684_800 * NS_PER_S
 """2000-01-01T00:00:00Z: when every record begins, whatever its header says. Many records do not say
@@ -37,54 +38,6 @@ more than a Frame may hold, they are shorter."""
 
 GAP_S: Final = 60
 """What is behind the end of a record is a gap: it makes the pipeline say what it still knows."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnalyzeOptions:
-    """What to read of each record, and what to write."""
-
-    annotations: Path | None = None
-    observations: Path | None = None
-    table_format: TableFormat = "parquet"
-    channels: tuple[int, ...] = ()
-    """Numbers of the signals to use, in the order of the header from 0; empty: all."""
-    leads: tuple[str, ...] = ()
-    """Names of the ECG leads to use; other signals are kept. Empty: all."""
-    device_model: str | None = None
-    """What the recorder was; None: nobody knows, and what depends on it is not derived."""
-    mapping: Path | None = None
-    """Of CSV files: what their columns are. None: each has its own beside it."""
-
-
-def check_model(model: str) -> None:
-    """Refuse the name of a model of which nothing is known.
-
-    Raises
-    ------
-    ValueError
-        It has neither a calibration curve nor a mounting.
-    """
-    known = sorted({*CURVES, *MOUNTS})
-    if model not in known:
-        raise ValueError(f"nothing is known of a device model {model!r}; known: {', '.join(known)}")
-
-
-def record_names(specs: Sequence[str]) -> list[str]:
-    """Name the records as their files will be named.
-
-    Raises
-    ------
-    ValueError
-        Two records would be written into the same files.
-    """
-    names = [recording_name(spec) for spec in specs]
-    twice = sorted(name for name, n in Counter(names).items() if n > 1)
-    if twice:
-        raise ValueError(
-            f"records called {', '.join(twice)} are given more than once; their files would "
-            "overwrite each other: analyze them one after the other into different folders"
-        )
-    return names
 
 
 def analyze(
@@ -109,30 +62,31 @@ def analyze(
         A file cannot be written.
     """
     began_s = time.process_time()
+    folders = _prepared(options)
+    source = InputFiles(spec, options.mapping) if folders else None
     recording = chosen(open_recording(spec, beats=False, mapping=options.mapping), options)
+    noted = source.noted() if source else None
     fs_hz = frame_rate_hz(spec, recording)
     end_ns = EPOCH_NS + round(recording.duration_s * NS_PER_S)
     n_samples = round(recording.duration_s * fs_hz)
     marks = Marks(start_ns=EPOCH_NS, fs_hz=fs_hz, n_samples=n_samples)
-    tally = Tally()
-    files: list[str] = []
-    for folder in (options.annotations, options.observations):
-        if folder is not None:
-            _prepare(folder)
+    tally, digest = Tally(), ObservationDigest()
+    files: list[Path] = []
     with ExitStack() as undo:
-        takers = [marks.add, tally.add]
+        takers = [marks.add, tally.add, digest.add]
         if options.observations is not None:
             path = options.observations / f"{recording.name}.{options.table_format}"
             table = undo.enter_context(ObservationTable(path, start_ns=EPOCH_NS))
             takers.append(table.add)
-            files.append(str(path))
+            files.append(path)
         for observation in observations_of(recording, on_progress, options.device_model):
             if observation.t_ns <= end_ns:
                 for take in takers:
                     take(observation)
+        retract(folders, recording.name)
         if options.annotations is not None:
             files += _write_marks(options.annotations, recording, marks, fs_hz)
-    return Summary(
+    summary = Summary(
         record=recording.name,
         duration_s=recording.duration_s,
         channels=tuple(signal.name for signal in recording.signals),
@@ -144,11 +98,27 @@ def analyze(
         },
         n_events={kind: marks.n_events(kind) for kind in _annotators(recording)},
         n_observations=dict(sorted(tally.n_observations.items())),
+        digest=digest.hexdigest(),
+        n_different=digest.n_observations,
         heart_rate_coverage=tally.coverage,
         heart_rate_median_bpm=tally.median_bpm,
-        files=tuple(files),
+        files=tuple(map(str, files)),
         cpu_s=time.process_time() - began_s,
     )
+    if noted is None:
+        return summary
+    manifests = [write_manifest(one, manifest_of(one, options, noted, summary)) for one in folders]
+    return replace(summary, manifests=tuple(map(str, manifests)))
+
+
+def _prepared(options: AnalyzeOptions) -> list[Path]:
+    """Make the folders of the results; give each once."""
+    folders: dict[Path, Path] = {}
+    for folder in (options.annotations, options.observations):
+        if folder is not None:
+            _prepare(folder)
+            folders.setdefault(folder.resolve(), folder)
+    return list(folders.values())
 
 
 def _prepare(folder: Path) -> None:
@@ -263,53 +233,10 @@ def _annotators(recording: Recording) -> list[str]:
     return [kind.annotator for kind in EVENT_KINDS if kind.signal in kinds]
 
 
-def _write_marks(folder: Path, recording: Recording, marks: Marks, fs_hz: float) -> list[str]:
-    written: list[str] = []
+def _write_marks(folder: Path, recording: Recording, marks: Marks, fs_hz: float) -> list[Path]:
+    written: list[Path] = []
     for annotator in _annotators(recording):
         path = folder / f"{recording.name}.{annotator}"
         write_annotations(path, marks.annotations(annotator), fs_hz)
-        written.append(str(path))
+        written.append(path)
     return written
-
-
-def run(
-    specs: Sequence[str], options: AnalyzeOptions, progress: Callable[[str], None]
-) -> tuple[list[Summary], list[str]]:
-    """Analyze records one after the other; one that fails does not keep the others from it.
-
-    Parameters
-    ----------
-    progress
-        Takes what is to be shown while it runs, line ends included.
-
-    Returns
-    -------
-    The summaries, and what went wrong with the other records, each with its name.
-    """
-    summaries: list[Summary] = []
-    failures: list[str] = []
-    for i, spec in enumerate(specs, start=1):
-        head = f"[{i}/{len(specs)}] {Path(spec).name}"
-        shown = -1
-
-        def show(share: float, head: str = head) -> None:
-            nonlocal shown
-            if sys.stderr.isatty() and int(20 * share) > shown:
-                shown = int(20 * share)
-                progress(f"\r{head} {100 * share:3.0f} %")
-
-        try:
-            summaries.append(analyze(spec, options, show))
-            progress(f"\r{head} done \n" if sys.stderr.isatty() else f"{head} done\n")
-        except (RecordingError, WfdbFileError) as error:
-            progress(f"{head} failed\n")
-            failures.append(str(error))
-        except RecordError as error:
-            progress(f"{head} failed\n")
-            failures.append(f"{spec}: {error}")
-        except OSError as error:
-            progress(f"{head} failed\n")
-            # A full disk, and pyarrow, do not say which file it was.
-            what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-            failures.append(f"{spec}: {what}; is there room, and may you write there?")
-    return summaries, failures

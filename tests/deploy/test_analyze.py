@@ -17,7 +17,8 @@ from click.testing import CliRunner, Result
 from numpy.typing import NDArray
 
 from deploy import analyze as analyze_module
-from deploy.analyze import EPOCH_NS, AnalyzeOptions, chosen, frame_rate_hz, observations_of
+from deploy.analysis_options import AnalyzeOptions
+from deploy.analyze import EPOCH_NS, chosen, frame_rate_hz, observations_of
 from deploy.annotation_marks import Marks
 from deploy.cli import main
 from deploy.observation_files import COLUMNS, ObservationTable, preferred, read_values
@@ -154,7 +155,7 @@ def test_csv_says_what_parquet_says(
         rows = list(csv.DictReader(file))
     assert tuple(rows[0]) == COLUMNS
     assert all(bool(row["value"]) != bool(row["reason"]) for row in rows)
-    assert [path.name for path in tmp_path.iterdir()] == ["sleepecg.csv"]
+    assert files_in(tmp_path) == ["sleepecg.csv", "sleepecg.run.json"]
 
 
 @pytest.mark.parametrize(
@@ -187,12 +188,14 @@ def test_how_the_recording_is_cut_into_frames_changes_nothing(
 
 
 def test_a_record_that_is_not_there_is_named_and_the_others_are_analyzed(tmp_path: Path) -> None:
-    said = chevet("analyze", "nowhere/999", "heartpy", "--annotations", str(tmp_path), "--json")
+    said = chevet(
+        "analyze", "nowhere/999", "heartpy", "-j", "1", "--annotations", str(tmp_path), "--json"
+    )
 
     assert said.exit_code == 1
     assert "nowhere/999" in said.stderr
     assert [one["record"] for one in json.loads(said.stdout)] == ["heartpy"]
-    assert [path.name for path in tmp_path.iterdir()] == ["heartpy.ppg"]
+    assert files_in(tmp_path) == ["heartpy.ppg", "heartpy.run.json"]
 
 
 def test_records_of_one_name_are_refused_before_anything_is_written(tmp_path: Path) -> None:
@@ -431,8 +434,9 @@ def record_without_samples_file(folder: Path) -> str:
     return record
 
 
-def folder_of_records(folder: Path) -> str:
-    return str(Path(write_record(folder, "x", np.array([5]))).parent)
+def folder_without_records(folder: Path) -> str:
+    (folder / "below").mkdir()
+    return str(folder / "below")
 
 
 def numerics_only(folder: Path) -> str:
@@ -448,7 +452,7 @@ def rate_that_no_frame_can_state(folder: Path) -> str:
     [
         (empty_record, r"x\.hea: the record holds no sample"),
         (record_without_samples_file, r"x\.hea names a file that is missing: .*x\.dat"),
-        (folder_of_records, r"a folder with 1 records: .*/x; give the path"),
+        (folder_without_records, r"below' is a folder with 0 recordings; needed is at least one"),
         (numerics_only, r"x has no signal that can be analyzed among HR: needed is an ECG"),
         (rate_that_no_frame_can_state, r"/x: sample period"),
     ],
@@ -480,10 +484,11 @@ def test_an_interrupted_run_leaves_what_is_complete_and_nothing_else(
 
     monkeypatch.setattr(analyze_module, "observations_of", interrupted)
 
-    said = chevet("analyze", *records, "--annotations", str(out), "--observations", str(out))
+    arguments = ("--annotations", str(out), "--observations", str(out))
+    said = chevet("analyze", *records, "-j", "1", *arguments)
 
     assert said.exit_code == 1
-    assert files_in(out) == ["a.parquet", "a.qrs"]
+    assert files_in(out) == ["a.parquet", "a.qrs", "a.run.json"]
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])

@@ -83,7 +83,7 @@ def test_records_of_one_name_in_two_formats_are_refused(tmp_path: Path) -> None:
 def test_a_damaged_file_is_reported_and_the_others_are_done(tmp_path: Path) -> None:
     (tmp_path / "bad.edf").write_bytes(b"0" * 100)
 
-    said = chevet("analyze", str(tmp_path / "bad.edf"), "heartpy", "--json")
+    said = chevet("analyze", str(tmp_path / "bad.edf"), "heartpy", "-j", "1", "--json")
 
     assert said.exit_code == 1
     assert "bad.edf: the file ends at byte 100" in said.stderr
