@@ -117,7 +117,10 @@ class ChannelGroup:
         i_oldest = max(self._i_ends) - self._n_wait
         i_slowest = min(self._i_ends)
         if i_slowest < i_oldest:
-            i_slowest = min(i for i in self._i_ends if i >= i_oldest)
+            # Behind a gap of all channels the wait for the others begins with its first sample.
+            firsts = (pieces[0].i_first for pieces in self._pending if pieces)
+            i_waited = self._i_next if min(firsts, default=0) >= i_oldest else i_oldest
+            i_slowest = min(i for i in self._i_ends if i >= i_waited)
         return self._take_before(i_slowest)
 
     def take_all(self) -> list[Chunk]:

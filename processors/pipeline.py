@@ -164,8 +164,9 @@ class SubjectPipeline:
         for part in slices_of(usable, frame.readings, frame.events):
             if part.second != self._slice_second:
                 # All that is before this second has come: what is known now, whatever the cut.
-                outputs += self._across_sources()
-                outputs += self._begin_streams(part.second * NS_PER_S)
+                now_ns = part.second * NS_PER_S
+                outputs += self._begin_streams(now_ns)
+                outputs += self._across_sources(now_ns)
                 self._slice_second = part.second
             if part.events:
                 outputs += self._learn_models(part.events)
@@ -288,8 +289,10 @@ class SubjectPipeline:
             found += step.at(t_ns, reason)
         return found
 
-    def _across_sources(self) -> list[Observation]:
+    def _across_sources(self, now_ns: int) -> list[Observation]:
         watermarks = [stream.watermark_ns for stream in self._streams.values()]
+        # A stream that is yet to begin has something to say of the time since its first sample.
+        watermarks += self._waiting.begins_ns(now_ns)
         newest_ns = max(watermarks, default=0)
         if self._newest_reading_ns - newest_ns > SILENCE_NS:  # there are no streams, or no more
             watermarks, newest_ns = [], self._newest_reading_ns + 1

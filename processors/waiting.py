@@ -48,6 +48,11 @@ class WaitingBlocks:
         self.add(name, kept)
         return blocks
 
+    def begins_ns(self, now_ns: int) -> list[int]:
+        """Give the time of the first block of each modality that still has time to be complete."""
+        begins = (min(one.t0_ns for one in blocks) for blocks in self._blocks.values())
+        return [t0_ns for t0_ns in begins if now_ns - t0_ns < WAIT_NS]
+
     def forget(self, name: str) -> None:
         """Let the blocks of a modality go."""
         self._blocks.pop(name, None)

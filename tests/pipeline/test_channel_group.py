@@ -49,6 +49,39 @@ def test_two_channels_come_out_side_by_side_and_each_sample_once() -> None:
     assert group.n_samples_repeated == 5 + 2
 
 
+def test_behind_a_gap_of_all_channels_the_first_one_waits_for_the_others() -> None:
+    group = ChannelGroup(2, FS_HZ, 0)
+    for n in range(2):
+        group.add(n, 0, ramp(n, 0, 3))
+    group.take()
+    i_back = 3 + 2 * N_WAIT
+
+    group.add(0, i_back, ramp(0, 0, 5))
+    alone = group.take()
+    group.add(1, i_back, ramp(1, 0, 5))
+    together = group.take()
+
+    assert alone == []
+    assert [(i, len(both)) for i, both in rows(together)] == [(i_back, 2)]
+    assert together[0].samples[1].tolist() == ramp(1, 0, 5).tolist()
+
+
+def test_a_channel_that_does_not_come_back_is_waited_for_once() -> None:
+    group = ChannelGroup(2, FS_HZ, 0)
+    for n in range(2):
+        group.add(n, 0, ramp(n, 0, 3))
+    group.take()
+    i_back = 3 + 2 * N_WAIT
+
+    group.add(0, i_back, ramp(0, 0, N_WAIT + 1))
+    waited = group.take()
+    group.add(0, i_back + N_WAIT + 1, ramp(0, 0, 1))
+    at_once = group.take()
+
+    assert [chunk.samples.shape for chunk in waited] == [(2, N_WAIT + 1)]
+    assert [chunk.samples.shape for chunk in at_once] == [(2, 1)]
+
+
 def test_where_no_channel_has_samples_is_a_gap_even_a_long_one() -> None:
     group = ChannelGroup(2, FS_HZ, 0)
     for i_first in (0, 2**50):
