@@ -80,6 +80,11 @@ class ChannelGroup:
         return self._fs_hz
 
     @property
+    def i_next(self) -> int:
+        """One past the last sample that was given."""
+        return self._i_next
+
+    @property
     def i_newest(self) -> int:
         """One past the newest sample of any channel."""
         return max(self._i_ends)

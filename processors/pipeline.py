@@ -80,8 +80,10 @@ SPOT_CHECKS: Final[Mapping[int, codes.Quantity]] = MappingProxyType(
 """Readings of single measurements. They pass, too; nothing else goes by their time."""
 
 LATENESS_NS: Final = 4 * NS_PER_S
-"""A stream that is further behind the newest one is not waited for: more than a missing lead, the
-delay of a chain and a whole second together make."""
+"""A stream whose samples are further behind those of the newest one is not waited for."""
+
+DELAY_NS_MAX: Final = 10 * NS_PER_S
+"""Nor one that has said nothing of the time since; the first pulses of light take four seconds."""
 
 READINGS_MAX: Final = 256
 """Devices times quantities of one subject that are remembered; the oldest give way."""
@@ -290,13 +292,20 @@ class SubjectPipeline:
         return found
 
     def _across_sources(self, now_ns: int) -> list[Observation]:
-        watermarks = [stream.watermark_ns for stream in self._streams.values()]
+        streams = self._streams.values()
+        newest_ns = max((stream.newest_ns for stream in streams), default=0)
+        watermarks = [
+            stream.watermark_ns
+            for stream in streams
+            if newest_ns - stream.newest_ns <= LATENESS_NS
+            and newest_ns - stream.watermark_ns <= DELAY_NS_MAX
+        ]
         # A stream that is yet to begin has something to say of the time since its first sample.
         watermarks += self._waiting.begins_ns(now_ns)
-        newest_ns = max(watermarks, default=0)
-        if self._newest_reading_ns - newest_ns > SILENCE_NS:  # there are no streams, or no more
-            watermarks, newest_ns = [], self._newest_reading_ns + 1
-        end_ns = min((t for t in watermarks if newest_ns - t <= LATENESS_NS), default=newest_ns)
+        known_ns = max(newest_ns, *watermarks, 0)
+        if self._newest_reading_ns - known_ns > SILENCE_NS:  # there are no streams, or no more
+            watermarks = [self._newest_reading_ns + 1]
+        end_ns = min(watermarks, default=newest_ns)
         return [self._observation(derived, ()) for derived in self._across.advance(end_ns)]
 
     def _observation(self, derived: Derived, channels: tuple[str, ...]) -> Observation:

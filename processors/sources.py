@@ -212,7 +212,8 @@ class Stream:
     @property
     def watermark_ns(self) -> int:
         """Everything before this time has been given."""
-        return self._chain.watermark_ns
+        # A chain that has had no samples yet says 0.
+        return self._chain.watermark_ns or self._clock.time_ns(self._group.i_next)
 
     @property
     def newest_ns(self) -> int:

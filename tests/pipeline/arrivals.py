@@ -38,7 +38,10 @@ def joined(frames: Sequence[Frame], n: int) -> list[Frame]:
 
 
 def halved(frames: Iterable[Frame], random: Random) -> list[Frame]:
-    """Cut each Frame into two, each of its channels at a place of its own."""
+    """Cut each Frame into two, each of its channels at a place of its own.
+
+    No channel is missing in the first of them: which one of a device comes first is not for chance.
+    """
     return renumbered(half for frame in frames for half in _halves(frame, random))
 
 
@@ -47,7 +50,7 @@ def _halves(frame: Frame, random: Random) -> Iterator[Frame]:
     for block in frame.waveforms:
         ends[channel_of(block)] = block.i_end
     firsts = {channel_of(block): block.i_first for block in reversed(frame.waveforms)}
-    cuts = {channel: random.randint(firsts[channel], end) for channel, end in ends.items()}
+    cuts = {channel: random.randint(firsts[channel] + 1, end) for channel, end in ends.items()}
     before = tuple(
         part_of(block, block.i_first, min(block.i_end, cut))
         for block in frame.waveforms
