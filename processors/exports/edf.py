@@ -28,7 +28,7 @@ from processors.exports.edf_header import (
     printable,
 )
 from processors.exports.marks import Mark
-from processors.exports.tracks import ExportError, Track, common_rate
+from processors.exports.tracks import ExportError, Track, common_rate, grouped
 
 _N_PER_FRAME_MAX: Final = 1_024
 
@@ -93,7 +93,7 @@ def encode_edf(
         raise ExportError(f"{name}: there is no signal to export")
     marks = sorted(marks, key=lambda one: one.t_ns)
     files: list[EdfFile] = []
-    for number, group in zip(count(1), _grouped(tracks), strict=False):
+    for number, group in zip(count(1), grouped(tracks, _fits), strict=False):
         file_name = f"{name}.{kind}" if number == 1 else f"{name}_{number}.{kind}"
         files.append(_encode(file_name, group, marks, subject_id, kind))
     return files
@@ -102,17 +102,6 @@ def encode_edf(
 def _times(track: Track) -> tuple[object, ...]:
     """Give what signals of one file have in common: when they have samples, exactly."""
     return track.t0_ns, *((begin / track.rate, end / track.rate) for begin, end in track.runs())
-
-
-def _grouped(tracks: Sequence[Track]) -> list[list[Track]]:
-    groups: list[list[Track]] = []
-    for track in sorted(tracks, key=lambda one: one.t0_ns):
-        group = next((one for one in groups if _fits(track, one)), None)
-        if group is None:
-            groups.append([track])
-        else:
-            group.append(track)
-    return groups
 
 
 def _fits(track: Track, group: Sequence[Track]) -> bool:
@@ -177,7 +166,8 @@ def _column(
     track: Track, label: str, n_per_record: int, width: int, lost: list[str]
 ) -> tuple[Column, Quantisation | None]:
     signal = track.signal
-    counts = np.concatenate([signal.counts[begin:end] for begin, end in track.runs()])
+    runs = [signal.counts[begin:end] for begin, end in track.runs()]
+    counts = runs[0] if len(runs) == 1 else np.concatenate(runs)
     limits = -(1 << (8 * width - 1)), (1 << (8 * width - 1)) - 1
     low, high = int(counts.min()), int(counts.max())
     how = _quantisation(low, high, limits)

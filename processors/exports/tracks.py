@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
@@ -73,8 +73,10 @@ class _Builder:
     def __init__(self, block: WaveformBlock) -> None:
         self._first = block
         self._grids = [_grid_of(block)]
-        self._pieces: list[tuple[int, NDArray[np.int32]]] = [(block.i_first, block.counts)]
-        self._i_end = block.i_end
+        self._counts: NDArray[np.int32] = np.zeros(0, dtype=np.int32)
+        self._missing: list[tuple[int, int]] = []
+        self._i_end = block.i_first
+        self._append(block.i_first, block.counts)
 
     def take(self, block: WaveformBlock) -> bool:
         """Take the next block; False: it is of another track."""
@@ -95,25 +97,27 @@ class _Builder:
     def _take_rest(self, block: WaveformBlock) -> bool:
         n_repeated = max(0, self._i_end - block.i_first)
         if n_repeated < block.n_samples:
-            self._pieces.append((block.i_first + n_repeated, block.counts[n_repeated:]))
-            self._i_end = block.i_end
+            self._append(block.i_first + n_repeated, block.counts[n_repeated:])
             grid, last = _grid_of(block), self._grids[-1]
             if (grid.period_ns, grid.epoch_ns) != (last.period_ns, last.epoch_ns):
                 self._grids.append(grid)
         return True
 
+    def _append(self, i_first: int, counts: NDArray[np.int32]) -> None:
+        """Copy the counts to their place: blocks are many and small, and are not kept."""
+        at, end = i_first - self._first.i_first, i_first - self._first.i_first + counts.size
+        if i_first > self._i_end:
+            self._missing.append((self._i_end - self._first.i_first, at))
+        if end > self._counts.size:
+            # Not so many times, and not much more than is needed.
+            self._counts.resize(end + end // 4 + 4_096, refcheck=False)
+        self._counts[at:end] = counts
+        self._i_end = i_first + counts.size
+
     def track(self) -> Track:
-        """Put the pieces together."""
+        """Put the pieces together. Nothing is taken any more."""
         first = self._first
-        i_first = first.i_first
-        counts = np.zeros(self._i_end - i_first, dtype=np.int32)
-        missing: list[tuple[int, int]] = []
-        at = i_first
-        for i_piece, piece in self._pieces:
-            if i_piece > at:
-                missing.append((at - i_first, i_piece - i_first))
-            at = i_piece + piece.size
-            counts[i_piece - i_first : at - i_first] = piece
+        self._counts.resize(self._i_end - first.i_first, refcheck=False)
         rate, deviation_ns = self._even_rate()
         name = signal_name(first.channel)
         return Track(
@@ -126,10 +130,10 @@ class _Builder:
                 kind=kind_of(name, first.unit, float(rate)),
                 unit=first.unit,
                 sampling_rate=rate,
-                counts=counts,
+                counts=self._counts,
                 scale=first.scale,
                 offset=first.offset,
-                missing=tuple(missing),
+                missing=tuple(self._missing),
             ),
         )
 
@@ -182,6 +186,26 @@ def tracks_of(blocks: Iterable[WaveformBlock]) -> list[Track]:
         if not of_channel or not of_channel[-1].take(block):
             of_channel.append(_Builder(block))
     return [builder.track() for of_channel in building.values() for builder in of_channel]
+
+
+def grouped(
+    tracks: Iterable[Track], fits: Callable[[Track, Sequence[Track]], bool]
+) -> list[list[Track]]:
+    """Put tracks, in order of time, into as few files as a format allows.
+
+    Parameters
+    ----------
+    fits
+        Tells whether a track may stand in one file with others.
+    """
+    groups: list[list[Track]] = []
+    for track in sorted(tracks, key=lambda one: one.t0_ns):
+        group = next((one for one in groups if fits(track, one)), None)
+        if group is None:
+            groups.append([track])
+        else:
+            group.append(track)
+    return groups
 
 
 def signal_name(channel: str) -> str:

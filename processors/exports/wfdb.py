@@ -22,7 +22,7 @@ from ingest.frame import NS_PER_S
 from ingest.recorded import N_SAMPLES_MAX, Signal
 from ingest.wfdb_annotations import encode_annotations
 from processors.exports.marks import Mark, annotations_of
-from processors.exports.tracks import GAP_S_MAX, ExportError, Track, common_rate
+from processors.exports.tracks import GAP_S_MAX, ExportError, Track, common_rate, grouped
 
 REFERENCE: Final = "atr"
 
@@ -32,6 +32,9 @@ no sample."""
 
 _N_PER_FRAME_MAX: Final = 1_024
 """Most samples of a signal in a frame: signals whose rates have less in common go apart."""
+
+_FRAMES_AT_ONCE: Final = 1 << 18
+"""So many are packed at a time, so that little is in memory twice."""
 
 _UNITS: Final[Mapping[str, tuple[str, float]]] = MappingProxyType(
     {
@@ -88,22 +91,11 @@ def encode_wfdb(
         raise ExportError(f"{name}: there is no signal to export")
     stem = _NO_NAME.sub("_", name)
     marks = list(marks)
-    numbered = zip(count(1), _grouped(tracks), strict=False)
+    numbered = zip(count(1), grouped(tracks, _fits), strict=False)
     return [
         _encode(stem if number == 1 else f"{stem}_{number}", group, marks, annotator)
         for number, group in numbered
     ]
-
-
-def _grouped(tracks: Sequence[Track]) -> list[list[Track]]:
-    groups: list[list[Track]] = []
-    for track in sorted(tracks, key=lambda one: one.t0_ns):
-        group = next((one for one in groups if _fits(track, one)), None)
-        if group is None:
-            groups.append([track])
-        else:
-            group.append(track)
-    return groups
 
 
 def _fits(track: Track, group: Sequence[Track]) -> bool:
@@ -200,6 +192,8 @@ def _column(
     signal: Signal, n_before: int, n_frames: int, per_frame: int, n_bits: int
 ) -> NDArray[np.int32]:
     """Lay a signal out as its part of every frame, shape ``(n_frames, per_frame)``."""
+    if not n_before and not signal.missing and signal.n_samples == n_frames * per_frame:
+        return signal.counts.reshape(n_frames, per_frame)
     column = np.full(n_frames * per_frame, -(1 << (n_bits - 1)), dtype=np.int32)
     for begin, end in signal.present(0, signal.n_samples):
         column[n_before + begin : n_before + end] = signal.counts[begin:end]
@@ -207,7 +201,15 @@ def _column(
 
 
 def _pack(columns: Sequence[NDArray[np.int32]], n_bits: int) -> bytes:
-    frames = np.hstack(columns).astype("<i4")
+    packed = (
+        _little_endian([column[begin : begin + _FRAMES_AT_ONCE] for column in columns], n_bits)
+        for begin in range(0, len(columns[0]), _FRAMES_AT_ONCE)
+    )
+    return b"".join(packed)
+
+
+def _little_endian(columns: Sequence[NDArray[np.int32]], n_bits: int) -> bytes:
+    frames = np.hstack(columns).astype("<i4", copy=False)
     in_bytes = frames.view(np.uint8).reshape(*frames.shape, 4)
     return in_bytes[:, :, : n_bits // 8].tobytes()
 

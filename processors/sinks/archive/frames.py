@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
 
 from ingest.annotation import SubjectAnnotation
 from ingest.frame import (
@@ -21,11 +22,14 @@ from ingest.frame import (
     WaveformBlock,
 )
 from ingest.observation import AlarmEvent, AlarmPriority, Observation
-from processors.sinks.archive.layout import FRAME_KINDS, Kind
+from processors.sinks.archive.layout import Kind
 
 Values = dict[str, Any]
 FrameKey = tuple[int, int]
 """Commit, and number of the Frame in it."""
+
+FRAMES_AT_ONCE: Final = 1_024
+"""So many are made at a time, whatever a day has."""
 
 _NOT_ITS_OWN: Final = ("subject_id", "commit", "i_frame", "i_item")
 
@@ -102,32 +106,60 @@ _ITEMS: Final[Mapping[Kind, tuple[str, Callable[[Values], Any]]]] = {
 def frames_of_rows(tables: Mapping[Kind, Any]) -> Iterator[Frame]:
     """Make the Frames of one subject and day again, in the order in which they came.
 
+    No more than ``FRAMES_AT_ONCE`` of them are objects at a time.
+
     Parameters
     ----------
     tables
         Arrow tables by kind, all of those in ``FRAME_KINDS`` that have rows.
     """
-    items: dict[FrameKey, dict[str, list[tuple[int, Any]]]] = defaultdict(lambda: defaultdict(list))
-    for kind in FRAME_KINDS:
-        rows = tables.get(kind)
-        if rows is None or kind is Kind.FRAMES or len(rows) == 0:
-            continue
-        made = (
-            (("waveforms", row, block) for row, block in blocks_of(rows))
-            if kind is Kind.WAVEFORMS
-            else ((_ITEMS[kind][0], row, _ITEMS[kind][1](row)) for row in rows.to_pylist())
+    ranked = {kind: _Ranked(rows) for kind, rows in tables.items() if len(rows)}
+    frames = ranked.pop(Kind.FRAMES, None)
+    if frames is None:
+        return
+    for begin in range(0, len(frames.keys), FRAMES_AT_ONCE):
+        keys = frames.keys[begin : begin + FRAMES_AT_ONCE]
+        between = int(keys[0]), int(keys[-1])
+        items: dict[FrameKey, dict[str, list[tuple[int, Any]]]] = defaultdict(
+            lambda: defaultdict(list)
         )
-        for name, row, item in made:
-            items[row["commit"], row["i_frame"]][name].append((row["i_item"], item))
-    frames = tables[Kind.FRAMES].to_pylist() if Kind.FRAMES in tables else []
-    for row in sorted(frames, key=lambda one: (one["commit"], one["i_frame"])):
-        fields = items.pop((row["commit"], row["i_frame"]), {})
-        yield Frame(
-            subject_id=row["subject_id"],
-            agent_id=row["agent_id"],
-            sequence=row["sequence"],
-            **{name: _in_order(found) for name, found in fields.items()},
-        )
+        for kind, rows in ranked.items():
+            for name, row, item in _items_of(kind, rows.between(*between)):
+                items[row["commit"], row["i_frame"]][name].append((row["i_item"], item))
+        for row in frames.between(*between).to_pylist():
+            fields = items.pop((row["commit"], row["i_frame"]), {})
+            yield Frame(
+                subject_id=row["subject_id"],
+                agent_id=row["agent_id"],
+                sequence=row["sequence"],
+                **{name: _in_order(found) for name, found in fields.items()},
+            )
+
+
+class _Ranked:
+    """Rows of a table in the order of the Frames that they are of."""
+
+    def __init__(self, rows: Any) -> None:  # noqa: ANN401
+        # Taken out of many pieces, some rows cost as much as all.
+        self._rows = rows.combine_chunks()
+        keys = (rows["commit"].to_numpy() << 32) + rows["i_frame"].to_numpy()
+        self._order = np.argsort(keys, kind="stable")
+        self.keys = keys[self._order]
+
+    def between(self, first: int, last: int) -> Any:  # noqa: ANN401
+        """Give the rows whose keys are from the one to the other, both included."""
+        begin, end = np.searchsorted(self.keys, [first, last + 1]).tolist()
+        return self._rows.take(pa.array(self._order[begin:end]))
+
+
+def _items_of(kind: Kind, rows: Any) -> Iterator[tuple[str, Values, Any]]:  # noqa: ANN401
+    if len(rows) == 0:
+        return
+    if kind is Kind.WAVEFORMS:
+        yield from (("waveforms", row, block) for row, block in blocks_of(rows))
+    else:
+        name, make = _ITEMS[kind]
+        yield from ((name, row, make(row)) for row in rows.to_pylist())
 
 
 def _in_order(found: list[tuple[int, Any]]) -> tuple[Any, ...]:

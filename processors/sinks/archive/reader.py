@@ -316,10 +316,22 @@ class SubjectArchive:
             for one in self.annotations(annotator, start, end)
         ]
 
-    def rows(self, table: str, start: Time | None = None, end: Time | None = None) -> Any:  # noqa: ANN401
+    def rows(
+        self,
+        table: str,
+        start: Time | None = None,
+        end: Time | None = None,
+        *,
+        columns: tuple[str, ...] | None = None,
+    ) -> Any:  # noqa: ANN401
         """Give the rows of a table as an Arrow table, as they stand in the files.
 
         What came again is there again; all others here leave it out.
+
+        Parameters
+        ----------
+        columns
+            Which; None: all.
 
         Raises
         ------
@@ -328,7 +340,7 @@ class SubjectArchive:
         """
         if table not in set(Kind):
             raise ArchiveRefusedError(f"no table {table!r}; there are {', '.join(Kind)}")
-        return self._rows(Kind(table), TABLES[Kind(table)].names, start, end)
+        return self._rows(Kind(table), columns or TABLES[Kind(table)].names, start, end)
 
     def frames(self, start: Time | None = None, end: Time | None = None) -> Iterator[Frame]:
         """Give Frames as they came, day by day, in the order in which they came.
@@ -345,6 +357,20 @@ class SubjectArchive:
             if end_ns is not None and day > day_of(end_ns):
                 continue
             yield from within(self._frames_of_day(day), start_ns, end_ns)
+
+    def frames_about(self, start: Time | None = None, end: Time | None = None) -> Iterator[Frame]:
+        """Give the Frames of the days under which something of this time stands, each whole.
+
+        Among them are all that have a sample, reading, gap or event of it, however late they came.
+        """
+        between = (ns_of(start), ns_of(end))
+        days = {
+            path.parents[1].name.removeprefix("date=")
+            for kind in FRAME_KINDS
+            for path in files.files_of(self._folder, kind, self.subject_id, between=between)
+        }
+        for day in sorted(days):
+            yield from self._frames_of_day(day)
 
     def _frames_of_day(self, day: str) -> Iterator[Frame]:
         recent: deque[Frame] = deque(maxlen=REPEATS_MAX)
