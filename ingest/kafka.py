@@ -118,6 +118,12 @@ def ssl_context(settings: KafkaSettings) -> ssl.SSLContext | None:
     return context
 
 
+METADATA_S: Final = 10.0
+"""So often a member of a group looks at the topics anew. One that shares the partitions out when a
+broker has just started, and does not know its topics yet, gives nobody any; until it looks again
+nothing is read. By itself a client looks every five minutes."""
+
+
 def client_arguments(settings: KafkaSettings) -> dict[str, Any]:
     """Give the arguments that every aiokafka client takes."""
     arguments: dict[str, Any] = {
@@ -351,6 +357,7 @@ class Consumer:
             max_partition_fetch_bytes=MESSAGE_BYTES_MAX,
             session_timeout_ms=int(self._settings.session_timeout_s * 1000),
             heartbeat_interval_ms=int(self._settings.session_timeout_s * 1000 / 4),
+            metadata_max_age_ms=int(METADATA_S * 1000),
         )
         try:
             async with starting(self._settings), asyncio.timeout(JOIN_S_MAX):

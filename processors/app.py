@@ -19,7 +19,7 @@ from aiokafka.errors import KafkaError
 from faust.types import TP
 
 from ingest.errors import BrokerError, BrokerRefusedError
-from ingest.kafka import ssl_context
+from ingest.kafka import METADATA_S, ssl_context
 from ingest.settings import KafkaSettings
 from ingest.topics import FRAMES
 from processors.broker_wait import wait_for_broker
@@ -196,6 +196,7 @@ def _app(settings: WorkerSettings) -> faust.App:
         consumer_auto_offset_reset="earliest",
         broker_session_timeout=session_s,
         broker_heartbeat_interval=session_s / HEARTBEATS_PER_SESSION,
+        consumer_metadata_max_age_ms=int(METADATA_S * 1000),
         broker_request_timeout=max(30.0, session_s),
         broker_rebalance_timeout=REBALANCE_S_MAX,
         stream_buffer_maxsize=N_BUFFERED_MAX,

@@ -745,3 +745,29 @@ def test_an_errors_class_says_what_to_do(error: Exception, kind: type[IngestErro
 def test_a_bug_is_not_translated() -> None:
     with pytest.raises(ZeroDivisionError), broker_errors("there:1"):
         raise ZeroDivisionError
+
+
+async def test_a_topic_that_was_not_there_is_found_when_it_is(
+    kafka_broker: KafkaBroker, unique_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when partitions are shared out and a broker that has just started does not know it yet."""
+    monkeypatch.setattr(kafka_module, "METADATA_S", 0.3)
+    settings = settings_of(kafka_broker)
+    topic = Topic(name=unique_name, key="any", retention_ms=DAY_MS)
+    await create_topics(settings, [topic])
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap_servers)
+    await admin.start()
+    try:
+        async with open_consumer(settings, [topic], group=unique_name) as consumer:
+            await admin.delete_topics([topic.name])
+            assert consumer._client is not None
+            async with asyncio.timeout(WAIT_S):
+                while consumer._client.assignment():
+                    await consumer.poll(timeout_s=0.1, n_records_max=1)
+                await create_topics(settings, [topic])
+                async with open_producer(settings) as producer:
+                    await producer.send(topic, [("a", b"1")])
+                while not await consumer.poll(timeout_s=0.5, n_records_max=1):
+                    pass
+    finally:
+        await admin.close()
