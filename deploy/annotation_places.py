@@ -10,8 +10,7 @@ from ingest.annotation import SubjectAnnotation
 from ingest.codec import decode_annotation
 from ingest.errors import RecordError
 from ingest.history import open_history
-from ingest.kafka import open_producer
-from ingest.recorded_annotations import send_annotations
+from ingest.recorded_annotations import produce_annotations
 from ingest.settings import KafkaSettings
 from ingest.topics import ANNOTATIONS
 from processors.sinks.archive import open_archive
@@ -97,11 +96,7 @@ class TopicPlace:
         ------
         BrokerError, BrokerRefusedError
         """
-        asyncio.run(self._send(annotations))
-
-    async def _send(self, annotations: Sequence[SubjectAnnotation]) -> None:
-        async with open_producer(self._kafka) as producer:
-            await send_annotations(producer, annotations)
+        asyncio.run(produce_annotations(self._kafka, annotations))
 
 
 def _readable(payload: bytes) -> list[SubjectAnnotation]:

@@ -68,7 +68,11 @@ ROLES: Final = (
         groups=("chevet-recorder",),
     ),
     # Pages read for themselves, without a group.
-    Role(name="live", reads=(*RESULTS, STATUS_NAME), writes=(STATUS_NAME,)),
+    Role(
+        name="live",
+        reads=(*RESULTS, STATUS_NAME),
+        writes=(ANNOTATIONS.name, STATUS_NAME),
+    ),
     Role(name="grafana-live", reads=(*RESULTS, STATUS_NAME), writes=(STATUS_NAME,)),
     # chevet annotate --kafka: a person.
     Role(name="annotator", reads=(ANNOTATIONS.name,), writes=(ANNOTATIONS.name,)),

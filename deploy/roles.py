@@ -14,6 +14,7 @@ from ingest.kafka import (
     Consumer,
     open_consumer,
 )
+from ingest.recorded_annotations import produce_annotations
 from ingest.role_status import LIVE, SINK, RoleState
 from ingest.settings import KafkaSettings
 from ingest.status_reporter import Said, StatusReporter, reporting, with_statuses
@@ -23,6 +24,7 @@ from processors.sinks.files import LineFileStore
 from processors.sinks.influx import InfluxStore
 from processors.sinks.live.access_log import AccessLogError
 from processors.sinks.live.access_setup import build_entrance
+from processors.sinks.live.annotating import AnnotationDesk
 from processors.sinks.live.hub import LiveHub
 from processors.sinks.live.server import serve
 from processors.sinks.records import load_kernels
@@ -113,6 +115,9 @@ async def run_live_role(settings: LiveSettings, stop: asyncio.Event) -> None:
                     port=settings.port,
                     names=settings.known_names,
                     entrance=entrance,
+                    desk=AnnotationDesk(
+                        lambda made: produce_annotations(settings.kafka, [made]),
+                    ),
                     stop=stop,
                     on_ready=lambda url: print(url, flush=True),  # noqa: T201  # read by the starter
                 ),

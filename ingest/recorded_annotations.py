@@ -17,11 +17,12 @@ from ingest import csv_recording, edf_recording
 from ingest.annotation import ANNOTATOR, SubjectAnnotation
 from ingest.annotation_words import Said, said_by
 from ingest.codec import encode_annotation
-from ingest.errors import MalformedRecordError, RecordingError
+from ingest.errors import BrokerRefusedError, MalformedRecordError, RecordingError
 from ingest.frame import NS_PER_S
-from ingest.kafka import Producer
+from ingest.kafka import Producer, missing_topics, open_producer
 from ingest.recording import BUILT_IN, recording_name
 from ingest.replay import ReplayPlan
+from ingest.settings import KafkaSettings
 from ingest.topics import ANNOTATIONS
 from ingest.wfdb_annotations import AnnotationFileError, decode_annotations
 from ingest.wfdb_header import read_header
@@ -154,6 +155,26 @@ async def send_annotations(producer: Producer, annotations: Sequence[SubjectAnno
         await producer.send(
             ANNOTATIONS, [(one.subject_id, encode_annotation(one)) for one in batch]
         )
+
+
+async def produce_annotations(
+    kafka: KafkaSettings, annotations: Sequence[SubjectAnnotation]
+) -> None:
+    """Send annotations over a connection of its own.
+
+    Raises
+    ------
+    BrokerError
+    BrokerRefusedError
+        There is no topic of annotations, or this client may not write to it.
+    """
+    # Asked to write to a topic that is not there a broker may create it its own way.
+    if await missing_topics(kafka, (ANNOTATIONS,)):
+        raise BrokerRefusedError(
+            f"{kafka.bootstrap_servers} has no topic {ANNOTATIONS.name}; `chevet topics` creates it"
+        )
+    async with open_producer(kafka) as producer:
+        await send_annotations(producer, annotations)
 
 
 def _of_edf(path: Path, wanted: Sequence[str]) -> Iterator[Placed]:

@@ -101,8 +101,15 @@ class AccessSettings(BaseModel):
     rights: dict[_Word, tuple[_Pattern, ...]] = {}
     """Of mode oidc: group to subjects, or patterns of them with ``*``, ``?`` and ``[...]``."""
 
+    annotators: tuple[_Word, ...] = ()
+    """Who may mark what they may watch: of mode tokens names of users, of mode oidc groups."""
+
     @model_validator(mode="after")
     def _complete(self) -> "AccessSettings":
+        if self.mode == "open" and self.annotators:
+            raise ValueError(
+                'annotators with mode = "open": where nobody signs in nobody has a name'
+            )
         if (self.mode == "oidc") != (self.oidc is not None):
             raise ValueError(f'mode = "{self.mode}": [access.oidc] belongs to mode "oidc"')
         if (self.mode == "oidc") != bool(self.rights):

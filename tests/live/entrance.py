@@ -32,6 +32,7 @@ class House:
     """Of the clock that nobody sets."""
     ahead_s: float = 0.0
     """By so much the wall clock here is before the true one."""
+    annotators: set[str] = field(default_factory=set)
     tokens: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -66,7 +67,7 @@ class House:
         """Build the entrance, with the clock of this house."""
         users = UsersFile(self.users_file, clock_s=self.clock_s, clock_ns=self.clock_ns)
         gate = Gate(
-            Access(users.patterns_of),
+            Access(users.patterns_of, lambda user: user.user in self.annotators),
             Sessions(idle_s=600, session_s=3_600),
             AccessLog(self.log_file, clock_s=self.clock_s),
             Clients(proxies),

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from playwright.async_api import Page
 
     from processors.sinks.live.access_setup import Entrance
+    from processors.sinks.live.annotating import AnnotationDesk
     from tests.live.conftest import Feed
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -65,13 +66,21 @@ def port() -> int:
 
 
 @contextlib.asynccontextmanager
-async def serving(hub: LiveHub, port: int, entrance: Entrance) -> AsyncIterator[str]:
+async def serving(
+    hub: LiveHub, port: int, entrance: Entrance, desk: AnnotationDesk | None = None
+) -> AsyncIterator[str]:
     stop, ready = asyncio.Event(), asyncio.Event()
+    urls: list[str] = []
+
+    def on_ready(url: str) -> None:
+        urls.append(url)
+        ready.set()
+
     task = asyncio.create_task(
-        serve(hub, port=port, entrance=entrance, stop=stop, on_ready=lambda _: ready.set())
+        serve(hub, port=port, entrance=entrance, desk=desk, stop=stop, on_ready=on_ready)
     )
     await asyncio.wait_for(ready.wait(), timeout=30)
-    yield f"http://{LOCALHOST}:{port}/"
+    yield urls[0]
     stop.set()
     await asyncio.wait_for(task, timeout=30)
 

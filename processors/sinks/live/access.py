@@ -33,6 +33,8 @@ class Viewer:
     """Subjects, or patterns of them with ``*``, ``?`` and ``[...]``, upper and lower case apart."""
     session: str = ""
     """Name of the session in the access log. It opens nothing."""
+    may_annotate: bool = False
+    """Whether they may mark what they may watch."""
 
     def may_watch(self, subject_id: str) -> bool:
         """Say whether this subject may be watched; it need not be known."""
@@ -49,17 +51,29 @@ PatternsOf = Callable[[Identity], tuple[str, ...]]
 """Gives the patterns of a user as they are now; none of somebody who is no user any more."""
 
 
+def nobody_annotates(_: Identity) -> bool:
+    """Say of nobody that they may annotate."""
+    return False
+
+
 class Access:
-    """Tells of every user whom they may watch now.
+    """Tells of every user whom they may watch now, and whether they may mark what they see.
 
     Parameters
     ----------
     patterns_of
         Asked each time, so that what is taken away is gone at the next question.
+    may_annotate
+        Asked each time, too.
     """
 
-    def __init__(self, patterns_of: PatternsOf) -> None:
+    def __init__(
+        self,
+        patterns_of: PatternsOf,
+        may_annotate: Callable[[Identity], bool] = nobody_annotates,
+    ) -> None:
         self._patterns_of = patterns_of
+        self._may_annotate = may_annotate
 
     def may_watch(self, user: Identity, subject_id: str) -> bool:
         """Say whether a user may watch a subject."""
@@ -71,7 +85,12 @@ class Access:
         patterns = self._patterns_of(user)
         if not patterns:
             return None
-        return Viewer(user=user.user, patterns=patterns, session=session)
+        return Viewer(
+            user=user.user,
+            patterns=patterns,
+            session=session,
+            may_annotate=self._may_annotate(user),
+        )
 
 
 def patterns_of_groups(rights: Mapping[str, Sequence[str]]) -> PatternsOf:

@@ -7,6 +7,7 @@ subject:
     started, stopped        of the server: what has no end ended at the latest then
     signed_in, sign_in_failed, signed_out       ``account``: of a sign-in service
     watch_began, watch_ended    with the same ``watch``; the end has ``seconds`` too
+    annotated, annotation_not_kept      something was marked; the broker did not take it
     read                    one look by page or API; repeats within five minutes are one
     refused                 what was asked for and not given
 

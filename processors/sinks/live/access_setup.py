@@ -66,7 +66,8 @@ def build_entrance(access: AccessSettings, tls: TlsSettings, *, url: str | None 
 
 def _by_tokens(settings: AccessSettings, tls: TlsSettings) -> tuple[Gate, SignIn]:
     users = UsersFile(settings.users_file)
-    gate = _gate(settings, tls, Access(users.patterns_of))
+    annotators = frozenset(settings.annotators)
+    gate = _gate(settings, tls, Access(users.patterns_of, lambda user: user.user in annotators))
     return gate, TokenSignIn(gate, users.find)
 
 
@@ -77,7 +78,11 @@ def _by_provider(
     from processors.sinks.live.sign_in_oidc import OidcSignIn  # noqa: PLC0415
     from processors.sinks.live.sign_in_provider import Provider  # noqa: PLC0415
 
-    access = Access(patterns_of_groups(settings.rights))
+    # By group alone: with many providers people may name themselves as they like.
+    annotators = frozenset(settings.annotators)
+    access = Access(
+        patterns_of_groups(settings.rights), lambda user: not annotators.isdisjoint(user.groups)
+    )
     gate = _gate(settings, tls, access)
     provider = Provider(oidc, f"{url.rstrip('/')}/sign-in-callback")
     return gate, OidcSignIn(gate, access, provider)

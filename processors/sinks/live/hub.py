@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from ingest.annotation import SubjectAnnotation
 from ingest.frame import Frame
 from ingest.observation import AlarmEvent, Observation
 from processors.sinks.live.protocol import (
@@ -116,6 +117,12 @@ class LiveHub:
         if subject is not None:
             self.counts.n_alarms += 1
             self._publish(alarm.subject_id, subject.process_alarm(alarm))
+
+    def add_annotation(self, annotation: SubjectAnnotation) -> None:
+        """Take what somebody has marked."""
+        subject = self._subject(annotation.subject_id)
+        if subject is not None:
+            self._publish(annotation.subject_id, subject.process_annotation(annotation))
 
     def subscribe(self, subject_id: str, on_ready: Callable[[], None], now_ns: int) -> Subscription:
         """Open a page, with all that it missed in its queue. The subject may be unknown yet.

@@ -12,6 +12,7 @@ All times of text messages are milliseconds since 1970, UTC, as numbers.
     gap         samples that will never come, and why
     device      state of one device
     alarm       a technical alarm condition began or ended
+    label       what somebody has marked on a page of this server
     trend       means of ten seconds and of a minute: the last hours, then each that is over
     dropped     how many sample messages this page was too slow for, since it connected
     heartbeat   every second: the server's wall clock, and what it was told of last
@@ -286,6 +287,21 @@ class Alarm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Label:
+    """What somebody says of a moment or an interval."""
+
+    TYPE: ClassVar[str] = "label"
+    t_ms: float
+    end_ms: float
+    """That of a moment is the same."""
+    text: str
+    author: str
+    device: str | None
+    channel: str | None
+    """None: of all that there is of the subject."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dropped:
     """The page is too slow; how many sample messages it did not get since it connected."""
 
@@ -321,6 +337,7 @@ TextMessage = (
     | Device
     | Alarm
     | Trend
+    | Label
     | Dropped
 )
 Message = TextMessage | Samples

@@ -28,6 +28,7 @@ from processors.sinks.live.access_gate import (
 from processors.sinks.live.access_guard import Handler, guard
 from processors.sinks.live.access_log import AccessLogError
 from processors.sinks.live.access_setup import OPEN_DOOR, Entrance
+from processors.sinks.live.annotating import AnnotationDesk
 from processors.sinks.live.hub import LiveHub
 from processors.sinks.live.page_socket import SUBJECT_CHARS_MAX, get_socket
 from processors.sinks.live.sign_in import FORM_BYTES_MAX, add_sign_out, page
@@ -52,6 +53,8 @@ SECURITY_HEADERS: Final = {
 }
 STRICT_TRANSPORT: Final = {"Strict-Transport-Security": "max-age=31536000"}
 
+DESK: Final = web.AppKey("desk", AnnotationDesk)
+
 _LOOPBACK_NAMES: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 log = structlog.get_logger()
@@ -63,6 +66,7 @@ def build_app(
     clock_ns: Callable[[], int] = time.time_ns,
     names: frozenset[str] = frozenset(),
     entrance: Entrance = OPEN_DOOR,
+    desk: AnnotationDesk | None = None,
 ) -> web.Application:
     """Build the application.
 
@@ -75,6 +79,8 @@ def build_app(
         sites from reading it through a name that they point here (DNS rebinding).
     entrance
         Who signs in how; unless told nobody is asked.
+    desk
+        Takes what people mark; None: nothing is taken.
     """
     app = web.Application(
         middlewares=[_known_as(_LOOPBACK_NAMES | names), guard], client_max_size=FORM_BYTES_MAX
@@ -99,6 +105,9 @@ def build_app(
     app.router.add_get("/api/me", _get_me)
     app.router.add_get("/api/subjects", _get_subjects)
     app.router.add_static("/static", STATIC)
+    if desk is not None:
+        desk.add_route(app)
+        app[DESK] = desk
     if entrance.gate is not None:
         add_sign_out(app, entrance.gate)
     if entrance.sign_in is not None:
@@ -106,13 +115,14 @@ def build_app(
     return app
 
 
-async def serve(
+async def serve(  # noqa: PLR0913
     hub: LiveHub,
     *,
     host: str = "127.0.0.1",
     port: int = 0,
     names: frozenset[str] = frozenset(),
     entrance: Entrance = OPEN_DOOR,
+    desk: AnnotationDesk | None = None,
     stop: asyncio.Event,
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
@@ -132,7 +142,7 @@ async def serve(
     mode = "open" if entrance.gate is None else "guarded"
     if fault := listening_fault(host, mode, is_secure=entrance.is_secure):
         raise ValueError(fault)
-    app = build_app(hub, names=names, entrance=entrance)
+    app = build_app(hub, names=names, entrance=entrance, desk=desk)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
     certificate = entrance.certificate
     async with _log_of(entrance, host), _following(entrance):
@@ -224,7 +234,10 @@ async def _get_me(request: web.Request) -> web.Response:
     subject_id = request.query.get("subject", "")
     if subject_id:
         await require(request, subject_id, "api")
-    return web.json_response({"user": None if gate_of(request) is None else viewer.user})
+    said: dict[str, object] = {"user": None if gate_of(request) is None else viewer.user}
+    if viewer.may_annotate and DESK in request.app:
+        said["annotates"] = True
+    return web.json_response(said)
 
 
 async def _get_subjects(request: web.Request) -> web.Response:

@@ -1,10 +1,11 @@
 """What a page must see of one subject: pure, synchronous, and bounded in every direction."""
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from dataclasses import dataclass, replace
 from typing import Final
 
 from devices import codes
+from ingest.annotation import SubjectAnnotation
 from ingest.frame import NS_PER_S, DeviceEvent, DeviceEventKind, Frame, Gap, Reading, WaveformBlock
 from ingest.observation import AlarmEvent, Observation
 from processors.sinks.live.labels import waveform_kind, waveform_label
@@ -15,6 +16,7 @@ from processors.sinks.live.protocol import (
     Channel,
     Device,
     GapMark,
+    Label,
     Message,
     Numeral,
     Samples,
@@ -84,6 +86,11 @@ class _LiveChannel:
     heard_ns: int
 
 
+LABELS_MAX: Final = 64
+"""Labels of a subject that a new page is told of. Beyond, the oldest is not told any more; the
+topic has all of them."""
+
+
 class SubjectState:
     """The last seconds of one subject. Each ``process_*`` returns what the open pages are told."""
 
@@ -103,6 +110,7 @@ class SubjectState:
         self._gaps: list[GapMark] = []
         self._alarms: dict[str, Alarm] = {}
         self._trends = TrendBook()
+        self._labels: deque[Label] = deque(maxlen=LABELS_MAX)
 
     @property
     def devices(self) -> tuple[str, ...]:
@@ -191,6 +199,19 @@ class SubjectState:
         self._alarms[alarm.name] = message
         return [message]
 
+    def process_annotation(self, annotation: SubjectAnnotation) -> list[Message]:
+        """Take what somebody has marked."""
+        message = Label(
+            t_ms=ms_from_ns(annotation.t_ns),
+            end_ms=ms_from_ns(annotation.end_ns),
+            text=annotation.words,
+            author=annotation.author,
+            device=annotation.device_id,
+            channel=annotation.channel,
+        )
+        self._labels.append(message)
+        return [message]
+
     def snapshot(self, now_ns: int) -> list[Message]:
         """Give all that a page which opens now has to know, in the order of the protocol."""
         messages: list[Message] = [*self._devices.values()]
@@ -199,6 +220,7 @@ class SubjectState:
         messages += self.active_alarms
         messages += self._numerals.values()
         messages += self._trends.snapshot()
+        messages += self._labels
         for channel in self._channels.values():
             # Old samples would be drawn as if they were new.
             if now_ns - channel.heard_ns <= TRAIL_S * NS_PER_S:

@@ -10,7 +10,9 @@ export async function whoAmI(subject = null) {
   return answer.ok ? answer.json() : null;
 }
 
-function show({ user }) {
+function show({ user, annotates }) {
+  // The server judges again when something is sent; this only shows where it may be.
+  document.body.dataset.annotates = annotates === true ? "yes" : "no";
   if (document.querySelector(".account") !== null) return;
   const name = document.createElement("span");
   name.className = "account-name";

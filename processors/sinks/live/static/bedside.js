@@ -49,6 +49,7 @@ export class BedsideView {
     beat_class: (message) => this.traces.classifyBeat(message),
     gap: (message) => this.traces.addGap(message),
     device: (message) => this.devices.show(message),
+    label: (message) => this.traces.addLabel(message),
     alarm: (message) => this.alarms.show(message),
     trend: (message) => this.trends.add(message),
     dropped: (message) => { this.nDropped = message.n_messages; },
@@ -66,7 +67,7 @@ export class BedsideView {
   show(subject) {
     if (subject === this.subject) return;
     this.hide();
-    this.subject = subject;
+    this.subject = this.traces.subject = subject;
     if (subject === null) return;
     this.#heartbeatAtMs = pageNowMs();
     this.#connection = new Connection("ws", { subject }, {

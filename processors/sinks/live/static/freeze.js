@@ -87,6 +87,13 @@ export class Freeze {
     this.#show();
   }
 
+  // Two marks first: they say of what.
+  annotate() {
+    if (!this.isFrozen || document.body.dataset.annotates !== "yes") return;
+    if (this.#marks === null) this.toggleCaliper();
+    else this.#board.annotate(this.#marks);
+  }
+
   moveMark(i, tMs) {
     if (this.#marks === null) return;
     this.#lastMark = i;
@@ -198,6 +205,7 @@ export class Freeze {
       PageDown: () => this.scrollBy(this.#board.spanMs),
       Escape: () => this.release(),
       c: () => this.toggleCaliper(),
+      l: () => this.annotate(),
     }[key];
   }
 }

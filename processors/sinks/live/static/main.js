@@ -110,6 +110,7 @@ keys.add("Subject", ["t"], "trends: small, large, none", turnTrends, atBedside);
 keys.describe("Subject", ["f", " "], "freeze the traces, and let them go");
 keys.describe("Frozen traces", ["ArrowLeft", "ArrowRight", "PageUp", "PageDown"], "back and forth in time");
 keys.describe("Frozen traces", ["c"], "caliper: time and voltage between two marks");
+keys.describe("Frozen traces", ["l"], "label: say something of what lies between the marks, if you may");
 keys.add("Everywhere", ["Escape"], "back", escape);
 keys.add("Everywhere", ["?"], "these keys", () => keys.help());
 

@@ -11,6 +11,7 @@ export class SweepBar {
   #tools = element("div", "sweep-tools");
   #caliper = button("", "Caliper", "Measure between two marks (C)");
   #marks = [mark("A"), mark("B")];
+  #label = button("sweep-label", "Label", "Say something of what lies between the marks (L)");
   #measured = element("output", "sweep-measured");
   #choices;
   node = element("div", "sweep-bar");
@@ -28,9 +29,10 @@ export class SweepBar {
     this.#freezeButton.addEventListener("click", () => freeze.toggle());
     back.addEventListener("click", () => freeze.scrollBy(-1000));
     on.addEventListener("click", () => freeze.scrollBy(1000));
+    this.#label.addEventListener("click", () => freeze.annotate());
     this.#caliper.addEventListener("click", () => freeze.toggleCaliper());
     ruler.addEventListener("click", () => openRuler(paper));
-    this.#tools.append(back, on, this.#caliper, ...this.#marks, this.#measured);
+    this.#tools.append(back, on, this.#caliper, ...this.#marks, this.#measured, this.#label);
     const settings = element("div", "sweep-choices");
     settings.append(...this.#choices.map(({ node }) => node), ruler);
     const main = element("div", "sweep-main");

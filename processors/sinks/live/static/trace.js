@@ -7,6 +7,7 @@
 import { Axis } from "./axis.js";
 import { BeatMarks, MARK_PX } from "./beats.js";
 import { drawCaliper } from "./caliper.js";
+import { drawLabels } from "./labels.js";
 import { GapList } from "./gaps.js";
 import { gridSheet } from "./grid.js";
 import { Line } from "./line.js";
@@ -46,7 +47,7 @@ export class Trace {
   #newestMs = 0; // drawn; a sample that is drawn again does not count again
   #positionMs = null;
   #wipedMs = 0;
-  #strip = null; // of a frozen picture: {rightMs, marks, hasTimes}
+  #strip = null; // of a frozen picture: {rightMs, marks, hasTimes, labels}
   #isStripOld = false;
   #nRedraws = 0;
   isShown = false;
@@ -371,12 +372,13 @@ export class Trace {
   }
 
   #paintStrip() {
-    const { rightMs, marks, hasTimes } = this.#strip;
+    const { rightMs, marks, hasTimes, labels } = this.#strip;
     const { spanMs } = this.#axis;
     const axis = new Axis({ spanMs, width: this.#view.width, leftMs: rightMs - spanMs });
     this.#view.foot = hasTimes ? TIMELINE_PX * this.#view.ratio : 0;
     this.#clear(0, this.#view.width);
     this.#paint(axis, axis.leftMs, rightMs);
+    drawLabels(this.#view, axis, labels);
     drawTimeline(this.#view, axis);
     if (marks !== null) drawCaliper(this.#view, axis, marks, marks.map((tMs) => this.#store.at(tMs)));
     this.#isStripOld = false;

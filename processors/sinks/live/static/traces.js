@@ -1,6 +1,8 @@
 // All waveforms of the subject: their order, their common sweep, and the picture when it is frozen.
 
+import { openAnnotate } from "./annotate.js";
 import { Freeze } from "./freeze.js";
+import { LabelBook } from "./labels.js";
 import { Paper } from "./paper.js";
 import { Percentiles } from "./stats.js";
 import { SweepBar } from "./sweep-bar.js";
@@ -18,6 +20,8 @@ export class TraceBoard {
   #paper = new Paper();
   #freeze;
   #bar;
+  #labels = new LabelBook();
+  subject = null;
   positionMs = null; // event time of the sweep
   onChange = () => {}; // another number of traces
   work = new Percentiles(); // ms that a frame's drawing took
@@ -40,6 +44,7 @@ export class TraceBoard {
     for (const trace of this.#traces.values()) trace.node.remove();
     this.#traces.clear();
     this.#byId.clear();
+    this.#labels.clear();
     this.positionMs = null;
     this.#empty.hidden = false;
     this.#bar.node.hidden = true;
@@ -141,8 +146,18 @@ export class TraceBoard {
     for (const node of this.#root.querySelectorAll(".trace")) lowest.set(node.dataset.kind === "respiration", node);
     for (const trace of this.#traces.values()) {
       const hasTimes = [...lowest.values()].includes(trace.node);
-      trace.showStrip(strip === null ? null : { ...strip, hasTimes });
+      trace.showStrip(strip === null ? null : { ...strip, hasTimes, labels: this.#labels.of(trace.channel) });
     }
+  }
+
+  addLabel(label) {
+    this.#labels.add(label);
+    if (this.#freeze.isFrozen) this.#freeze.scrollBy(0);
+  }
+
+  annotate(marks) {
+    const channels = [...this.#traces.values()].filter(({ isShown }) => isShown).map(({ channel }) => channel);
+    openAnnotate({ subject: this.subject, marks, channels });
   }
 
   // Time that the widest picture shows; it is what scrolling goes by.
@@ -169,7 +184,7 @@ export class TraceBoard {
 
   get state() {
     const { speed, breathSpeed, gain, pxPerMm, isMeasured } = this.#paper;
-    return { speed, breathSpeed, gain, pxPerMm, isMeasured, spanMs: this.spanMs, frozen: this.#freeze.state };
+    return { speed, breathSpeed, gain, pxPerMm, isMeasured, spanMs: this.spanMs, frozen: this.#freeze.state, labels: this.#labels.all };
   }
 
   get isFrozen() {
