@@ -76,8 +76,8 @@ def annotator_option(command: Callable[..., Any]) -> Callable[..., Any]:
         "annotators",
         multiple=True,
         metavar="SET",
-        help="With RECORD: take this set of its annotations; may be given again. Unless told atr, "
-        "if there is one.",
+        help="With RECORD: take this set of its annotations; may be given again. Unless told atr "
+        "and breath, what of these there is.",
     )(command)
 
 

@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import wfdb
 from click.testing import CliRunner
@@ -45,7 +44,8 @@ def test_the_reference_of_a_record_is_identical(
     before, after = wfdb.rdann(str(record), "atr"), wfdb.rdann(str(tmp_path / "out" / name), "atr")
 
     for field in FIELDS:
-        assert np.array_equal(getattr(before, field), getattr(after, field)), field
+        # No arrays: numpy leaves a NUL at the end of a text away.
+        assert list(getattr(before, field)) == list(getattr(after, field)), field
     assert len(before.sample) > 2_000
     assert len(wfdb.rdann(str(tmp_path / "out" / name), "qrs").sample) > 2_000
 

