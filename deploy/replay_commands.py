@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from deploy.options import config_option, fail, kafka_option, mapping_option, role_settings
-from deploy.process import EXIT_USAGE
+from deploy.process import EXIT_FAILED, EXIT_USAGE
 
 if TYPE_CHECKING:
     from deploy.sources import Source
@@ -266,9 +266,8 @@ async def run_replay(
             skip_gaps_s=skip_gaps_s,
             is_seekable=source.is_seekable,
         )
-        running = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            running.add_signal_handler(number, player.quit)
+        _quit_on_signals(player)
+        click.echo(f"playing {source.spec} to {kafka.bootstrap_servers}", err=True)
         with controlled(player, _complain) as has_keys:
             shown = asyncio.create_task(_show(player, has_keys=has_keys), name="progress")
             try:
@@ -290,6 +289,18 @@ async def run_replay(
         "rounds": played.n_rounds,
         "seconds": round(time.monotonic() - started_s, 3),
     }
+
+
+def _quit_on_signals(player: "Player") -> None:
+    """End in good order at the first signal, and at once at the second."""
+
+    def on_signal() -> None:
+        if player.is_over:
+            sys.exit(EXIT_FAILED)
+        player.quit()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, on_signal)
 
 
 def _complain(text: str) -> None:

@@ -119,6 +119,7 @@ class Player:
         self._is_anchored = False
         self._paused_ns: int | None = None
         self._seek_ns: int | None = None
+        self._early_ns = 0
         self._drop_ns = 0
         self._is_over = False
         self._n_frames_before = 0
@@ -180,12 +181,21 @@ class Player:
 
     def seek(self, event_ns: int) -> None:
         """Go on with the first Frame that was due then or later."""
-        self._seek_ns = max(event_ns, self._begin_ns or 0)
+        self._seek_ns = event_ns
         self._woken.set()
 
     def seek_by(self, seconds: float) -> None:
-        """Go forward, or back."""
-        self.seek(self.position_ns + round(seconds * NS_PER_S))
+        """Go forward, or back; what is asked for before it has begun counts from the begin."""
+        by_ns = round(seconds * NS_PER_S)
+        if self._begin_ns is None:
+            self._early_ns += by_ns
+        else:
+            self.seek(self.position_ns + by_ns)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, or was told to."""
+        return self._is_over
 
     def quit(self) -> None:
         """End when what is being sent is stored."""
@@ -213,8 +223,11 @@ class Player:
 
     async def _step(self) -> None:
         self._woken.clear()
+        if self._begin_ns is None:
+            await self._read_ahead()
+            return
         if self._seek_ns is not None:
-            self._go_to(self._seek_ns)
+            self._go_to(max(self._seek_ns, self._begin_ns))
         if self.is_paused:
             await self._clock.wait(self._woken, None)
             return
@@ -234,7 +247,11 @@ class Player:
         frames = self._frames
         read = await asyncio.to_thread(lambda: list(islice(frames, BATCH_FRAMES)))
         if self._begin_ns is None:
-            self._begin_ns = next((b for _, one in read if (b := begun_ns(one)) is not None), None)
+            begins = (begun_ns(one) for _, one in read)
+            # Without any time everything is sent at once.
+            self._begin_ns = next((t_ns for t_ns in begins if t_ns is not None), 0)
+            if self._early_ns:
+                self.seek(self._begin_ns + self._early_ns)
         kept = [one for one in read if one[0] >= self._drop_ns and not self._is_behind(one[0])]
         self._ahead.extend(kept)
         if not read or self._is_behind(read[-1][0]):

@@ -201,6 +201,21 @@ def test_a_part_ends_where_it_is_told() -> None:
     assert Stage(frames, speed=None, duration_s=0.01, loop=True).play().sent == []
 
 
+def test_what_is_asked_for_before_it_begins_counts_from_the_begin() -> None:
+    frames = [frame(i) for i in range(20)]
+
+    by = Stage(frames, speed=None)
+    by.player.seek_by(2.0)
+    by.player.seek_by(1.0)
+    to = Stage(frames, speed=None)
+    to.player.seek(T0_NS + 3 * NS_PER_S)
+    before = Stage(frames, speed=None)
+    before.player.seek(5)
+
+    assert by.play().sent == to.play().sent == frames[12:]
+    assert before.play().sent == frames
+
+
 def test_quitting_ends_it() -> None:
     frames = [frame(i) for i in range(20)]
 
