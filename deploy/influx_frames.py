@@ -71,21 +71,21 @@ def period_of(rate_hz: float) -> SamplePeriod:
     MalformedRecordError
         No channel has such a rate.
     """
-    exact = NS_PER_S / Fraction(rate_hz)
+    rate = Fraction(rate_hz)
+    nearest = NS_PER_S / rate
     terms = 1
     while terms <= _TERM_MAX:
-        for simple in (exact.limit_denominator(terms), _inverse(Fraction(rate_hz), terms)):
-            period = SamplePeriod(ns_numerator=simple.numerator, ns_denominator=simple.denominator)
-            if period.rate_hz == rate_hz:
-                return period
+        # 1000/3 Hz is simple as a rate, 4 ms as a period.
+        simple_rate = rate.limit_denominator(terms) or rate
+        for simple in (nearest.limit_denominator(terms), NS_PER_S / simple_rate):
+            if simple.denominator <= _TERM_MAX and _period(simple).rate_hz == rate_hz:
+                return _period(simple)
         terms *= 10
-    nearest = exact.limit_denominator(_TERM_MAX)
-    return SamplePeriod(ns_numerator=nearest.numerator, ns_denominator=nearest.denominator)
+    return _period(nearest.limit_denominator(_TERM_MAX))
 
 
-def _inverse(rate: Fraction, terms: int) -> Fraction:
-    """Give the period of the simplest rate: 1000/3 Hz is simple, its period in ns less so."""
-    return NS_PER_S / rate.limit_denominator(terms)
+def _period(ns: Fraction) -> SamplePeriod:
+    return SamplePeriod(ns_numerator=ns.numerator, ns_denominator=ns.denominator)
 
 
 @dataclass(slots=True)

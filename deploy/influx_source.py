@@ -76,7 +76,8 @@ class InfluxSource(Source):
         while (first_ns := self._server.next_ns(subject_id, at_ns, end_ns)) is not None:
             at_ns = max(at_ns, first_ns // NS_PER_S * NS_PER_S)
             while True:
-                behind_ns = min(at_ns // WINDOW_NS * WINDOW_NS + WINDOW_NS, end_ns)
+                # A whole window from the begin on: many samples tell how they are numbered.
+                behind_ns = min(at_ns // NS_PER_S * NS_PER_S + WINDOW_NS, end_ns)
                 points = self._points(subject_id, at_ns, behind_ns, meanings)
                 at_ns = behind_ns
                 if points is None:

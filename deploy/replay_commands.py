@@ -326,6 +326,8 @@ async def _show(player: "Player", *, has_keys: bool) -> None:
 def _state(player: "Player") -> str:
     at_ns = player.position_ns
     when = f"{datetime.fromtimestamp(at_ns // 1_000_000_000, UTC):%Y-%m-%d %H:%M:%S}"
+    if player.begin_ns:
+        when += f" (+{max(0, at_ns - player.begin_ns) / 1e9:.0f} s)"
     speed = "max" if player.speed is None else f"{player.speed:g}×"
     played = player.played
     return (
