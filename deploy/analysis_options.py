@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.observation_files import TableFormat
-from ingest.recording import recording_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,19 +41,17 @@ def check_model(model: str) -> None:
         raise ValueError(f"nothing is known of a device model {model!r}; known: {', '.join(known)}")
 
 
-def record_names(specs: Sequence[str]) -> list[str]:
-    """Name the records as their files will be named.
+def check_names(names: Sequence[str]) -> None:
+    """Refuse records that are called the same.
 
     Raises
     ------
     ValueError
         Two records would be written into the same files.
     """
-    names = [recording_name(spec) for spec in specs]
     twice = sorted(name for name, n in Counter(names).items() if n > 1)
     if twice:
         raise ValueError(
             f"records called {', '.join(twice)} are given more than once; their files would "
             "overwrite each other: analyze them one after the other into different folders"
         )
-    return names

@@ -2,12 +2,14 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
 from deploy.observation_files import preferred
 from devices import codes
+from ingest.frame import NS_PER_S
 from ingest.observation import Observation
 
 
@@ -16,6 +18,8 @@ class Summary:
     """What became of one record."""
 
     record: str
+    start_ns: int
+    """UTC of the first sample."""
     duration_s: float
     channels: tuple[str, ...]
     left_out: tuple[str, ...]
@@ -35,6 +39,8 @@ class Summary:
     heart_rate_median_bpm: float | None
     files: tuple[str, ...]
     cpu_s: float
+    frames_sha256: str | None = None
+    """Of what came as Frames."""
     manifests: tuple[str, ...] = ()
     """Beside the files, what each folder's are made of."""
 
@@ -43,7 +49,7 @@ class Summary:
         return {
             "record": self.record,
             "duration_s": self.duration_s,
-            "start": "2000-01-01T00:00:00Z",
+            "start": f"{datetime.fromtimestamp(self.start_ns // NS_PER_S, UTC):%Y-%m-%dT%H:%M:%SZ}",
             "channels": list(self.channels),
             "left_out": list(self.left_out),
             "missing_s": {name: _rounded(one) for name, one in self.missing_s.items()},

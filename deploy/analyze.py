@@ -1,28 +1,22 @@
 """``chevet analyze``: recordings through the same pipeline as live signals, no broker between."""
 
-import errno
-import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
 from deploy.analysis_options import AnalyzeOptions
-from deploy.analysis_summary import Summary, Tally
-from deploy.annotation_marks import EVENT_KINDS, Marks
-from deploy.observation_files import ObservationTable
+from deploy.analysis_results import Results, prepared
+from deploy.analysis_summary import Summary
+from deploy.annotation_marks import EVENT_KINDS
 from deploy.run_inputs import InputFiles
-from deploy.run_manifest import retract, write_manifest
-from deploy.run_of_analysis import manifest_of
-from deploy.wfdb_files import read_header, write_annotations
+from deploy.wfdb_files import read_header
 from ingest.errors import RecordingError
 from ingest.frame import NS_PER_S, Frame, WaveformBlock
 from ingest.frame_limits import N_BLOCKS_MAX, N_SAMPLES_MAX
 from ingest.observation import Observation
-from ingest.observation_digest import ObservationDigest
 from ingest.recording import Recording, Signal, open_recording
 from ingest.replay import ReplayPlan, frames_of, unknown_signals
 from processors.pipeline import SubjectPipeline
@@ -62,70 +56,28 @@ def analyze(
         A file cannot be written.
     """
     began_s = time.process_time()
-    folders = _prepared(options)
-    source = InputFiles(spec, options.mapping) if folders else None
+    source = InputFiles(spec, options.mapping) if prepared(options) else None
     recording = chosen(open_recording(spec, beats=False, mapping=options.mapping), options)
-    noted = source.noted() if source else None
+    facts = source.noted() if source else None
     fs_hz = frame_rate_hz(spec, recording)
     end_ns = EPOCH_NS + round(recording.duration_s * NS_PER_S)
-    n_samples = round(recording.duration_s * fs_hz)
-    marks = Marks(start_ns=EPOCH_NS, fs_hz=fs_hz, n_samples=n_samples)
-    tally, digest = Tally(), ObservationDigest()
-    files: list[Path] = []
-    with ExitStack() as undo:
-        takers = [marks.add, tally.add, digest.add]
-        if options.observations is not None:
-            path = options.observations / f"{recording.name}.{options.table_format}"
-            table = undo.enter_context(ObservationTable(path, start_ns=EPOCH_NS))
-            takers.append(table.add)
-            files.append(path)
+    results = Results(recording.name, options, start_ns=EPOCH_NS, fs_hz=fs_hz, began_s=began_s)
+    with results:
         for observation in observations_of(recording, on_progress, options.device_model):
             if observation.t_ns <= end_ns:
-                for take in takers:
-                    take(observation)
-        retract(folders, recording.name)
-        if options.annotations is not None:
-            files += _write_marks(options.annotations, recording, marks, fs_hz)
-    summary = Summary(
-        record=recording.name,
+                results.add(observation)
+        results.end(round(recording.duration_s * fs_hz), _annotators(recording))
+    return results.finish(
+        facts,
         duration_s=recording.duration_s,
-        channels=tuple(signal.name for signal in recording.signals),
-        left_out=tuple(unknown_signals(recording)),
+        channels=[signal.name for signal in recording.signals],
+        left_out=unknown_signals(recording),
         missing_s={
             signal.name: float(signal.n_missing / signal.sampling_rate)
             for signal in recording.signals
             if signal.missing
         },
-        n_events={kind: marks.n_events(kind) for kind in _annotators(recording)},
-        n_observations=dict(sorted(tally.n_observations.items())),
-        digest=digest.hexdigest(),
-        n_different=digest.n_observations,
-        heart_rate_coverage=tally.coverage,
-        heart_rate_median_bpm=tally.median_bpm,
-        files=tuple(map(str, files)),
-        cpu_s=time.process_time() - began_s,
     )
-    if noted is None:
-        return summary
-    manifests = [write_manifest(one, manifest_of(one, options, noted, summary)) for one in folders]
-    return replace(summary, manifests=tuple(map(str, manifests)))
-
-
-def _prepared(options: AnalyzeOptions) -> list[Path]:
-    """Make the folders of the results; give each once."""
-    folders: dict[Path, Path] = {}
-    for folder in (options.annotations, options.observations):
-        if folder is not None:
-            _prepare(folder)
-            folders.setdefault(folder.resolve(), folder)
-    return list(folders.values())
-
-
-def _prepare(folder: Path) -> None:
-    """Make a folder; what cannot be written is said before a night of samples is processed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
 
 def chosen(recording: Recording, options: AnalyzeOptions) -> Recording:
@@ -231,12 +183,3 @@ def _frame_behind(recording: Recording, plan: ReplayPlan, sequence: int) -> Fram
 def _annotators(recording: Recording) -> list[str]:
     kinds = {signal.kind for signal in recording.signals}
     return [kind.annotator for kind in EVENT_KINDS if kind.signal in kinds]
-
-
-def _write_marks(folder: Path, recording: Recording, marks: Marks, fs_hz: float) -> list[Path]:
-    written: list[Path] = []
-    for annotator in _annotators(recording):
-        path = folder / f"{recording.name}.{annotator}"
-        write_annotations(path, marks.annotations(annotator), fs_hz)
-        written.append(path)
-    return written

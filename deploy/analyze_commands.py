@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from deploy.options import fail, mapping_option
+from deploy.options import config_option, fail, mapping_option
 from deploy.process import EXIT_DONE, EXIT_FAILED, EXIT_USAGE
 
 
@@ -61,6 +61,15 @@ def jobs_option(command: Callable[..., Any]) -> Callable[..., Any]:
     help="What recorded it: its calibration of SpO2, and how it sits on the chest.",
 )
 @mapping_option
+@config_option
+@click.option(
+    "--subject",
+    "subjects",
+    multiple=True,
+    help="Of an archive or a server: this one only. May be given several times.",
+)
+@click.option("--start", metavar="TIME", help="Of these: from then on, 2026-11-22T08:00:00Z.")
+@click.option("--end", metavar="TIME", help="Of these: before then.")
 @jobs_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array at the end.")
 def analyze(
@@ -72,6 +81,10 @@ def analyze(
     leads: str | None,
     device_model: str | None,
     mapping: Path | None,
+    config: Path | None,
+    subjects: tuple[str, ...],
+    start: str | None,
+    end: str | None,
     n_processes: int | None,
     as_json: bool,  # noqa: FBT001
 ) -> None:
@@ -91,6 +104,10 @@ def analyze(
     else that is suspected as notes. Observations have the time in seconds since the first sample
     (time_s); as a date (t_ns) every record begins on 2000-01-01 at 00:00 UTC.
 
+    RECORD may be another source, too: the folder of an archive, kafka: or influx: (docs/replay.md).
+    Then each subject is a record of its own, with its own dates, and annotations count in samples
+    of its ECG, or else its plethysmogram.
+
     \b
     chevet analyze mitdb --annotations out --observations out
     chevet score --reference mitdb --test out
@@ -98,22 +115,25 @@ def analyze(
 
     Exit codes: 0 all records were analyzed, 1 one was not, 2 usage.
     """
-    from deploy.analysis_options import AnalyzeOptions, check_model, record_names
+    from deploy.analysis_options import AnalyzeOptions, check_model, check_names
     from deploy.analysis_table import as_table, spent_s
-    from deploy.analyze_many import Failure, run
+    from deploy.analyze_many import Failure, name_of, run
     from deploy.analyze_progress import shown_progress
+    from deploy.analyze_tasks import Asked, tasks_of
     from deploy.record_jobs import n_cores
-    from ingest.errors import RecordingError
-    from ingest.recording_files import expand_folders
+    from ingest.errors import IngestError
+    from ingest.settings import SettingsError
 
     try:
-        specs = expand_folders(records)
-        names = record_names(specs)
+        asked = Asked(subjects=subjects, start=start, end=end, config=config)
+        tasks = tasks_of(records, asked)
+        names = list(map(name_of, tasks))
+        check_names(names)
         if device_model is not None:
             check_model(device_model)
-    except RecordingError as error:
+    except IngestError as error:
         fail(str(error))
-    except ValueError as error:
+    except (SettingsError, ValueError) as error:
         fail(str(error), EXIT_USAGE)
     options = AnalyzeOptions(
         annotations=annotations,
@@ -125,7 +145,7 @@ def analyze(
         mapping=mapping,
     )
     began = os.times()
-    results = run(specs, options, n_processes or n_cores(), shown_progress)
+    results = run(tasks, options, n_processes or n_cores(), shown_progress)
     summaries = [None if isinstance(one, Failure) else one for one in results]
     if as_json:
         click.echo(json.dumps([one.as_json() for one in summaries if one], indent=2))

@@ -65,13 +65,13 @@ class Marks:
     fs_hz
         Frames per second of the record: what annotations count in.
     n_samples
-        Frames in the record: nothing is annotated behind them.
+        Frames in the record: nothing is annotated behind them. It may be set at the end.
     """
 
     def __init__(self, *, start_ns: int, fs_hz: float, n_samples: int) -> None:
         self._start_ns = start_ns
         self._fs_hz = fs_hz
-        self._n_samples = n_samples
+        self.n_samples = n_samples
         self._events: dict[str, dict[int, Observation]] = {}
         self._symbols: dict[int, str] = {}
         self._others: list[Annotation] = []
@@ -137,6 +137,6 @@ class Marks:
             symbol = self._symbols.get(t_ns, _UNKNOWN_CLASS) if annotator == BEATS else "N"
             found[sample] = Annotation(sample=sample, symbol=symbol)
         marks = [*found.values(), *(self._others if annotator == BEATS else ())]
-        inside = (mark for mark in marks if 0 <= mark.sample < self._n_samples)
+        inside = (mark for mark in marks if 0 <= mark.sample < self.n_samples)
         # What begins a state stands in front of the beat at the same sample.
         return sorted(inside, key=lambda mark: (mark.sample, mark.symbol in LABEL_OF))

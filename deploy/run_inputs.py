@@ -19,6 +19,8 @@ class InputFiles:
         There is no such recording.
     """
 
+    frames_sha256: str | None = None
+
     def __init__(self, spec: str, mapping: Path | None) -> None:
         self.spec = spec
         self.mapping = mapping

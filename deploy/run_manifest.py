@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
 from deploy.wfdb_files import aside_of
 
@@ -76,6 +76,54 @@ class Input:
     """The recording, as from the folder of the manifest; or the name of one in a package."""
     files: tuple[FileFact, ...]
     """Named as from the folder of the recording, in the order in which they are read."""
+    source: Mapping[str, Any] | None = None
+    """What it is if it is no recording: kind, subject and time, and where on a server it is."""
+    frames_sha256: str | None = None
+    """Of what came as Frames: each in its encoding, with its length in eight bytes before."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Give it as a JSON object."""
+        fields: dict[str, Any] = {"spec": self.spec, "files": [asdict(one) for one in self.files]}
+        if self.source is not None:
+            fields |= {"source": dict(self.source), "frames_sha256": self.frames_sha256}
+        return fields
+
+    @classmethod
+    def read(cls, fields: Mapping[str, Any]) -> Self:
+        """Read what ``as_json`` has given.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+        """
+        source = fields.get("source")
+        return cls(
+            spec=_text(fields["spec"]),
+            files=tuple(map(FileFact.read, fields["files"])),
+            source=None if source is None else dict(source),
+            frames_sha256=None if source is None else _text(fields["frames_sha256"]),
+        )
+
+
+class InputFacts(Protocol):
+    """What is known of the input when it has been read."""
+
+    mapping: Path | None
+    """Of a CSV file, if one was given."""
+
+    @property
+    def mapping_name(self) -> str | None:
+        """How the input's files name it."""
+        ...
+
+    @property
+    def frames_sha256(self) -> str | None:
+        """As in `Input`."""
+        ...
+
+    def seen_from(self, folder: Path) -> Input:
+        """Give what a manifest in this folder says."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,10 +152,7 @@ class RunManifest:
             "record": self.record,
             "command": list(self.command),
             "settings": dict(self.settings),
-            "input": {
-                "spec": self.input.spec,
-                "files": [asdict(one) for one in self.input.files],
-            },
+            "input": self.input.as_json(),
             "observations": {
                 "digest": self.digest,
                 "n_different": self.n_observations,
@@ -138,10 +183,7 @@ class RunManifest:
                 record=_text(fields["record"]),
                 command=tuple(map(_text, fields["command"])),
                 settings=dict(fields["settings"]),
-                input=Input(
-                    spec=_text(fields["input"]["spec"]),
-                    files=tuple(map(FileFact.read, fields["input"]["files"])),
-                ),
+                input=Input.read(fields["input"]),
                 digest=_text(found.pop("digest")),
                 n_observations=int(found.pop("n_different")),
                 counts=found,

@@ -9,7 +9,8 @@ from typing import Any, Final, Literal
 
 from deploy.analysis_options import AnalyzeOptions
 from deploy.analysis_summary import Summary
-from deploy.analyze_many import Failure, Shown, attempt
+from deploy.analyze_many import Failure, Shown, Task, attempt
+from deploy.analyze_tasks import ARCHIVE_STATE
 from deploy.observation_difference import first_difference
 from deploy.observation_files import ObservationFileError
 from deploy.record_jobs import OnShare, ProcessEnded, run_jobs
@@ -123,6 +124,8 @@ def _found(
     scratch: Path,
     on_share: OnShare,
 ) -> Found:
+    if manifest.input.source is not None:
+        return _from_source(manifest, folder, inputs, scratch, on_share)
     try:
         spec = _spec(manifest, folder, inputs)
         files = _located(manifest, spec)
@@ -136,10 +139,43 @@ def _found(
     return _again(manifest, folder, spec, files, scratch, on_share)
 
 
+def _from_source(
+    manifest: RunManifest,
+    folder: Path,
+    inputs: Sequence[Path],
+    scratch: Path,
+    on_share: OnShare,
+) -> Found:
+    """Make it again of an archive; what a server has had it may have no more."""
+    source = manifest.input.source or {}
+    if source.get("kind") != "archive":
+        return "failed", [
+            f"Frames of {source.get('kind')} are not read again, for a server does not keep them: "
+            "record them into an archive (chevet record) and analyze that"
+        ]
+    was = folder / Path(manifest.input.spec).expanduser()
+    candidates = [one for each in inputs for one in (each / was.name, each)] or [was]
+    archive = next((one for one in candidates if (one / ARCHIVE_STATE).is_file()), None)
+    if archive is None:
+        return "missing", [f"there is no archive {' or '.join(map(str, candidates))}"]
+    from deploy.analyze_source import SubjectOf
+
+    try:
+        subject = SubjectOf(
+            spec=str(archive),
+            subject_id=source["subject"],
+            start_ns=source["start_ns"],
+            end_ns=source["end_ns"],
+        )
+    except KeyError as error:
+        return "unreadable", [f"its source has no {error}"]
+    return _again(manifest, folder, subject, {}, scratch, on_share)
+
+
 def _again(
     manifest: RunManifest,
     folder: Path,
-    spec: str,
+    task: Task,
     files: Mapping[str, Path],
     scratch: Path,
     on_share: OnShare,
@@ -149,9 +185,11 @@ def _again(
         options = _options(manifest.settings, files, scratch)
     except (KeyError, TypeError, ValueError) as error:
         return "unreadable", [f"its settings cannot be used: {error!r}"]
-    made = attempt(spec, options, on_share)
+    made = attempt(task, options, on_share)
     if isinstance(made, Failure):
         return "failed", [made.message]
+    if made.frames_sha256 != manifest.input.frames_sha256:
+        return "input changed", ["the Frames are others than they were"]
     outputs = {one.path: folder / one.path for one in manifest.outputs}
     absent, differing = _compared(manifest.outputs, outputs)
     findings = [f"output {one} is not there" for one in absent]

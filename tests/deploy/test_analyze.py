@@ -498,7 +498,7 @@ def test_a_full_disk_is_said_and_nothing_half_written_stays(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("deploy.analyze.write_annotations", full)
+    monkeypatch.setattr("deploy.analysis_results.write_annotations", full)
     arguments = ("--annotations", str(tmp_path), "--observations", str(tmp_path))
 
     said = chevet("analyze", "heartpy", *arguments, "--format", suffix)

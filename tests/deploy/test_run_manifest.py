@@ -93,7 +93,7 @@ def test_no_manifest_stays_that_claims_what_a_later_run_has_begun_to_replace(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("deploy.analyze.write_annotations", full)
+    monkeypatch.setattr("deploy.analysis_results.write_annotations", full)
     said = chevet("analyze", record, "--annotations", out)
 
     assert said.exit_code == 1
