@@ -56,6 +56,8 @@ def main() -> None:
       chevet record                everything into an archive of Parquet files, lossless
       chevet export                an archive as WFDB, EDF+, Parquet, CSV, FHIR or HL7 v2
       chevet replay                a recording or an archive once more, at any speed
+      chevet analyze               recordings and archives through the same pipeline, no broker
+      chevet verify                its results once more: are they the same, to the bit?
       chevet live                  the page with the sweeping traces
       chevet grafana-live          waveforms of watched subjects to Grafana's panels
       chevet dead-letters list     what nobody could use, and why

@@ -98,10 +98,10 @@ class Input:
         """
         source = fields.get("source")
         return cls(
-            spec=_text(fields["spec"]),
+            spec=text_of(fields["spec"]),
             files=tuple(map(FileFact.read, fields["files"])),
             source=None if source is None else dict(source),
-            frames_sha256=None if source is None else _text(fields["frames_sha256"]),
+            frames_sha256=None if source is None else text_of(fields["frames_sha256"]),
         )
 
 
@@ -180,11 +180,11 @@ class RunManifest:
                 )
             found = dict(fields["observations"])
             return cls(
-                record=_text(fields["record"]),
-                command=tuple(map(_text, fields["command"])),
+                record=text_of(fields["record"]),
+                command=tuple(map(text_of, fields["command"])),
                 settings=dict(fields["settings"]),
                 input=Input.read(fields["input"]),
-                digest=_text(found.pop("digest")),
+                digest=text_of(found.pop("digest")),
                 n_observations=int(found.pop("n_different")),
                 counts=found,
                 outputs=tuple(_beside(FileFact.read(one)) for one in fields["outputs"]),
@@ -194,7 +194,14 @@ class RunManifest:
             raise ManifestError(f"it is no manifest of a run ({error!r})") from error
 
 
-def _text(value: object) -> str:
+def text_of(value: object) -> str:
+    """Take a text from JSON.
+
+    Raises
+    ------
+    TypeError
+        It is none, or no program could take it for a name.
+    """
     if not isinstance(value, str) or "\0" in value:
         raise TypeError(f"{value!r} is no text")
     return value
@@ -273,3 +280,17 @@ def portable(path: Path, folder: Path) -> str:
         return Path(os.path.relpath(path, folder)).as_posix()
     home = Path.home()
     return f"~/{path.relative_to(home).as_posix()}" if path.is_relative_to(home) else str(path)
+
+
+def located(name: str, folder: Path) -> Path:
+    """Follow from a folder what `portable` has written.
+
+    Raises
+    ------
+    ManifestError
+        It begins with the home of nobody here.
+    """
+    try:
+        return folder / Path(name).expanduser()
+    except RuntimeError as error:
+        raise ManifestError(f"{name!r} leads nowhere here: {error}") from error

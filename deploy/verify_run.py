@@ -20,7 +20,9 @@ from deploy.run_manifest import (
     FileFact,
     ManifestError,
     RunManifest,
+    located,
     read_manifest,
+    text_of,
 )
 from deploy.run_software import differences, software
 from ingest.errors import RecordingError
@@ -110,7 +112,10 @@ def verify_record(path: Path, inputs: Sequence[Path], scratch: Path, on_share: O
     except ManifestError as error:
         return Verdict(record=name, outcome="unreadable", findings=(str(error),))
     changed = tuple(differences(manifest.software, software()))
-    outcome, findings = _found(manifest, path.parent, inputs, scratch, on_share)
+    try:
+        outcome, findings = _found(manifest, path.parent, inputs, scratch, on_share)
+    except ManifestError as error:
+        outcome, findings = "unreadable", [f"{path}: {error}"]
     return Verdict(record=name, outcome=outcome, findings=tuple(findings), software=changed)
 
 
@@ -153,7 +158,7 @@ def _from_source(
             f"Frames of {source.get('kind')} are not read again, for a server does not keep them: "
             "record them into an archive (chevet record) and analyze that"
         ]
-    was = folder / Path(manifest.input.spec).expanduser()
+    was = located(manifest.input.spec, folder)
     candidates = [one for each in inputs for one in (each / was.name, each)] or [was]
     archive = next((one for one in candidates if (one / ARCHIVE_STATE).is_file()), None)
     if archive is None:
@@ -163,12 +168,12 @@ def _from_source(
     try:
         subject = SubjectOf(
             spec=str(archive),
-            subject_id=source["subject"],
-            start_ns=source["start_ns"],
-            end_ns=source["end_ns"],
+            subject_id=text_of(source["subject"]),
+            start_ns=None if source["start_ns"] is None else int(source["start_ns"]),
+            end_ns=None if source["end_ns"] is None else int(source["end_ns"]),
         )
-    except KeyError as error:
-        return "unreadable", [f"its source has no {error}"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ManifestError(f"its source cannot be used: {error!r}") from error
     return _again(manifest, folder, subject, {}, scratch, on_share)
 
 
@@ -184,7 +189,7 @@ def _again(
     try:
         options = _options(manifest.settings, files, scratch)
     except (KeyError, TypeError, ValueError) as error:
-        return "unreadable", [f"its settings cannot be used: {error!r}"]
+        raise ManifestError(f"its settings cannot be used: {error!r}") from error
     made = attempt(task, options, on_share)
     if isinstance(made, Failure):
         return "failed", [made.message]
@@ -241,7 +246,7 @@ def _spec(manifest: RunManifest, folder: Path, inputs: Sequence[Path]) -> str:
     given = manifest.input.spec
     if given in BUILT_IN_FILES:
         return given
-    was = folder / Path(given).expanduser()
+    was = located(given, folder)
     if not inputs:
         return str(was)
     first = manifest.input.files[0].path if manifest.input.files else ""
@@ -258,7 +263,7 @@ def _located(manifest: RunManifest, spec: str) -> dict[str, Path]:
     base = folder_of(spec)
     found: dict[str, Path] = {}
     for fact in manifest.input.files:
-        path = base / Path(fact.path).expanduser()
+        path = located(fact.path, base)
         # What lay elsewhere, as the mapping of a table may, is looked for beside the recording too.
         beside = base / path.name
         found[fact.path] = beside if beside.is_file() and not path.is_file() else path
@@ -270,8 +275,12 @@ def _compared(facts: Iterable[FileFact], files: Mapping[str, Path]) -> tuple[lis
     absent: list[str] = []
     differing: list[str] = []
     for fact in facts:
+        path = files[fact.path]
         try:
-            if FileFact.of(files[fact.path], fact.path) != fact:
+            # A pipe or a device could be read for ever.
+            if not path.is_file():
+                absent.append(fact.path)
+            elif FileFact.of(path, fact.path) != fact:
                 differing.append(fact.path)
         except OSError:
             absent.append(fact.path)
@@ -281,13 +290,15 @@ def _compared(facts: Iterable[FileFact], files: Mapping[str, Path]) -> tuple[lis
 def _options(
     settings: Mapping[str, Any], files: Mapping[str, Path], scratch: Path
 ) -> AnalyzeOptions:
-    mapping = settings["mapping"]
+    mapping, model = settings["mapping"], settings["device_model"]
+    if not isinstance(model, str | None):
+        raise TypeError(f"{model!r} is no name of a model")
     return AnalyzeOptions(
         annotations=scratch if settings["annotations"] else None,
         observations=scratch if settings["observations"] else None,
         table_format="csv" if settings["format"] == "csv" else "parquet",
         channels=tuple(map(int, settings["channels"])),
         leads=tuple(map(str, settings["leads"])),
-        device_model=settings["device_model"],
+        device_model=model,
         mapping=None if mapping is None else files[mapping],
     )

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -127,14 +128,14 @@ def test_a_result_that_was_changed_is_found_and_named(
     assert finding in found["a"][1]
 
 
-def changed(path: Path, change: Callable[[dict[str, object]], None]) -> None:
+def changed(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
     fields = json.loads(path.read_text())
     change(fields)
     path.write_text(json.dumps(fields))
 
 
 def test_a_digest_that_was_changed_is_found(out: Path) -> None:
-    changed(out / "a.run.json", lambda fields: fields["observations"].update(digest="0" * 64))  # type: ignore[attr-defined]
+    changed(out / "a.run.json", lambda fields: fields["observations"].update(digest="0" * 64))
 
     exit_code, found = verified(out)
 
@@ -160,8 +161,8 @@ def test_results_of_other_settings_differ_and_the_first_observation_is_shown(out
 
 
 def test_other_software_is_said_and_no_fault(out: Path) -> None:
-    def older(fields: dict[str, object]) -> None:
-        fields["software"]["packages"]["numpy"] = "1.26.0"  # type: ignore[index]
+    def older(fields: dict[str, Any]) -> None:
+        fields["software"]["packages"]["numpy"] = "1.26.0"
 
     changed(out / "a.run.json", older)
 
@@ -173,7 +174,7 @@ def test_other_software_is_said_and_no_fault(out: Path) -> None:
 
 def test_what_is_no_manifest_is_said_and_the_others_are_verified(out: Path) -> None:
     (out / "c.run.json").write_text("{}")
-    changed(out / "b.run.json", lambda fields: fields["settings"].pop("leads"))  # type: ignore[attr-defined]
+    changed(out / "b.run.json", lambda fields: fields["settings"].pop("leads"))
 
     exit_code, found = verified(out)
 
@@ -184,6 +185,45 @@ def test_what_is_no_manifest_is_said_and_the_others_are_verified(out: Path) -> N
         "c": "unreadable",
     }
     assert "c.run.json: it is no manifest of a run" in found["c"][1]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda fields: fields["input"].update(spec="~nobody-here/x"), "leads nowhere here"),
+        (lambda fields: fields["input"]["files"][0].update(path="~nobody-here/x"), "leads nowhere"),
+        (lambda fields: fields["settings"].update(device_model=7), "no name of a model"),
+        (lambda fields: fields["settings"].update(mapping="other.toml"), "its settings cannot"),
+        (lambda fields: fields["input"].update(source={"kind": "archive"}), "no manifest of a run"),
+        (
+            lambda fields: fields["input"].update(
+                source={"kind": "archive"}, frames_sha256="0", spec="../study"
+            ),
+            "its source cannot be used",
+        ),
+    ],
+)
+def test_a_manifest_that_nobody_could_have_written_is_unreadable(
+    out: Path, change: Callable[[dict[str, Any]], None], message: str
+) -> None:
+    (out.parent / "study").mkdir()
+    (out.parent / "study" / "_state.json").write_text("{}")
+    changed(out / "a.run.json", change)
+
+    exit_code, found = verified(out / "a.run.json")
+
+    assert exit_code == 1
+    assert found["a"][0] == "unreadable"
+    assert message in found["a"][1]
+
+
+def test_an_input_that_is_a_device_is_not_read(out: Path) -> None:
+    def endless(fields: dict[str, Any]) -> None:
+        fields["input"]["files"][0]["path"] = "/dev/zero"
+
+    changed(out / "a.run.json", endless)
+
+    assert verified(out / "a.run.json") == (1, {"a": ("missing", "input /dev/zero is not there")})
 
 
 def test_a_folder_without_a_manifest_and_no_folder_are_usage(tmp_path: Path) -> None:
@@ -212,8 +252,8 @@ def test_a_table_is_verified_with_its_mapping_wherever_both_are_now(tmp_path: Pa
 
 
 def test_what_fails_now_is_said_with_its_reason(out: Path) -> None:
-    def other_lead(fields: dict[str, object]) -> None:
-        fields["settings"]["leads"] = ["V9"]  # type: ignore[index]
+    def other_lead(fields: dict[str, Any]) -> None:
+        fields["settings"]["leads"] = ["V9"]
 
     changed(out / "a.run.json", other_lead)
 
