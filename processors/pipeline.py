@@ -82,6 +82,10 @@ SPOT_CHECKS: Final[Mapping[int, codes.Quantity]] = MappingProxyType(
 LATENESS_NS: Final = 4 * NS_PER_S
 """A stream whose samples are further behind those of the newest one is not waited for."""
 
+FIRST_LATE_NS: Final = NS_PER_S // 2
+"""So much later than others the samples of a stream may come: two Frames of an agent. It costs
+nothing: from beats and breaths all that is said of several streams is said later still."""
+
 DELAY_NS_MAX: Final = 10 * NS_PER_S
 """Nor one that has said nothing of the time since; the first pulses of light take four seconds."""
 
@@ -300,8 +304,11 @@ class SubjectPipeline:
             if newest_ns - stream.newest_ns <= LATENESS_NS
             and newest_ns - stream.watermark_ns <= DELAY_NS_MAX
         ]
-        # A stream that is yet to begin has something to say of the time since its first sample.
+        # A stream that is yet to begin has something to say of the time since its first sample,
+        # and that may come later than other streams' samples of the same time.
         watermarks += self._waiting.begins_ns(now_ns)
+        if newest_ns:
+            watermarks.append(newest_ns - FIRST_LATE_NS)
         known_ns = max(newest_ns, *watermarks, 0)
         if self._newest_reading_ns - known_ns > SILENCE_NS:  # there are no streams, or no more
             watermarks = [self._newest_reading_ns + 1]
