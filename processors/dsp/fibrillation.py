@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
 
+from processors.dsp.at_rest import sections_at_rest
 from processors.dsp.fibrillation_kernel import (
     FIBRILLATION_DTYPE,
     N_FIGURES,
@@ -148,4 +149,4 @@ def _band(fs_hz: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         ),
         dtype=np.float64,
     )
-    return sos, signal.sosfilt_zi(sos)
+    return sos, sections_at_rest(sos)

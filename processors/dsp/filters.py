@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
 
+from processors.dsp.at_rest import sections_at_rest
 from processors.dsp.filters_kernel import filter_sections, filter_taps
 from processors.dsp.state import State, translated_errors
 
@@ -39,7 +40,7 @@ class SosFilter:
             raise ValueError("second-order sections have 1 as their fourth coefficient")
         self._sos = np.ascontiguousarray(sos, dtype=np.float64)
         self._fs_hz = float(fs_hz)
-        self._at_rest = signal.sosfilt_zi(self._sos)
+        self._at_rest = sections_at_rest(self._sos)
         self._state: NDArray[np.float64] | None = None
 
     def process(self, chunk: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -14,8 +14,8 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import signal
 
+from processors.dsp.at_rest import taps_at_rest
 from processors.dsp.counts_kernel import (
     COUNTS,
     N_TAPS,
@@ -98,7 +98,7 @@ class ActivityCounter:
         self._b = np.array(_B)
         self._a = np.array(_A)
         at_rest = np.zeros(N_TAPS)
-        at_rest[: N_TAPS - 1] = signal.lfilter_zi(self._b, self._a)
+        at_rest[: N_TAPS - 1] = taps_at_rest(self._b, self._a)
         self._at_rest = at_rest
         self._record = new_record(COUNTS)
 

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
 
+from processors.dsp.at_rest import sections_at_rest
 from processors.dsp.gait_kernel import GAIT, follow_gait, judge_gait
 from processors.dsp.kernel import new_record, restored_record
 from processors.dsp.state import State, translated_errors
@@ -270,7 +271,7 @@ def _in_the_octave_of(last_s: float, period_s: float) -> float:
 def _band(fs_hz: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Sections of the band, and what they remember of a constant."""
     sos = signal.butter(2, _BAND_HZ, "bandpass", fs=fs_hz, output="sos")
-    at_rest = signal.sosfilt_zi(sos)
+    at_rest = sections_at_rest(sos)
     return (
         np.ascontiguousarray(sos, dtype=np.float64),
         np.ascontiguousarray(at_rest, dtype=np.float64),

@@ -347,13 +347,13 @@ def _derived(
 
 _TAPER: Final = np.hanning(_N_WINDOW)
 _LINE: Final = np.linspace(-1.0, 1.0, _N_WINDOW)
-_LINE_SQUARE: Final = float(_LINE @ _LINE)
+_LINE_SQUARE: Final = float((_LINE * _LINE).sum())
 
 
 def _spectrum(window: Floats, *, each: bool) -> Floats:
     """Power up to twice the highest rate; ``each`` channel as strong as the others."""
     level = window - window.mean(axis=1, keepdims=True)
-    level -= (level @ _LINE / _LINE_SQUARE)[:, np.newaxis] * _LINE
+    level -= ((level * _LINE).sum(axis=1) / _LINE_SQUARE)[:, np.newaxis] * _LINE
     parts = np.fft.rfft(level * _TAPER, _N_FFT, axis=1)[:, :_K_BAND]
     power: Floats = parts.real**2 + parts.imag**2
     power[:, : _K_LOW // 2] = 0.0
