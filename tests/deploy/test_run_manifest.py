@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy.analysis_options import AnalyzeOptions
@@ -181,6 +181,7 @@ def test_a_flipped_bit_in_the_code_is_other_code(
     assert module._code_sha256("made_up_package") != before
 
 
+@settings(max_examples=30)
 @given(
     st.binary(max_size=200)
     | st.recursive(
