@@ -242,16 +242,19 @@ async def run_replay(
     await create_topics(kafka)
     started_s = time.monotonic()
     stamps = Stamps(is_now=is_now, run_ns=run_ns, names=names)
-    annotations = source.annotations()
+    unsent = source.annotations()
     n_annotations = 0
     async with open_producer(kafka) as producer:
 
         async def send(frames: Sequence["Frame"]) -> None:
             nonlocal n_annotations
-            if n_annotations < len(annotations):
+            if unsent:
                 # With the first Frames: then it is known by how much they are moved.
-                await send_annotations(producer, [stamps.annotation(one) for one in annotations])
-                n_annotations = len(annotations)
+                until_ns = player.until_ns
+                told = [stamps.annotation(one) for one in unsent if one.meets(None, until_ns)]
+                await send_annotations(producer, told)
+                n_annotations = len(told)
+                unsent.clear()
             records = [(frame.subject_id, encode_frame(frame)) for frame in frames]
             await producer.send(FRAMES, records)
 

@@ -10,6 +10,7 @@ docs/replay.md says what each gives.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
@@ -117,7 +118,7 @@ class RecordingSource(Source):
         super().__init__(spec)
         self.recording = open_recording(spec, beats=False, mapping=mapping)
         self.plan = plan
-        self._end_ns = end_ns
+        self._mapping, self._end_ns = mapping, end_ns
 
     def subjects(self) -> list[str]:
         """Give the one."""
@@ -137,6 +138,25 @@ class RecordingSource(Source):
         """Give its reference annotations."""
         found = annotations_of_recording(self.spec, self.plan)
         return [one for one in found if one.meets(None, self._end_ns)]
+
+    def inputs(self) -> dict[str, Any]:
+        """Name the files, each with its checksum: all are read for it.
+
+        Raises
+        ------
+        RecordingError
+        OSError
+        """
+        from deploy.run_inputs import InputFiles
+
+        facts = InputFiles(self.spec, self._mapping).noted().facts
+        return {
+            **super().inputs(),
+            "subjects": self.subjects(),
+            "start_ns": self.plan.start_ns,
+            "end_ns": self._end_ns,
+            "files": [asdict(one) for one in facts],
+        }
 
     @property
     def notes(self) -> list[str]:

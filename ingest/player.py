@@ -144,6 +144,13 @@ class Player:
         return self._begin_ns
 
     @property
+    def until_ns(self) -> int | None:
+        """The event time up to which it plays; None: to the end, or not known yet."""
+        if self._duration_ns is None or self._begin_ns is None:
+            return None
+        return self._begin_ns + self._duration_ns
+
+    @property
     def position_ns(self) -> int:
         """The event time that is played; 0: it has not begun."""
         if self._seek_ns is not None:
@@ -260,9 +267,8 @@ class Player:
                 self._end_round()
 
     def _is_behind(self, due_ns: int) -> bool:
-        if self._duration_ns is None or self._begin_ns is None:
-            return False
-        return due_ns >= self._begin_ns + self._duration_ns
+        until_ns = self.until_ns
+        return until_ns is not None and due_ns >= until_ns
 
     def _end_round(self) -> None:
         self.played.n_rounds += 1

@@ -1,5 +1,6 @@
 """Frames of the past as Frames of another time: all times moved by one constant: pure."""
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -11,6 +12,10 @@ from ingest.frame_times import begun_ns, taken_ns
 
 BETWEEN_NS: Final = NS_PER_S
 """Between the last sample of one stretch and the first of the next, at least."""
+
+REPEATS_MAX: Final = 1_024
+"""A Frame that comes again within so many others of its agent is sent as the repeat that it is;
+later, as another one, whose time is behind."""
 
 _NO_NAMES: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -74,8 +79,7 @@ class Stamps:
         self._n_stretches = 0
         self._shift_ns = 0
         self._is_moved = is_now
-        self._agents: dict[tuple[str, str], str] = {}
-        self._sequences: dict[tuple[str, str], int] = {}
+        self._agents: dict[tuple[str, str], _Agent] = {}
         self._newest_ns = 0
         self.first_ns: int | None = None
         """When the first Frame that was sent begins, as it was sent."""
@@ -102,7 +106,6 @@ class Stamps:
         self._shift_ns = at_ns - event_ns
         self._is_moved = True
         self._agents.clear()
-        self._sequences.clear()
 
     def frame(self, frame: Frame) -> Frame:
         """Give a Frame of the stretch as it is sent.
@@ -118,10 +121,13 @@ class Stamps:
             self.first_ns = begun_ns(sent)
         subject_id = self._names.get(frame.subject_id, frame.subject_id)
         if self._is_moved:
-            agent_id = self._agent_of(subject_id, frame.agent_id)
-            sequence = self._sequences.get((subject_id, agent_id), 0)
-            self._sequences[subject_id, agent_id] = sequence + 1
-            return replace(sent, subject_id=subject_id, agent_id=agent_id, sequence=sequence)
+            agent = self._agent_of(subject_id, frame.agent_id)
+            return replace(
+                sent,
+                subject_id=subject_id,
+                agent_id=agent.agent_id,
+                sequence=agent.number_of(frame),
+            )
         if subject_id != frame.subject_id:
             return replace(sent, subject_id=subject_id)
         return sent
@@ -144,11 +150,31 @@ class Stamps:
             t_ns=one.t_ns + self._shift_ns,
         )
 
-    def _agent_of(self, subject_id: str, agent_id: str) -> str:
+    def _agent_of(self, subject_id: str, agent_id: str) -> "_Agent":
         known = self._agents.get((subject_id, agent_id))
         if known is None:
             n_of_subject = sum(one == subject_id for one, _ in self._agents)
-            known = f"{self._agent}-{self._n_stretches}" if self._n_stretches else self._agent
-            known += f"-agent-{n_of_subject + 1}" if n_of_subject else ""
-            self._agents[subject_id, agent_id] = known
+            name = f"{self._agent}-{self._n_stretches}" if self._n_stretches else self._agent
+            name += f"-agent-{n_of_subject + 1}" if n_of_subject else ""
+            known = self._agents[subject_id, agent_id] = _Agent(name)
         return known
+
+
+class _Agent:
+    """Numbers the Frames of one agent of a subject, in one stretch."""
+
+    def __init__(self, agent_id: str) -> None:
+        self.agent_id = agent_id
+        self._n_frames = 0
+        self._recent: OrderedDict[tuple[int, int | None], int] = OrderedDict()
+
+    def number_of(self, frame: Frame) -> int:
+        """Give the next number, or of a repeat the one that it had."""
+        key = (frame.sequence, taken_ns(frame))
+        number = self._recent.get(key)
+        if number is None:
+            number = self._recent[key] = self._n_frames
+            self._n_frames += 1
+            if len(self._recent) > REPEATS_MAX:
+                self._recent.popitem(last=False)
+        return number

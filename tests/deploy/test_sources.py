@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,7 @@ from tests.ingest import records
 from tests.ingest.playing import FRAME_NS, frame
 from tests.ingest.records import FULL_FRAME, HZ_360, T0_NS
 
+DAY_NS = 86_400 * NS_PER_S
 HZ_50 = SamplePeriod(ns_numerator=20_000_000, ns_denominator=1)
 
 
@@ -67,14 +69,34 @@ def test_a_recording_gives_the_frames_of_an_agent() -> None:
         source.frames("icu-8")
 
 
+def test_a_recording_names_its_files_with_their_checksums(chevet_data: Path) -> None:
+    record = chevet_data / "mitdb" / "101"
+
+    inputs = open_source(str(record), start_ns=T0_NS).inputs()
+
+    assert inputs["start_ns"] == T0_NS
+    assert [one["path"] for one in inputs["files"]] == ["101.hea", "101.dat"]
+    for one in inputs["files"]:
+        content = (record.parent / one["path"]).read_bytes()
+        assert (one["bytes"], one["sha256"]) == (len(content), sha256(content).hexdigest())
+
+
+def test_a_frame_over_midnight_is_of_the_day_in_which_it_was_complete(tmp_path: Path) -> None:
+    midnight_ns = (T0_NS // DAY_NS + 1) * DAY_NS
+    frames = [frame(i, begin_ns=midnight_ns + (i - 4) * FRAME_NS - 10**8) for i in range(8)]
+    folder = str(archive_of(tmp_path / "study", frames))
+
+    assert list(open_source(folder, start_ns=midnight_ns).frames()) == frames[4:]
+    assert list(open_source(folder, end_ns=midnight_ns).frames()) == frames[:4]
+
+
 def test_an_archive_gives_its_frames_as_they_came(tmp_path: Path) -> None:
-    day_ns = 86_400 * NS_PER_S
-    first = [*full_frames("p-1"), *(moved(one, day_ns) for one in full_frames("p-1"))]
+    first = [*full_frames("p-1"), *(moved(one, DAY_NS) for one in full_frames("p-1"))]
     second = [frame(i, "p-2") for i in range(4)]
     folder = archive_of(tmp_path / "study", [*first, *second])
 
     source = open_source(str(folder))
-    part = open_source(str(folder), subjects=("p-1",), start_ns=T0_NS + day_ns)
+    part = open_source(str(folder), subjects=("p-1",), start_ns=T0_NS + DAY_NS)
 
     assert (source.kind, source.subjects()) == (SourceKind.ARCHIVE, ["p-1", "p-2"])
     assert list(source.frames("p-1")) == first
@@ -82,7 +104,7 @@ def test_an_archive_gives_its_frames_as_they_came(tmp_path: Path) -> None:
     both = list(source.frames())
     assert [one for one in both if one.subject_id == "p-1"] == first
     assert both.index(second[-1]) < both.index(first[1])
-    assert list(part.frames()) == list(source.frames("p-1", start_ns=T0_NS + day_ns)) == first[5:]
+    assert list(part.frames()) == list(source.frames("p-1", start_ns=T0_NS + DAY_NS)) == first[5:]
     assert len(part.inputs()["files"]) * 2 == len(open_source(str(folder)).inputs()["files"]) - 2
     for file in source.inputs()["files"]:
         assert (folder / file["path"]).stat().st_size == file["bytes"]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from math import floor
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -249,6 +250,20 @@ def test_now_moves_everything_by_one_constant_and_numbers_without_holes(
             shift_ns
         ]
         assert (sent.subject_id, sent.agent_id, sent.sequence) == ("demo", "replay-1", i)
+
+
+@given(
+    order=st.lists(st.integers(0, 30), min_size=1).map(lambda late: [*range(31), *late]),
+    seed=st.randoms(),
+)
+def test_a_repeat_is_sent_as_a_repeat(order: list[int], seed: Random) -> None:
+    seed.shuffle(order)
+
+    stage = Stage([frame(i) for i in order], speed=None, is_now=True).play()
+
+    numbers = dict(zip(order, (one.sequence for one in stage.sent), strict=True))
+    assert [numbers[i] for i in order] == [one.sequence for one in stage.sent]
+    assert sorted(numbers.values()) == list(range(31))
 
 
 def test_each_round_goes_on_behind_the_last_one_with_another_sender() -> None:
