@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: fuzz help setup demo test test-bluez test-chaos test-round-trip check bench services format clean
+.PHONY: fuzz help setup demo study test test-bluez test-chaos test-round-trip check bench services format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */  make \1|/' | column -t -s '|'
@@ -56,6 +56,9 @@ check: setup ## ruff, mypy, pyright, import-linter
 bench: setup ## benchmarks: a table with medians, and ratios against a peer in the same run
 	$(BIN)/python -m pytest tests/benchmarks/bench_*.py --benchmark-only --benchmark-group-by=group --benchmark-columns=median,iqr,ops,rounds --benchmark-sort=name
 	$(BIN)/python -m tests.benchmarks
+
+study: setup ## run the worked study on all recordings, and write docs/study.md
+	$(BIN)/python -m tests.study
 
 fuzz: setup ## a million random and mutated payloads for every decoder
 	$(BIN)/python -m tests.devices.decoders
