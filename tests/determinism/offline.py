@@ -1,15 +1,15 @@
 """Print the digest of each record: ``python -m tests.determinism.offline [SECONDS]``."""
 
+import importlib
 import sys
-
-from numpy._core._multiarray_umath import __cpu_dispatch__, __cpu_features__
 
 from tests.determinism.records import RECORDS, SECONDS, processed, recorded
 
 
 def vectors() -> list[str]:
     """The instructions between which NumPy chooses and that are in use."""
-    return [name for name in __cpu_dispatch__ if __cpu_features__[name]]
+    numpy_core = importlib.import_module("numpy._core._multiarray_umath")
+    return [name for name in numpy_core.__cpu_dispatch__ if numpy_core.__cpu_features__[name]]
 
 
 if __name__ == "__main__":

@@ -35,7 +35,6 @@ OFFLINE = "offline, as replayed"
 SPEEDS = ("4", "20", "max")
 KILLED = "Kafka, workers killed"
 AGAIN = "Kafka, in disorder, some twice"
-SPEED_KILLED = "8"
 
 LIVE_WAYS = (
     "live",
@@ -100,23 +99,25 @@ class Matrix:
 
     async def run(self) -> Played:
         live = LiveRun(self._on, self._folder, self._subject(LIVE, "live"), self._processes)
-        with RunningWorker(self._on.settings, self._folder, self._on.group) as first:
+        with self._worker() as first, self._worker() as second:
             await first.until_ready()
+            await second.until_ready()
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(live.run(path_of(LIVE_RECORD)))
                 for record in RECORDS:
                     tasks.create_task(self._send_again(record))
                     tasks.create_task(self._replay_at_all_speeds(record))
             self._frames[LIVE] = list(open_archive(live.archive).subject(live.subject_id).frames())
-            with RunningWorker(self._on.settings, self._folder, self._on.group) as second:
-                await self._send_live(self._frames[LIVE])
-                await second.until_ready()
-                await self._on.until_all_is_said()
-                await self._kill(first, second)
-                await self._on.until_all_is_said()
+            await self._send_live(self._frames[LIVE])
+            await self._on.until_all_is_said()
+            await self._kill(first, second)
+            await self._on.until_all_is_said()
         self._take_offline()
         self._take_online()
         return self._played
+
+    def _worker(self) -> RunningWorker:
+        return RunningWorker(self._on.settings, self._folder, self._on.group)
 
     def _subject(self, record: str, way: str) -> str:
         cell = CELLS.index((record, way))
@@ -126,16 +127,13 @@ class Matrix:
 
     async def _replay_at_all_speeds(self, record: str) -> None:
         for speed in SPEEDS:
-            await self._replay(record, f"Kafka, speed {speed}", speed)
-
-    async def _replay(self, record: str, way: str, speed: str) -> None:
-        subject = self._subject(record, way)
-        words = ("--speed", speed, "--subject", subject, "--start", START)
-        duration = ("--duration", str(SECONDS))
-        kafka = ("--kafka", self._on.settings.bootstrap_servers)
-        process = self._processes.start("replay", path_of(record), *words, *duration, *kafka)
-        await process.ended()
-        await self._on.send(renamed(self._frames[record][-1:], subject))
+            subject = self._subject(record, f"Kafka, speed {speed}")
+            words = ("--speed", speed, "--subject", subject, "--start", START)
+            duration = ("--duration", str(SECONDS))
+            kafka = ("--kafka", self._on.settings.bootstrap_servers)
+            process = self._processes.start("replay", path_of(record), *words, *duration, *kafka)
+            await process.ended()
+            await self._on.send(renamed(self._frames[record][-1:], subject))
 
     async def _send_again(self, record: str) -> None:
         *frames, last = renamed(self._frames[record], self._subject(record, AGAIN))
@@ -151,24 +149,22 @@ class Matrix:
             await self._on.send([*twice[i : i + 10], *twice[i : i + 10]])
 
     async def _kill(self, *workers: RunningWorker) -> None:
-        """Kill the workers when something has come out of each record, but not all."""
+        """Kill the workers when something has come out of the first half of each record."""
         subjects = {record: self._subject(record, KILLED) for record in (*RECORDS, LIVE)}
-        live = renamed(self._frames[LIVE], subjects[LIVE])
-        n_first = len(live) // 2
-        async with asyncio.TaskGroup() as tasks:
-            for record in RECORDS:
-                tasks.create_task(self._replay(record, KILLED, SPEED_KILLED))
-            await self._on.send(live[:n_first])
-            heard = self._on.heard
-            await until(lambda: all(map(heard.n_outputs, subjects.values())), "each has begun")
-            for worker in workers:
-                worker.kill()
-            self._played.n_said_at_kill = {
-                record: heard.n_outputs(subject) for record, subject in subjects.items()
-            }
-            for worker in workers:
-                worker.start_again()
-            await self._on.send(live[n_first:])
+        parts = [renamed(self._frames[record], subject) for record, subject in subjects.items()]
+        heard = self._on.heard
+        for frames in parts:
+            await self._on.send(frames[: len(frames) // 2])
+        await until(lambda: all(map(heard.n_outputs, subjects.values())), "each has begun")
+        for worker in workers:
+            worker.kill()
+        self._played.n_said_at_kill = {
+            record: heard.n_outputs(subject) for record, subject in subjects.items()
+        }
+        for worker in workers:
+            worker.start_again()
+        for frames in parts:
+            await self._on.send(frames[len(frames) // 2 :])
 
     # What came out
 

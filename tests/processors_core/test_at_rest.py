@@ -1,5 +1,7 @@
 """What a filter remembers of a constant: as SciPy has it, and no more than arithmetic."""
 
+from typing import Literal
+
 import numpy as np
 import pytest
 from scipy import signal
@@ -9,7 +11,7 @@ from processors.dsp.at_rest import sections_at_rest, taps_at_rest
 
 @pytest.mark.parametrize("kind", ["lowpass", "highpass"])
 @pytest.mark.parametrize("order", [1, 2, 5])
-def test_taps_remember_what_scipy_says(kind: str, order: int) -> None:
+def test_taps_remember_what_scipy_says(kind: Literal["lowpass", "highpass"], order: int) -> None:
     b, a = signal.butter(order, 10.0, kind, fs=250.0)
 
     np.testing.assert_allclose(taps_at_rest(b, a), signal.lfilter_zi(b, a), rtol=1e-7, atol=1e-10)
