@@ -166,21 +166,22 @@ class Deidentifier:
             frame,
             subject_id=self.subject(subject_id),
             agent_id=self.agent(subject_id, frame.agent_id),
-            waveforms=tuple(self._blocks(subject_id, frame.waveforms)),
-            readings=tuple(self._readings(subject_id, frame.readings)),
+            waveforms=tuple(self.blocks(subject_id, frame.waveforms)),
+            readings=tuple(self.readings(subject_id, frame.readings)),
             clocks=()
             if self._shift_days_max
             else tuple(
                 replace(clock, device_id=self.device(subject_id, clock.device_id))
                 for clock in frame.clocks
             ),
-            gaps=tuple(self._gaps(subject_id, frame.gaps)),
-            events=tuple(self._events(subject_id, frame.events)),
+            gaps=tuple(self.gaps(subject_id, frame.gaps)),
+            events=tuple(self.events(subject_id, frame.events)),
             ledger=(),
             losses=(),
         )
 
-    def _blocks(self, subject_id: str, blocks: Iterable[WaveformBlock]) -> Iterator[WaveformBlock]:
+    def blocks(self, subject_id: str, blocks: Iterable[WaveformBlock]) -> Iterator[WaveformBlock]:
+        """Tell blocks of a subject, without times of arrival."""
         for block in blocks:
             yield replace(
                 block,
@@ -189,7 +190,8 @@ class Deidentifier:
                 received_ns=None,
             )
 
-    def _readings(self, subject_id: str, readings: Iterable[Reading]) -> Iterator[Reading]:
+    def readings(self, subject_id: str, readings: Iterable[Reading]) -> Iterator[Reading]:
+        """Tell what a subject's devices stated; reasons of no closed list become ``unknown``."""
         for reading in readings:
             reason = reading.reason
             yield replace(
@@ -200,7 +202,8 @@ class Deidentifier:
                 received_ns=None,
             )
 
-    def _gaps(self, subject_id: str, gaps: Iterable[Gap]) -> Iterator[Gap]:
+    def gaps(self, subject_id: str, gaps: Iterable[Gap]) -> Iterator[Gap]:
+        """Tell gaps of a subject."""
         for gap in gaps:
             yield replace(
                 gap,
@@ -208,7 +211,8 @@ class Deidentifier:
                 t0_ns=gap.t0_ns - self._shift_ns(subject_id),
             )
 
-    def _events(self, subject_id: str, events: Iterable[DeviceEvent]) -> Iterator[DeviceEvent]:
+    def events(self, subject_id: str, events: Iterable[DeviceEvent]) -> Iterator[DeviceEvent]:
+        """Tell what happened to a subject's devices; of details, models of the catalogue stay."""
         for event in events:
             is_model = event.kind is DeviceEventKind.CONNECTED and event.detail in _MODELS
             yield replace(

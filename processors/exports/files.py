@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -18,14 +19,23 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
     OSError
     """
     folder.mkdir(parents=True, exist_ok=True)
-    written: list[Path] = []
     for name, content in files.items():
-        path = folder / name
-        aside = folder / f".{name}.{os.getpid()}"
-        try:
+        with complete_file(folder, name) as aside:
             aside.write_bytes(content)
-            aside.replace(path)
-        finally:
-            aside.unlink(missing_ok=True)
-        written.append(path)
-    return written
+    return [folder / name for name in files]
+
+
+@contextmanager
+def complete_file(folder: Path, name: str) -> Iterator[Path]:
+    """Give the path that a file is written under; it gets its name when that went well.
+
+    Raises
+    ------
+    OSError
+    """
+    aside = folder / f".{name}.{os.getpid()}"
+    try:
+        yield aside
+        aside.replace(folder / name)
+    finally:
+        aside.unlink(missing_ok=True)
