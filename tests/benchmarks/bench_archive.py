@@ -1,9 +1,11 @@
 """Bytes per sample, values per second in and out, and the first second of a day, of the archive.
 
 The recordings are those of mitdb (``CHEVET_DATA``). Beside it, in the same run and on the same
-samples: Parquet as anybody writes it, one row per sample with its time; and WFDB with FLAC (format
-516), the densest form of that library. Values per second are those of a core: of CPU time, all
-threads together, and pyarrow is told to use one.
+samples: Parquet as anybody writes it, one row per sample, with its time and without; WFDB with FLAC
+(format 516), the densest form of that library; and AtriumDB, where ``CHEVET_ATRIUMDB`` names a
+folder that it was installed into (``pip install --target DIR atriumdb``). Values per second are
+those of a core: of CPU time, all threads together, and pyarrow is told to use one. At the end the
+table goes into docs/archive.md.
 """
 
 import time
@@ -12,7 +14,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import pyarrow as pa
 import pytest
 import wfdb
@@ -27,11 +28,22 @@ from processors.sinks.archive import open_archive
 from processors.sinks.archive.compaction import compact
 from processors.sinks.archive.importing import import_items
 from processors.sinks.archive.writer import ArchiveWriter
+from tests.benchmarks import archive_peers, results, write_archive
 
 N_RECORDS: Final = 12
 DAY_S: Final = 86_400
-HZ: Final = 360
+HZ: Final = archive_peers.HZ
 CHANNEL: Final = "ecg/MLII"
+
+
+with_atriumdb = pytest.mark.skipif(
+    archive_peers.ATRIUMDB is None, reason="CHEVET_ATRIUMDB names no folder with AtriumDB"
+)
+
+OURS: Final = "Chevet, Frames of {} s"
+WITH_TIMES: Final = "plain Parquet, a row per sample: time and count"
+COUNTS_ONLY: Final = "plain Parquet, a row per sample: count"
+FLAC: Final = "WFDB with FLAC"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -40,6 +52,17 @@ def one_core() -> Iterator[None]:
     pa.set_cpu_count(1)
     yield
     pa.set_cpu_count(before[0])
+
+
+@pytest.fixture(scope="module")
+def table(recordings: list[Recording]) -> Iterator[write_archive.Figures]:
+    """What was measured; at the end it is printed and goes into the page."""
+    figures = write_archive.Figures(n_samples=n_samples(recordings))
+    yield figures
+    if figures.rows:
+        figures.show()
+        results.save("archive", figures.as_json())
+        write_archive.write()
 
 
 @pytest.fixture(scope="module")
@@ -62,16 +85,13 @@ def frames(recording: Recording, frame_s: Fraction, subject_id: str | None = Non
     return list(frames_of(recording, plan))
 
 
-def report(benchmark: BenchmarkFixture, n: int, n_bytes: int | None = None) -> None:
-    """Print values per second, and bytes per sample."""
-    said = "" if n_bytes is None else f", {n_bytes / n:.3f} bytes per sample"
-    if benchmark.stats is not None:  # None under --benchmark-disable
-        rate = n / benchmark.stats.stats.median
-        benchmark.extra_info["values_per_s"] = round(rate)
-        said = f"{rate / 1e6:.1f} million values per second of CPU{said}"
-    if n_bytes is not None:
-        benchmark.extra_info["bytes_per_sample"] = round(n_bytes / n, 4)
-    print(f"\n{benchmark.name}: {said}")
+def rate_of(benchmark: BenchmarkFixture, n: int) -> float | None:
+    """Values per second of CPU; None under --benchmark-disable."""
+    if benchmark.stats is None:
+        return None
+    rate = n / benchmark.stats.stats.median
+    benchmark.extra_info["values_per_s"] = round(rate)
+    return float(rate)
 
 
 def size_of(folder: Path, pattern: str) -> int:
@@ -92,7 +112,11 @@ def fresh(tmp_path: Path) -> Callable[[], Path]:
 @pytest.mark.benchmark(group="archive: write", timer=time.process_time)
 @pytest.mark.parametrize("frame_s", ["1/4", "1", "10"])
 def test_write(
-    benchmark: BenchmarkFixture, recordings: list[Recording], tmp_path: Path, frame_s: str
+    benchmark: BenchmarkFixture,
+    recordings: list[Recording],
+    tmp_path: Path,
+    frame_s: str,
+    table: write_archive.Figures,
 ) -> None:
     """Frames of such a length; a bedside agent makes a quarter of a second, an import ten."""
     given = [frame for one in recordings for frame in frames(one, Fraction(frame_s))]
@@ -105,54 +129,94 @@ def test_write(
             import_items(writer, given)
 
     benchmark.pedantic(write, rounds=3, warmup_rounds=1)  # type: ignore[no-untyped-call]
-    report(benchmark, n_samples(recordings), size_of(made[-1], "waveforms/**/*.parquet"))
+    n_bytes = size_of(made[-1], "waveforms/**/*.parquet")
+    table.wrote(OURS.format(frame_s), rate_of(benchmark, n_samples(recordings)), n_bytes)
 
 
 @pytest.mark.benchmark(group="archive: write", timer=time.process_time)
+@pytest.mark.parametrize("times", [True, False], ids=["times", "counts"])
 def test_write_plain_parquet(
-    benchmark: BenchmarkFixture, recordings: list[Recording], tmp_path: Path
+    benchmark: BenchmarkFixture,
+    recordings: list[Recording],
+    tmp_path: Path,
+    times: bool,  # noqa: FBT001
+    table: write_archive.Figures,
 ) -> None:
     def write() -> None:
-        for one in recordings:
-            for i, signal in enumerate(one.signals):
-                times = EPOCH_NS + np.arange(signal.n_samples) * NS_PER_S // HZ
-                table = pa.table({"t_ns": times, "count": signal.counts})
-                parquet.write_table(table, tmp_path / f"{one.name}-{i}.parquet")
+        archive_peers.write_plain(recordings, tmp_path, times=times)
 
     benchmark.pedantic(write, rounds=3, warmup_rounds=1)  # type: ignore[no-untyped-call]
-    report(benchmark, n_samples(recordings), size_of(tmp_path, "*.parquet"))
-
-
-def write_flac(one: Recording, folder: Path) -> None:
-    """Write a recording as WFDB with FLAC."""
-    counts = np.stack([signal.counts for signal in one.signals], axis=1).astype(np.int64)
-    wfdb.wrsamp(
-        f"r{one.name}",
-        fs=HZ,
-        units=["mV"] * len(one.signals),
-        sig_name=[f"s{i}" for i in range(len(one.signals))],
-        d_signal=counts,
-        fmt=["516"] * len(one.signals),
-        adc_gain=[200.0] * len(one.signals),
-        baseline=[0] * len(one.signals),
-        write_dir=str(folder),
-    )
+    name = WITH_TIMES if times else COUNTS_ONLY
+    rate = rate_of(benchmark, n_samples(recordings))
+    table.wrote(name, rate, size_of(tmp_path, "*.parquet"))
 
 
 @pytest.mark.benchmark(group="archive: write", timer=time.process_time)
 def test_write_wfdb_flac(
-    benchmark: BenchmarkFixture, recordings: list[Recording], tmp_path: Path
+    benchmark: BenchmarkFixture,
+    recordings: list[Recording],
+    tmp_path: Path,
+    table: write_archive.Figures,
 ) -> None:
     def write() -> None:
         for one in recordings:
-            write_flac(one, tmp_path)
+            archive_peers.write_flac(one, tmp_path)
 
     benchmark.pedantic(write, rounds=2, warmup_rounds=0)  # type: ignore[no-untyped-call]
-    report(benchmark, n_samples(recordings), size_of(tmp_path, "*.dat"))
+    rate = rate_of(benchmark, n_samples(recordings))
+    table.wrote(FLAC, rate, size_of(tmp_path, "*.dat"))
+
+
+@pytest.mark.skipif(
+    archive_peers.ATRIUMDB is None, reason="CHEVET_ATRIUMDB names no folder with AtriumDB"
+)
+@pytest.mark.benchmark(group="archive: write", timer=time.process_time)
+def test_write_atriumdb(
+    benchmark: BenchmarkFixture,
+    recordings: list[Recording],
+    tmp_path: Path,
+    table: write_archive.Figures,
+) -> None:
+    made: list[Path] = []
+
+    def fresh_one() -> tuple[tuple[archive_peers.Atrium], dict[str, object]]:
+        made.append(tmp_path / str(len(made)))
+        return (archive_peers.Atrium(made[-1]),), {}
+
+    def write(into: archive_peers.Atrium) -> None:
+        into.write(recordings)
+
+    benchmark.pedantic(write, setup=fresh_one, rounds=1)  # type: ignore[no-untyped-call]
+    rate = rate_of(benchmark, n_samples(recordings))
+    table.wrote(archive_peers.atriumdb_name(), rate, size_of(made[-1], "tsc/**/*.tsc"))
+
+
+@pytest.mark.skipif(
+    archive_peers.ATRIUMDB is None, reason="CHEVET_ATRIUMDB names no folder with AtriumDB"
+)
+@pytest.mark.benchmark(group="archive: read", timer=time.process_time)
+def test_read_atriumdb(
+    benchmark: BenchmarkFixture,
+    recordings: list[Recording],
+    tmp_path: Path,
+    table: write_archive.Figures,
+) -> None:
+    atrium = archive_peers.Atrium(tmp_path / "a")
+    atrium.write(recordings)
+    read: Any = benchmark.pedantic(  # type: ignore[no-untyped-call]
+        atrium.read, args=(recordings,), rounds=3, warmup_rounds=1
+    )
+    assert read == n_samples(recordings)
+    table.read(archive_peers.atriumdb_name(), rate_of(benchmark, n_samples(recordings)))
 
 
 @pytest.mark.benchmark(group="archive: read", timer=time.process_time)
-def test_read(benchmark: BenchmarkFixture, recordings: list[Recording], tmp_path: Path) -> None:
+def test_read(
+    benchmark: BenchmarkFixture,
+    recordings: list[Recording],
+    tmp_path: Path,
+    table: write_archive.Figures,
+) -> None:
     """Counts and the time of each sample."""
     with ArchiveWriter(tmp_path) as writer:
         for one in recordings:
@@ -168,36 +232,41 @@ def test_read(benchmark: BenchmarkFixture, recordings: list[Recording], tmp_path
         return sum(archive.subject(name).signal(channel).n_samples for name, channel in names)
 
     assert benchmark(read) == n_samples(recordings)
-    report(benchmark, n_samples(recordings))
+    table.read(OURS.format("1"), rate_of(benchmark, n_samples(recordings)))
 
 
 @pytest.mark.benchmark(group="archive: read", timer=time.process_time)
+@pytest.mark.parametrize("times", [True, False], ids=["times", "counts"])
 def test_read_plain_parquet(
-    benchmark: BenchmarkFixture, recordings: list[Recording], tmp_path: Path
+    benchmark: BenchmarkFixture,
+    recordings: list[Recording],
+    tmp_path: Path,
+    times: bool,  # noqa: FBT001
+    table: write_archive.Figures,
 ) -> None:
-    for one in recordings:
-        for i, signal in enumerate(one.signals):
-            times = EPOCH_NS + np.arange(signal.n_samples) * NS_PER_S // HZ
-            table = pa.table({"t_ns": times, "count": signal.counts})
-            parquet.write_table(table, tmp_path / f"{one.name}-{i}.parquet")
+    archive_peers.write_plain(recordings, tmp_path, times=times)
 
     def read() -> int:
         n = 0
         for path in tmp_path.glob("*.parquet"):
-            table = parquet.read_table(path, use_threads=False)
-            n += min(len(table["t_ns"].to_numpy()), len(table["count"].to_numpy()))
+            rows = parquet.read_table(path, use_threads=False)
+            n += min(len(rows[name].to_numpy()) for name in rows.column_names)
         return n
 
     assert benchmark(read) == n_samples(recordings)
-    report(benchmark, n_samples(recordings))
+    name = WITH_TIMES if times else COUNTS_ONLY
+    table.read(name, rate_of(benchmark, n_samples(recordings)))
 
 
 @pytest.mark.benchmark(group="archive: read", timer=time.process_time)
 def test_read_wfdb_flac(
-    benchmark: BenchmarkFixture, recordings: list[Recording], tmp_path: Path
+    benchmark: BenchmarkFixture,
+    recordings: list[Recording],
+    tmp_path: Path,
+    table: write_archive.Figures,
 ) -> None:
     for one in recordings:
-        write_flac(one, tmp_path)
+        archive_peers.write_flac(one, tmp_path)
 
     def read() -> int:
         found = [
@@ -207,7 +276,7 @@ def test_read_wfdb_flac(
 
     found: Any = benchmark.pedantic(read, rounds=2)  # type: ignore[no-untyped-call]
     assert found == n_samples(recordings)
-    report(benchmark, n_samples(recordings))
+    table.read(FLAC, rate_of(benchmark, n_samples(recordings)))
 
 
 @pytest.mark.benchmark(group="archive: first second of a day")
@@ -217,6 +286,7 @@ def test_first_second_of_a_day(
     recordings: list[Recording],
     tmp_path: Path,
     merged: bool,  # noqa: FBT001
+    table: write_archive.Figures,
 ) -> None:
     """A day of one recording over and over, in Frames of a second and commits of five minutes."""
     hour = [one for one in frames(recordings[0], Fraction(1)) if one.sequence < 1_800]
@@ -234,10 +304,8 @@ def test_first_second_of_a_day(
 
     assert benchmark(first) == HZ
     if benchmark.stats is not None:
-        median_ms = 1000 * benchmark.stats.stats.median
-        n_bytes = size_of(tmp_path, "waveforms/**/*.parquet")
-        print(
-            f"\n{benchmark.name}: {median_ms:.1f} ms in {n_files} files of {n_bytes / 1e6:.1f} MB"
+        table.first_second(
+            "merged" if merged else "as recorded", benchmark.stats.stats.median, n_files
         )
 
 

@@ -10,6 +10,7 @@ import hashlib
 import re
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Final, NamedTuple
 from urllib.parse import quote
@@ -18,6 +19,8 @@ from ingest.frame import NS_PER_S
 
 FORMAT: Final = 1
 """Of folders, files and columns; an archive of another one is refused."""
+
+_DAY_NS: Final = 86_400 * NS_PER_S
 
 SUBJECT_CHARS_MAX: Final = 180
 """Longest name of a subject's folder; of a longer one it is a hash."""
@@ -80,7 +83,13 @@ def span_of(name: str) -> FileSpan | None:
 
 def day_of(t_ns: int) -> str:
     """Give the day of a time, UTC."""
-    return f"{datetime.fromtimestamp(t_ns // NS_PER_S, UTC):%Y-%m-%d}"
+    return _day(t_ns // _DAY_NS)
+
+
+@lru_cache(maxsize=64)
+def _day(number: int) -> str:
+    """Give the day of this number since 1970: one is asked for with every Frame."""
+    return f"{datetime.fromtimestamp(number * 86_400, UTC):%Y-%m-%d}"
 
 
 def subject_folder(subject_id: str) -> str:

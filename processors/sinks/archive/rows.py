@@ -72,19 +72,20 @@ class Rows:
         key = (subject_id, self._commit, i_frame)
         n_samples = frame.n_samples
         day = day_of(t_ns)
-        tables: tuple[tuple[Kind, Iterator[Row]], ...] = (
-            (Kind.WAVEFORMS, _waveforms(frame)),
-            (Kind.READINGS, _readings(frame)),
-            (Kind.GAPS, _gaps(frame)),
-            (Kind.EVENTS, _events(frame)),
-            (Kind.CLOCKS, _clocks(frame, t_ns)),
-            (Kind.LEDGER, _ledger(frame, t_ns)),
-            (Kind.LOSSES, _losses(frame, t_ns)),
+        # Most Frames have waveforms only: what is empty is not asked.
+        tables = (
+            (Kind.WAVEFORMS, frame.waveforms and _waveforms(frame)),
+            (Kind.READINGS, frame.readings and _readings(frame)),
+            (Kind.GAPS, frame.gaps and _gaps(frame)),
+            (Kind.EVENTS, frame.events and _events(frame)),
+            (Kind.CLOCKS, frame.clocks and _clocks(frame, t_ns)),
+            (Kind.LEDGER, frame.ledger and _ledger(frame, t_ns)),
+            (Kind.LOSSES, frame.losses and _losses(frame, t_ns)),
         )
         for kind, items in tables:
-            rows = [(*key, i_item, *item) for i_item, item in enumerate(items)]
-            if rows:
-                self._rows_of(subject_id, day, kind).extend(rows)
+            if items:
+                rows = self._rows_of(subject_id, day, kind)
+                rows += [(*key, i_item, *item) for i_item, item in enumerate(items)]
         of_frame = (t_ns, frame.agent_id, frame.sequence, n_samples, partition, offset)
         self._rows_of(subject_id, day, Kind.FRAMES).append((*key, *of_frame))
         self.n_samples += n_samples
