@@ -3,7 +3,6 @@
 import importlib
 import os
 import sys
-import warnings
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any, Final
@@ -63,10 +62,7 @@ class Atrium:
         # Behind all others: it comes with a numpy of its own.
         sys.path.append(str(ATRIUMDB))
         module: Any = importlib.import_module("atriumdb")
-        with warnings.catch_warnings():
-            # Of what it calls in the standard library.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            self._sdk = module.AtriumSDK.create_dataset(str(folder), database_type="sqlite")
+        self._sdk = module.AtriumSDK.create_dataset(str(folder), database_type="sqlite")
         self._measures: dict[int, int] = {}
 
     def write(self, recordings: list[Recording]) -> None:

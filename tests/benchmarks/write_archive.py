@@ -46,7 +46,7 @@ class Figures:
 
 
 def _cells(rows: dict[str, dict[str, float]]) -> Iterator[tuple[str, ...]]:
-    for name, row in rows.items():
+    for name, row in sorted(rows.items()):
         rates = (row.get("written_per_s"), row.get("read_per_s"))
         yield (
             name,

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
+import pandas
 import pyedflib
 import pytest
 import wfdb
@@ -134,6 +136,26 @@ def test_csv_has_the_integers_their_times_and_the_observations(
     assert float(samples[0]["value"]) == int(samples[0]["count"]) * scale + offset
     assert len(table("observations.csv")) == said[HEART]["observations"]
     assert {row["unit"] for row in table("signals.csv")} == {"uV"}
+
+
+def test_pandas_and_duckdb_read_what_was_exported(
+    records: dict[str, Recording], everything: dict[str, Path]
+) -> None:
+    expected = counts(records[HEART])[0]
+    (table,) = everything["csv"].glob("*_ecg_MLII.csv")
+    files = everything["parquet"] / "waveforms" / "**" / "*.parquet"
+
+    in_pandas = pandas.read_csv(table)
+    in_duckdb = duckdb.sql(f"""
+        SELECT unnest(counts) FROM (
+            SELECT counts FROM read_parquet('{files}', hive_partitioning = false)
+            WHERE channel = 'ecg/MLII' ORDER BY t0_ns
+        )
+    """).fetchall()  # noqa: S608
+
+    assert np.array_equal(in_pandas["count"], expected)
+    assert np.all(np.diff(in_pandas["t_ns"]) > 0)
+    assert [count for (count,) in in_duckdb] == expected.tolist()
 
 
 def test_bundles_and_messages_are_as_their_receivers_want(archive: Path, tmp_path: Path) -> None:
