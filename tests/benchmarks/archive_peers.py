@@ -3,6 +3,7 @@
 import importlib
 import os
 import sys
+import warnings
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any, Final
@@ -61,7 +62,10 @@ class Atrium:
     def __init__(self, folder: Path) -> None:
         # Behind all others: it comes with a numpy of its own.
         sys.path.append(str(ATRIUMDB))
-        module: Any = importlib.import_module("atriumdb")
+        with warnings.catch_warnings():
+            # Of what it calls in the standard library.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            module: Any = importlib.import_module("atriumdb")
         self._sdk = module.AtriumSDK.create_dataset(str(folder), database_type="sqlite")
         self._measures: dict[int, int] = {}
 
