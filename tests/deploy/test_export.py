@@ -8,7 +8,7 @@ from typing import Any
 
 import duckdb
 import numpy as np
-import pandas
+import pandas  # type: ignore[import-untyped]
 import pyedflib
 import pytest
 import wfdb
@@ -146,12 +146,14 @@ def test_pandas_and_duckdb_read_what_was_exported(
     files = everything["parquet"] / "waveforms" / "**" / "*.parquet"
 
     in_pandas = pandas.read_csv(table)
-    in_duckdb = duckdb.sql(f"""
+    relation = duckdb.sql(f"""
         SELECT unnest(counts) FROM (
             SELECT counts FROM read_parquet('{files}', hive_partitioning = false)
             WHERE channel = 'ecg/MLII' ORDER BY t0_ns
         )
-    """).fetchall()  # noqa: S608
+    """)  # noqa: S608
+    assert relation is not None
+    in_duckdb = relation.fetchall()
 
     assert np.array_equal(in_pandas["count"], expected)
     assert np.all(np.diff(in_pandas["t_ns"]) > 0)
