@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import wrap
 from typing import Any, Final
 
 from tests.benchmarks import results
@@ -9,6 +10,8 @@ from tests.benchmarks import results
 PAGE: Final = Path(__file__).parents[2] / "docs" / "archive.md"
 BEGIN: Final = "<!-- measured: make bench -->\n"
 END: Final = "<!-- measured: end -->"
+
+_WIDTH: Final = 118
 
 _HEAD: Final = ("", "bytes per sample", "written, million/s", "read, million/s")
 
@@ -63,16 +66,19 @@ def measured_part(found: dict[str, Any]) -> str:
         for name, one in found["first_second"].items()
     )
     versions = found["versions"]
+    text = (
+        f"{found['n_samples']:,} samples of ECG of the MIT-BIH database, values per second of CPU "
+        "time on one core, medians. The machine is whatever it was: compare within the table. "
+        f"Measured on {found['date']} with Python {found['python']}, numpy {versions['numpy']}, "
+        f"wfdb {versions['wfdb']}."
+    )
     return "\n".join(
         [
-            f"{found['n_samples']:,} samples of ECG of the MIT-BIH database, values per second of "
-            "CPU time on one core, medians. The machine is whatever it was: compare within the "
-            f"table. Measured on {found['date']} with Python {found['python']}, numpy "
-            f"{versions['numpy']}, wfdb {versions['wfdb']}.",
+            *wrap(text, _WIDTH),
             "",
             *(f"| {' | '.join(row)} |" for row in rows),
             "",
-            f"The first second of a day of a channel: {first}.",
+            *wrap(f"The first second of a day of a channel: {first}.", _WIDTH),
             "",
         ]
     )
