@@ -44,8 +44,8 @@ from deploy.cli import main as chevet
 from deploy.wfdb_files import read_annotations
 from ingest.frame import NS_PER_S
 from ingest.recording import open_recording
+from ingest.wfdb_annotations import Annotation
 from processors.scoring.agreement import agreement
-from processors.scoring.annotations import Annotation
 from processors.scoring.beats import BeatScore, score_beats, total
 from processors.scoring.rates import reference_rates_bpm
 from processors.scoring.tracks import LABEL_OF, beat_track
@@ -139,7 +139,8 @@ for path in (*mitdb, *bidmc):
     chevet(["record", str(path), "--archive", study, *shorter], standalone_mode=False)
 
 # %% [markdown]
-# The same is there for people with a sensor on. Nothing below knows where a subject is from.
+# The references that stand beside a record are in the archive as well ([annotations.md](annotations.md)). The same tables
+# are there for people with a sensor on.
 
 # %%
 archive = open_archive(study)
@@ -198,9 +199,6 @@ reference.beats_source
 
 
 # %% tags=["remove-input"]
-EVENTS = {"ECG": ("rr_interval", "ecg_r_peaks"), "PPG": ("pp_interval", "ppg_beats")}
-
-
 def ten_seconds(name: str, channel: str, reference_s: np.ndarray, begin_s: float) -> Figure:
     """Draw a signal, the beats that were found, and those of the reference."""
     subject = archive.subject(name)
@@ -211,7 +209,9 @@ def ten_seconds(name: str, channel: str, reference_s: np.ndarray, begin_s: float
     figure, axes = plt.subplots(figsize=(8, 2.4), layout="constrained")
     axes.plot(t_s, drawn, color="black", linewidth=0.8)
     top, span = drawn.max(), np.ptp(drawn)
-    found_s = observed(subject, *EVENTS[channel.removeprefix("ecg/")]).t_s
+    is_ecg = channel.startswith("ecg/")
+    events = ("rr_interval", "ecg_r_peaks") if is_ecg else ("pp_interval", "ppg_beats")
+    found_s = observed(subject, *events).t_s
     rows = (
         (found_s, 0.10, "v", BLUE, "Chevet"),
         (reference_s, 0.22, "|", ORANGE, "other detector"),
@@ -222,7 +222,7 @@ def ten_seconds(name: str, channel: str, reference_s: np.ndarray, begin_s: float
         axes.plot(
             inside, heights, marker, color=colour, label=label, markersize=6, linestyle="none"
         )
-    unit = "ECG, mV" if values.unit == "uV" else "pulse wave, counts"
+    unit = "ECG, mV" if is_ecg else "pulse wave, counts"
     axes.set(xlabel="time, s", ylabel=unit, title=name, xlim=(begin_s, begin_s + 10))
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
@@ -634,7 +634,8 @@ if icu:
 #
 # The same integers give the same observations, to the bit: the digest below is of all observations of a subject, and is
 # the same again wherever they are. It is as of these versions; another version of an algorithm says so in its
-# observations, and gives another digest. What stands in the archive is checked with `chevet archive verify`.
+# observations, and gives another digest. What stands in the archive is checked with `chevet archive verify`;
+# what `chevet analyze` has written is made again and compared by `chevet verify` ([runs.md](runs.md)).
 
 # %%
 from importlib.metadata import version
