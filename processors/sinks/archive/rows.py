@@ -1,6 +1,6 @@
 """Frames, Observations, alarms and annotations to rows of the tables: pure."""
 
-from collections.abc import Callable, Iterator, Sequence, Sized
+from collections.abc import Iterator, Sequence, Sized
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Final
@@ -72,20 +72,20 @@ class Rows:
         key = (subject_id, self._commit, i_frame)
         n_samples = frame.n_samples
         day = day_of(t_ns)
-        # Most Frames have waveforms only: of what is empty nothing is asked.
-        tables: tuple[tuple[Kind, Sized, Callable[[], Iterator[Row]]], ...] = (
-            (Kind.WAVEFORMS, frame.waveforms, lambda: _waveforms(frame)),
-            (Kind.READINGS, frame.readings, lambda: _readings(frame)),
-            (Kind.GAPS, frame.gaps, lambda: _gaps(frame)),
-            (Kind.EVENTS, frame.events, lambda: _events(frame)),
-            (Kind.CLOCKS, frame.clocks, lambda: _clocks(frame, t_ns)),
-            (Kind.LEDGER, frame.ledger, lambda: _ledger(frame, t_ns)),
-            (Kind.LOSSES, frame.losses, lambda: _losses(frame, t_ns)),
+        tables: tuple[tuple[Kind, Sized, Iterator[Row]], ...] = (
+            (Kind.WAVEFORMS, frame.waveforms, _waveforms(frame)),
+            (Kind.READINGS, frame.readings, _readings(frame)),
+            (Kind.GAPS, frame.gaps, _gaps(frame)),
+            (Kind.EVENTS, frame.events, _events(frame)),
+            (Kind.CLOCKS, frame.clocks, _clocks(frame, t_ns)),
+            (Kind.LEDGER, frame.ledger, _ledger(frame, t_ns)),
+            (Kind.LOSSES, frame.losses, _losses(frame, t_ns)),
         )
-        for kind, items, rows_of in tables:
+        for kind, items, made in tables:
+            # Most Frames have waveforms only.
             if items:
                 rows = self._rows_of(subject_id, day, kind)
-                rows += [(*key, i_item, *item) for i_item, item in enumerate(rows_of())]
+                rows += [(*key, i_item, *item) for i_item, item in enumerate(made)]
         of_frame = (t_ns, frame.agent_id, frame.sequence, n_samples, partition, offset)
         self._rows_of(subject_id, day, Kind.FRAMES).append((*key, *of_frame))
         self.n_samples += n_samples
