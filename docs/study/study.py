@@ -388,7 +388,7 @@ if rows:
 # Annotations of `mitdb` stand at the sample of 1/360 s that a person or a program chose for the beat, not always at its
 # peak. That is noise of some milliseconds in each interval, which RMSSD and LF/HF feel most, and SDNN least. LF/HF
 # differs between the programs as well: Chevet has Lomb's periodogram of the intervals themselves, NeuroKit2 interpolates
-# them and takes Welch's.
+# them and takes Welch's; of pNN50 NeuroKit2 takes the share of all intervals, Chevet that of all differences.
 #
 # ## The detector
 #
