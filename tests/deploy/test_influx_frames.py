@@ -49,7 +49,7 @@ def read(frames: list[Frame]) -> tuple[list[int], list[int], list[int]]:
 @settings(max_examples=40)
 @given(
     period=periods,
-    i_first=st.integers(0, 10**9),
+    i_first=st.integers(0, 10**8),
     runs=holes,
     shares=st.lists(st.floats(0, 1), max_size=3),
 )

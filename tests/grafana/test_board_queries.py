@@ -157,7 +157,9 @@ def test_the_mean_of_the_trend_is_the_mean_of_the_minutes(run: Run) -> None:
     assert all(least[t_ns] <= mean[t_ns] <= greatest[t_ns] for t_ns in mean)
     assert all(60 < value < 130 for value in mean.values())
     shares = [row[1] for row in viewer.rows("Share of heart") if row[1] is not None]
-    assert 0.9 < sum(shares) / len(shares) < 1.0
+    # It warms up in the first minute, of which there may be a second only.
+    assert shares[0] < 1.0
+    assert all(share > 0.9 for share in shares[1:])
 
 
 def test_the_envelope_in_millivolt_encloses_the_ecg(run: Run) -> None:

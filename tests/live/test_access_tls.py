@@ -211,7 +211,7 @@ def test_the_settings_of_the_manual_go_together(tmp_path: Path) -> None:
         (tmp_path / "live.toml").write_text(block)
         modes.append(load_settings(LiveSettings, tmp_path / "live.toml").access.mode)
 
-    assert modes == ["tokens", "oidc"]
+    assert modes == ["tokens", "oidc", "tokens"]
 
 
 def test_the_name_of_the_url_is_known() -> None:
