@@ -159,7 +159,7 @@ def test_the_mean_of_the_trend_is_the_mean_of_the_minutes(run: Run) -> None:
     shares = [row[1] for row in viewer.rows("Share of heart") if row[1] is not None]
     # It warms up in the first minute, of which there may be a second only.
     assert shares[0] < 1.0
-    assert all(share > 0.9 for share in shares[1:])
+    assert 0.9 < sum(shares[1:]) / len(shares[1:]) < 1.0
 
 
 def test_the_envelope_in_millivolt_encloses_the_ecg(run: Run) -> None:
