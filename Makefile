@@ -34,6 +34,7 @@ test: setup ## run all tests but test-bluez; installs the services first where i
 	else \
 		echo "not root: run 'make services' for the tests on real servers; they are skipped now, with a reason each"; \
 	fi
+	$(BIN)/python -m processors.warm_up
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -p no:benchmark
 
 test-bluez: setup ## run the agent on the stock BlueZ, in a virtual machine

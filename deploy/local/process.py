@@ -9,6 +9,7 @@ reaches a stranger that was given an old pid.
 """
 
 import contextlib
+import fcntl
 import functools
 import os
 import queue
@@ -19,6 +20,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -111,13 +113,17 @@ def run_tool(name: str, command: Sequence[str | Path], *, folder: Path, timeout_
 
 
 def free_ports(n_ports: int) -> list[int]:
-    """Pick this many ports of 127.0.0.1 on which nothing listens now, never one twice."""
+    """Pick this many ports of 127.0.0.1 on which nothing listens now, never one twice.
+
+    Until this process ends no other process of this user is given them: between the picking and the
+    server that listens there may be seconds.
+    """
     ports: list[int] = []
     for _ in range(len(PORT_RANGE)):
         if len(ports) == n_ports:
             return ports
         port = secrets.choice(PORT_RANGE)
-        if port not in _ports_given and port_is_free(port):
+        if port not in _ports_given and _reserve(port) and port_is_free(port):
             _ports_given.add(port)
             ports.append(port)
     raise ServerFailedError("port search", f"found {len(ports)} of {n_ports} free ports")
@@ -129,6 +135,22 @@ def port_or_free(preferred: int) -> int:
 
 
 _ports_given: set[int] = set()
+
+
+def _reserve(port: int) -> bool:
+    """Keep a port from the other processes that ask here; False: one of them has it."""
+    try:
+        fcntl.lockf(_reservations(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
+
+
+@functools.cache
+def _reservations() -> int:
+    """Open the file of which each byte is a port; whoever has locked the byte has the port."""
+    path = Path(tempfile.gettempdir()) / f"chevet-ports-{os.getuid()}"
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
 
 
 def port_is_free(port: int) -> bool:

@@ -255,6 +255,20 @@ def test_free_ports_differ_and_lie_below_the_ephemeral_range() -> None:
     assert all(port in PORT_RANGE for port in ports)
 
 
+def test_what_one_process_has_picked_no_other_is_given() -> None:
+    """Servers of two test runs, or of two demonstrations, must not be told the same port."""
+    [picked] = free_ports(1)
+    asked = (
+        "from deploy.local import process\n"
+        f"process.PORT_RANGE = range({picked}, {picked + 1})\n"
+        "print(*process.free_ports(1))"
+    )
+
+    others = subprocess.run([sys.executable, "-c", asked], capture_output=True, check=False)
+
+    assert str(picked) not in others.stdout.decode().split()
+
+
 def test_a_preferred_port_is_given_only_while_it_is_free() -> None:
     preferred = free_ports(1)[0]
     assert port_or_free(preferred) == preferred
