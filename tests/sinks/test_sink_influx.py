@@ -12,7 +12,7 @@ from deploy.local.influx import InfluxServer
 from deploy.readback import InfluxReader
 from ingest.codec import encode_frame, encode_observations
 from ingest.frame import NS_PER_S, Frame, SamplePeriod
-from ingest.kafka import create_topics, open_producer
+from ingest.kafka import JOIN_S_MAX, create_topics, open_producer
 from ingest.observation import Observation
 from ingest.settings import KafkaSettings
 from ingest.topics import FRAMES, OBSERVATIONS
@@ -28,6 +28,9 @@ from tests.sinks.line_protocol import Field, points
 from tests.sinks.test_runner import GROUP, KilledError, settings_of
 
 pytestmark = pytest.mark.usefixtures("no_task_left_behind")
+
+STORED_S = 1.5 * JOIN_S_MAX
+"""A sink that the embedded broker lets wait for its partitions gives up and tries again."""
 
 HZ_50 = SamplePeriod(ns_numerator=20_000_000, ns_denominator=1)
 N_FRAMES = 24
@@ -127,6 +130,7 @@ class KilledStore(InfluxStore):
         return rejected
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("kills", [(), (1, 2, 1, 2)], ids=["undisturbed", "killed"])
 async def test_what_was_sent_is_in_the_database_once(
     broker: EmbeddedBroker, influx_server: InfluxServer, unique_name: str, kills: tuple[int, ...]
@@ -142,11 +146,11 @@ async def test_what_was_sent_is_in_the_database_once(
     for n_writes in kills:
         store.n_left = n_writes
         with pytest.raises(KilledError):
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(STORED_S):
                 await run_sink(kafka, store, group=GROUP, n_records_max=17, stop=asyncio.Event())
     stop = asyncio.Event()
     sink = asyncio.create_task(run_sink(kafka, store, group=GROUP, n_records_max=17, stop=stop))
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(STORED_S):
         while len(stored := await asyncio.to_thread(read, reader, unique_name)) < len(expected):  # noqa: ASYNC110  # a database tells nobody
             await asyncio.sleep(0.1)
     stop.set()
